@@ -1,0 +1,1 @@
+"""How good a checkpoint is: bits per byte, choices by log-likelihood."""

@@ -1,0 +1,1 @@
+"""Exact and near duplicates: signatures, candidate pairs, verification, clusters, survivors."""

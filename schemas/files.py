@@ -1,0 +1,133 @@
+"""Whole files or none: everything is written under a temporary name, flushed, and renamed into place.
+
+Paths are local or any fsspec URL (`gs://`, `s3://`); object stores publish an object only when it is complete.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctllm.schemas.errors import InputError, OutputError
+
+ROW_GROUP_ROWS = 8192  # 16-32 MiB of web text; speed does not depend on it (docs/experiments.md)
+
+
+def join(directory: str, *parts: str) -> str:
+    """`directory` and `parts` with single slashes; works for local paths and URLs."""
+    return "/".join([directory.rstrip("/"), *parts])
+
+
+def exists(path: str) -> bool:
+    """Whether a file or directory is there."""
+    fs, name = fsspec.core.url_to_fs(path)
+    return bool(fs.exists(name))
+
+
+def list_files(directory: str, *, suffix: str = "") -> list[str]:
+    """Paths of the files directly in `directory` that end in `suffix`, sorted; [] when it is not there."""
+    fs, name = fsspec.core.url_to_fs(directory)
+    if not fs.isdir(name):
+        return []
+    names = (info["name"] for info in fs.ls(name, detail=True) if info["type"] == "file")
+    kept = sorted(each.rsplit("/", 1)[-1] for each in names)
+    return [join(directory, each) for each in kept if each.endswith(suffix) and not each.startswith(".")]
+
+
+def remove_tree(directory: str) -> None:
+    """Deletes `directory` and what is in it, if it is there."""
+    fs, name = fsspec.core.url_to_fs(directory)
+    if fs.exists(name):
+        fs.rm(name, recursive=True)
+
+
+@contextmanager
+def written_whole(path: str) -> Iterator[IO[bytes]]:
+    """A binary file that appears under `path` only when the block ends without an error.
+
+    Raises OutputError when the directory cannot be written or the disk is full.
+    """
+    fs, name = fsspec.core.url_to_fs(path)
+    parent, _, leaf = name.rpartition("/")
+    temporary = f"{parent}/.{leaf}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        fs.makedirs(parent, exist_ok=True)
+        with fs.open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            if "file" in fs.protocol:
+                os.fsync(file.fileno())
+        fs.mv(temporary, name)
+    except OSError as error:
+        _discard(fs, temporary)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(f"{path}: no space left on the device; free some and run the same command again") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+            raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
+        raise
+    except BaseException:
+        _discard(fs, temporary)
+        raise
+
+
+def _discard(fs: Any, name: str) -> None:  # noqa: ANN401 - fsspec is untyped
+    try:
+        fs.rm(name)
+    except OSError:
+        return
+
+
+def write_parquet(path: str, table: pa.Table | pa.RecordBatch, *, level: int = 3) -> None:
+    """Writes `table` as zstd Parquet, whole or not at all; equal tables give equal bytes."""
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    with written_whole(path) as file:
+        pq.write_table(table, file, compression="zstd", compression_level=level, row_group_size=ROW_GROUP_ROWS)
+
+
+def read_parquet(path: str, *, columns: list[str] | None = None) -> pa.Table:
+    """The table at `path`. Raises InputError when it is missing or not Parquet."""
+    fs, name = fsspec.core.url_to_fs(path)
+    try:
+        with fs.open(name, "rb") as file:
+            return pq.read_table(file, columns=columns)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not there; was the stage that writes it run?") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error}); delete it and run the stage again") from error
+
+
+def write_json(path: str, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Writes `value` as indented JSON, whole or not at all."""
+    with written_whole(path) as file:
+        file.write(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read_json(path: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """The JSON value at `path`. Raises InputError when it is missing or broken."""
+    fs, name = fsspec.core.url_to_fs(path)
+    try:
+        with fs.open(name, "rb") as file:
+            return json.loads(file.read())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not there") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from error
+
+
+def file_digest(path: str) -> str:
+    """sha256 of the file's bytes, 64 hex digits."""
+    digest = hashlib.sha256()
+    fs, name = fsspec.core.url_to_fs(path)
+    with fs.open(name, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,55 @@
+"""What a directory was made from and what is in it. A stage whose manifest matches is not run again."""
+
+from typing import Any
+
+from ctllm.schemas.config import Config
+from ctllm.schemas.files import exists, file_digest, join, list_files, read_json, write_json
+
+SUCCESS = "_SUCCESS"
+
+
+class StageManifest(Config):
+    """`_SUCCESS` of one stage's directory: written last, so its presence means the stage is whole."""
+
+    stage: str
+    fingerprint: str
+    """Digest of inputs, config and code: the stage is skipped on a re-run when it is unchanged."""
+    files: dict[str, str]
+    """File name to sha256."""
+    counts: dict[str, int]
+    seconds: float = 0.0
+    """Wall time; not part of any fingerprint."""
+
+
+def finish_stage(directory: str, *, stage: str, fingerprint: str, counts: dict[str, int], seconds: float) -> StageManifest:
+    """Writes `_SUCCESS` with the digests of every Parquet, JSON and binary file in `directory`."""
+    files = {path.rsplit("/", 1)[-1]: file_digest(path) for path in list_files(directory) if not path.endswith(SUCCESS)}
+    manifest = StageManifest(stage=stage, fingerprint=fingerprint, files=files, counts=counts, seconds=round(seconds, 3))
+    write_json(join(directory, SUCCESS), manifest.model_dump())
+    return manifest
+
+
+def finished_stage(directory: str, *, fingerprint: str) -> StageManifest | None:
+    """The manifest of `directory` if the stage ended there with this fingerprint and all its files are still there."""
+    path = join(directory, SUCCESS)
+    if not exists(path):
+        return None
+    manifest = StageManifest.model_validate(read_json(path))
+    if manifest.fingerprint != fingerprint:
+        return None
+    return manifest if all(exists(join(directory, name)) for name in manifest.files) else None
+
+
+class RunManifest(Config):
+    """`RUN/manifest.json`: everything needed to say what a run was and to repeat it."""
+
+    run_id: str
+    version: str
+    code: str
+    """Digest of the source files of `pipelines` and `schemas`."""
+    config_digest: str
+    config: dict[str, Any]
+    inputs: list[dict[str, Any]]
+    """url, size_bytes, source and format of every input file, in split order."""
+    stages: dict[str, dict[str, Any]]
+    """Stage name to counts and seconds, in order."""
