@@ -1,0 +1,112 @@
+"""Thresholds on signals: one field is one rule, its name is the reason a document is refused for.
+
+`min_<signal>` refuses what is below it, `max_<signal>` what is above it; the bound itself is kept. Null is off, 0 is
+zero. Rules run in field order. Where each number comes from stands in the field's description; all were checked on real
+documents (docs/experiments.md), "measured" marks those set there.
+"""
+
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from ctllm.schemas.config import Config
+
+
+class Rule(NamedTuple):
+    """One bound on one signal."""
+
+    name: str
+    signal: str
+    is_minimum: bool
+    threshold: float | None
+
+
+class RuleSet(Config):
+    """The ordered rules of one lane."""
+
+    def rules(self) -> list[Rule]:
+        """Every field as a rule, off ones included, in order."""
+        return [Rule(name, name[4:], name.startswith("min_"), getattr(self, name)) for name in type(self).model_fields]
+
+
+def _share(default: float | None, source: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()
+    return Field(default, ge=0, le=1, description=source)
+
+
+def _count(default: float | None, source: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()
+    return Field(default, ge=0, description=source)
+
+
+class ZhRules(RuleSet):
+    """Chinese prose, simplified or traditional, modern or classical."""
+
+    min_num_chars: float | None = _count(
+        50, "CT-LLM C2; its upper bound of 10,000 would drop every book, so there is none"
+    )
+    max_replacement_share: float | None = _share(0.002, "measured")
+    min_han_share: float | None = _share(0.3, "ChineseWebText 2.0: Han share at least 30 %")
+    max_gambling_share: float | None = _share(0.03, "measured")
+    max_porn_share: float | None = _share(0.03, "measured")
+    max_menu_share: float | None = _share(0.5, "measured")
+    min_stop_word_share: float | None = _share(0.04, "measured; BLOOM asks 0.169 of segmented words")
+    min_punctuation_share: float | None = _share(0.002, "CT-LLM C10 asks more than 0")
+    max_bracket_share: float | None = _share(0.1, "CT-LLM A1")
+    max_hash_share: float | None = _share(0.1, "CT-LLM C4")
+    max_ellipsis_share: float | None = _share(0.1, "CT-LLM C5")
+    max_digit_share: float | None = _share(0.3, "CT-LLM C7")
+    max_symbol_share: float | None = _share(0.1, "measured")
+    max_url_share: float | None = _share(0.3, "measured; CT-LLM strips links instead")
+    max_readmore_line_share: float | None = _share(0.3, "CT-LLM C8")
+    max_bullet_line_share: float | None = _share(0.9, "CT-LLM C9")
+    min_char_entropy: float | None = _count(3.0, "CT-LLM C12, nats")
+    max_duplicate_line_share: float | None = _share(0.287, "FineWeb-2 cmn_Hani: duplicated-line share")
+    max_top_2gram_share: float | None = _share(0.2, "CT-LLM E1")
+    max_top_3gram_share: float | None = _share(0.18, "CT-LLM E2")
+    max_top_4gram_share: float | None = _share(0.16, "CT-LLM E3")
+    max_duplicate_5gram_share: float | None = _share(0.6, "CT-LLM E4")
+    max_duplicate_10gram_share: float | None = _share(0.6, "CT-LLM E9")
+    max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
+
+
+class EnRules(RuleSet):
+    """English prose."""
+
+    min_num_words: float | None = _count(50, "Gopher; its upper bound of 100,000 would drop books, so there is none")
+    max_replacement_share: float | None = _share(0.002, "measured")
+    min_mean_word_chars: float | None = _count(3, "Gopher")
+    max_mean_word_chars: float | None = _count(10, "Gopher")
+    min_stop_word_share: float | None = _share(0.06, "RedPajama-V2 path of MAP-NEO; Gopher asks two stop words")
+    max_hash_share: float | None = _share(0.1, "Gopher: hash signs per word")
+    max_ellipsis_share: float | None = _share(0.1, "MAP-NEO, English")
+    max_bullet_line_share: float | None = _share(0.9, "Gopher")
+    min_end_mark_line_share: float | None = _share(0.12, "FineWeb: lines that end in punctuation")
+    max_duplicate_line_share: float | None = _share(0.2, "Gopher: characters in duplicate lines")
+    max_top_2gram_share: float | None = _share(0.2, "Gopher")
+    max_top_3gram_share: float | None = _share(0.18, "Gopher")
+    max_top_4gram_share: float | None = _share(0.16, "Gopher")
+    max_duplicate_5gram_share: float | None = _share(0.15, "Gopher")
+    max_duplicate_10gram_share: float | None = _share(0.1, "Gopher")
+    max_digit_share: float | None = _share(0.3, "MAP-NEO, English: digit words")
+    max_gambling_share: float | None = _share(0.1, "measured")
+    max_porn_share: float | None = _share(0.1, "measured")
+    max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
+
+
+class CodeRules(RuleSet):
+    """Source code; never meets the rules of prose."""
+
+    min_num_chars: float | None = _count(50, "measured")
+    max_replacement_share: float | None = _share(0.002, "measured")
+    max_max_line_chars: float | None = _count(1000, "The Stack / StarCoder: longest line")
+    max_mean_code_line_chars: float | None = _count(100, "The Stack / StarCoder: mean line")
+    min_alnum_share: float | None = _share(0.25, "The Stack / StarCoder: alphanumeric characters")
+    max_digit_share: float | None = _share(0.5, "measured: tables of numbers")
+    max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
+
+
+class RulesConfig(Config):
+    """The rules of every lane. Documents of no lane are refused as `other_language`."""
+
+    zh: ZhRules = ZhRules()
+    en: EnRules = EnRules()
+    code: CodeRules = CodeRules()

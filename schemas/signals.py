@@ -1,0 +1,97 @@
+"""What is measured once per document: one column per signal, the same columns for every lane.
+
+Units of repetition and words: one Han, kana or hangul character, or one run of other letters, marks and digits, is one
+*unit*. Punctuation and whitespace separate units. A line is a stripped, non-empty stretch between line feeds.
+Shares run from 0 to 1; a share of nothing is 0.
+"""
+
+import pyarrow as pa
+
+_COUNTS = {
+    "num_chars": ("code points", "length of the text"),
+    "num_bytes": ("bytes", "length of the text in UTF-8"),
+    "num_lines": ("lines", "lines that hold more than whitespace"),
+    "max_line_chars": ("code points", "longest line"),
+    "num_words": ("units", "Han characters and words"),
+}
+
+_CHARACTER_SHARES = {
+    "han_share": "Han characters among characters that are not whitespace",
+    "latin_share": "Latin letters among characters that are not whitespace",
+    "digit_share": "decimal digits, full-width ones too, among characters that are neither punctuation nor whitespace",
+    "punctuation_share": "punctuation, half-width and full-width, among all characters",
+    "symbol_share": "symbols (currency, mathematics, arrows, emoji) among all characters",
+    "whitespace_share": "whitespace among all characters",
+    "alnum_share": "letters and digits of any script among all characters",
+    "url_share": "characters of http(s):// and www. links among all characters",
+    "hash_share": "`#` and `＃` among all characters",
+    "ellipsis_share": "characters in runs of … or of at least three full stops",
+    "bracket_share": "characters inside 【】, marks included, at most 200 apart on one line",
+    "distinct_char_share": "distinct characters among all characters, whitespace aside; falls with length",
+    "replacement_share": "characters of U+FFFD and of mojibake marks such as 锟斤拷, 烫烫烫, Ã©",
+}
+
+_LINE_SHARES = {
+    "short_line_share": "characters in lines under 10 characters that end in no end mark",
+    "menu_share": "characters in pieces under 10 characters, cut at line ends, bars and arrows, without mark or function word",
+    "end_mark_line_share": "lines that end in an end mark, closing quotes and brackets aside",
+    "bullet_line_share": "lines that start with a bullet",
+    "readmore_line_share": "lines that end in a read-more phrase",
+    "duplicate_line_share": "characters in lines that stand earlier in the text too",
+}
+
+_REPETITION_SHARES = {
+    **{
+        f"top_{n}gram_share": f"largest share of unit characters covered by one repeated {n}-gram of units"
+        for n in (2, 3, 4)
+    },
+    **{
+        f"duplicate_{n}gram_share": f"unit characters covered by {n}-grams of units that stand earlier in the text too"
+        for n in range(5, 11)
+    },
+}
+
+_WORD_SHARES = {
+    "distinct_word_share": "distinct units among units, letter case folded for ASCII",
+    "stop_word_share": "function characters (的了是在之其…) and English stop words among units",
+    "gambling_share": "unit characters covered by the gambling vocabulary",
+    "porn_share": "unit characters covered by the pornography vocabulary",
+}
+
+_CODE_SHARES = {
+    "comment_share": "lines that start as comments (#, //, /*, *, --, ;, <!--) among lines",
+}
+
+_OVERLAP_SHARES = {
+    "benchmark_overlap": "n-grams of the best covered benchmark item that stand in the text",
+}
+
+_MEANS = {
+    "char_entropy": ("nats", "entropy of the characters that are not whitespace"),
+    "mean_line_chars": ("code points", "mean length of lines"),
+    "mean_word_chars": ("code points", "mean length of units"),
+    "mean_code_line_chars": ("code points", "mean length of lines, indentation included"),
+}
+
+
+def _fields() -> list[pa.Field]:
+    counts = [_field(name, pa.int32(), unit, meaning) for name, (unit, meaning) in _COUNTS.items()]
+    means = [_field(name, pa.float32(), unit, meaning) for name, (unit, meaning) in _MEANS.items()]
+    groups = (_CHARACTER_SHARES, _LINE_SHARES, _REPETITION_SHARES, _WORD_SHARES, _CODE_SHARES, _OVERLAP_SHARES)
+    shares = [_field(name, pa.float32(), "share", meaning) for group in groups for name, meaning in group.items()]
+    return [*counts, *means, *shares]
+
+
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    return pa.field(name, kind, nullable=False, metadata={"unit": unit, "meaning": meaning})
+
+
+SIGNALS = pa.schema(
+    [
+        pa.field("key", pa.uint64(), nullable=False, metadata={"meaning": "the document's key"}),
+        *_fields(),
+    ]
+)
+
+SIGNAL_NAMES: tuple[str, ...] = tuple(name for name in SIGNALS.names if name != "key")
+"""Every measured column, in the order of `SIGNALS`."""
