@@ -1,0 +1,56 @@
+# Everything a person or CI runs. Each target sets up what it needs; a fresh clone needs only Python >= 3.11, make and g++.
+#
+#   make demo    the whole way on the example corpus, offline after set-up
+#   make test    all tests
+#   make check   format, lint, types, import direction, docs
+#
+# PYTHON=python3.12 picks another interpreter; TORCH_BACKEND=cpu installs torch without CUDA where uv can reach such an index.
+
+PYTHON ?= python3
+TORCH_BACKEND ?=
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(PYTHON) -m uv
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test check format lock up down clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed, this is " + sys.version.split()[0])'
+	@command -v $${CXX:-c++} >/dev/null || command -v g++ >/dev/null || { echo "a C++ compiler is needed (fasttext is built from source): install g++ or clang"; exit 1; }
+	@$(UV) --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet uv
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/ctllm setup
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/ctllm demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p ctllm
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	$(UV) pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
+
+up: setup
+	$(BIN)/ctllm up
+
+down:
+	$(BIN)/ctllm down
+
+clean:
+	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
