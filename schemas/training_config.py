@@ -1,0 +1,189 @@
+"""The configs of everything after curation: tokenizer, plan, model shape, pretraining, SFT, DPO.
+
+A model is written as the name of a preset (`model: m3`), as a preset with changes
+(`model: {preset: m3, vocab_size: 4096}`) or in full; presets are the files of `configs/model/`.
+"""
+
+from importlib.resources import files
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from ctllm.schemas.config import Config
+
+LANE_WEIGHTS = {"zh": 0.67, "en": 0.25, "code": 0.08}  # CT-LLM card: 840.48 zh, 314.88 en, 99.3 code billion tokens
+
+
+def model_presets() -> list[str]:
+    """Names of the presets in `configs/model/`, sorted."""
+    entries = files("ctllm.configs").joinpath("model").iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
+
+
+class ModelConfig(Config):
+    """Shape of a Llama-like decoder: RMSNorm, RoPE, SwiGLU, no biases."""
+
+    name: str = Field("custom", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    vocab_size: int = Field(ge=8, description="rows of the embedding; may exceed the tokenizer's size (padding)")
+    d_model: int = Field(ge=8, description="width of the residual stream")
+    num_layers: int = Field(ge=1)
+    num_heads: int = Field(ge=1, description="query heads")
+    num_kv_heads: int | None = Field(None, ge=1, description="key and value heads; null = num_heads (MHA)")
+    d_ffn: int = Field(ge=8, description="inner width of SwiGLU")
+    context_length: int = Field(ge=8, description="longest sequence, in tokens")
+    tied_embeddings: bool = Field(True, description="the output head is the embedding")
+    rope_theta: float = Field(10_000.0, gt=0)
+    norm_epsilon: float = Field(1e-5, gt=0, description="CT-LLM's script")
+    init_std: float = Field(0.02, gt=0, description="CT-LLM's script")
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.num_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Key and value heads, with the default resolved."""
+        return self.num_kv_heads or self.num_heads
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_preset(cls, values: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+        if isinstance(values, str):
+            values = {"preset": values}
+        if not isinstance(values, dict) or "preset" not in values:
+            return values
+        changes = {key: value for key, value in values.items() if key != "preset"}
+        return {**_read_preset(values["preset"]), **changes}
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "ModelConfig":
+        if self.d_model % self.num_heads or self.head_dim % 2:
+            raise ValueError(f"d_model {self.d_model} must be num_heads {self.num_heads} times an even head width")
+        if self.num_heads % self.kv_heads:
+            raise ValueError(f"num_heads {self.num_heads} must be a multiple of num_kv_heads {self.kv_heads}")
+        return self
+
+
+def _read_preset(name: object) -> dict[str, Any]:
+    if name not in model_presets():
+        raise ValueError(f"no model preset {name!r}; there are {', '.join(model_presets())}")
+    text = files("ctllm.configs").joinpath("model").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values
+
+
+class TokenizerConfig(Config):
+    """SentencePiece BPE with byte fallback, trained on a sample of the curated text."""
+
+    vocab_size: int = Field(8192, ge=300, le=1 << 20, description="pieces, with 256 bytes and the symbols")
+    character_coverage: float = Field(
+        0.9999, gt=0, le=1, description="share of characters that get a piece; the rest are bytes"
+    )
+    max_piece_chars: int = Field(16, ge=1, le=64)
+    sample_chars: int = Field(
+        50_000_000, ge=1000, description="characters of text to train on; all when there are fewer"
+    )
+    lane_weights: dict[str, float] = Field(LANE_WEIGHTS, description="shares of the sample")
+
+
+class PlanConfig(Config):
+    """Which tokens are trained on, in which order, and which are held out."""
+
+    context_length: int = Field(256, ge=8, description="tokens per sequence")
+    lane_weights: dict[str, float] = Field(LANE_WEIGHTS, description="shares of the tokens")
+    total_tokens: int | None = Field(None, ge=1, description="length of the plan; null = as many as there are")
+    max_epochs: float = Field(
+        4.0, gt=0, description="a short lane is repeated at most this often"
+    )  # arXiv 2305.16264: 4 epochs cost little
+    held_out_share: float = Field(0.02, ge=0, lt=1, description="share of the documents kept for bits per byte")
+    seed: int = Field(0, ge=0)
+
+
+class OptimizerConfig(Config):
+    """AdamW; norms are never decayed. Betas, decay and clipping are those of CT-LLM's script."""
+
+    learning_rate: float = Field(3e-4, gt=0, description="peak")
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
+
+
+class ScheduleConfig(Config):
+    """How the learning rate moves between warm-up and the last step."""
+
+    kind: Literal["wsd", "cosine", "constant"] = "wsd"
+    warmup_steps: int = Field(0, ge=0)
+    final_share: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the peak")
+    decay_share: float = Field(
+        0.2, gt=0, le=1, description="wsd: share of the steps that decay"
+    )  # arXiv 2404.06395: 0.1 is enough, 0.025 is not
+
+
+class LoopConfig(Config):
+    """The training loop: how long, how large a step, when to save and measure."""
+
+    steps: int = Field(ge=1)
+    sequences_per_step: int = Field(ge=1, description="sequences (DPO: pairs) in one optimizer step")
+    sequences_per_micro_batch: int | None = Field(
+        None, ge=1, description="held in memory at once; null = the whole step"
+    )
+    checkpoint_every_steps: int = Field(200, ge=1)
+    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept")
+    evaluate_every_steps: int = Field(100, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="activations; weights and moments stay float32"
+    )
+    seed: int = Field(0, ge=0, description="initial weights")
+
+    @model_validator(mode="after")
+    def _micro_batch_fits(self) -> "LoopConfig":
+        if (self.sequences_per_micro_batch or 1) > self.sequences_per_step:
+            raise ValueError("sequences_per_micro_batch is above sequences_per_step; a step is made of micro-batches")
+        return self
+
+
+class PretrainConfig(Config):
+    """The whole of `ctllm pretrain`."""
+
+    tokens: str = Field(description="directory of token shards")
+    plan: str = Field(description="directory of the plan")
+    out: str = Field(description="run directory: checkpoints, ledger, summary")
+    model: ModelConfig
+    loop: LoopConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    document_masks: bool = Field(
+        True, description="documents in one sequence do not see each other; false as CT-LLM trained"
+    )
+
+
+class SftConfig(Config):
+    """The whole of `ctllm sft`."""
+
+    checkpoint: str = Field(description="checkpoint, or run directory, to start from")
+    conversations: str = Field(description="directory of converted conversations")
+    out: str = Field(description="run directory: checkpoints, ledger, summary")
+    context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
+    loop: LoopConfig
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
+    schedule: ScheduleConfig = ScheduleConfig(kind="cosine")
+
+
+class DpoConfig(Config):
+    """The whole of `ctllm dpo`."""
+
+    checkpoint: str = Field(description="checkpoint, or run directory: start and frozen reference")
+    preferences: str = Field(description="directory of converted preference pairs")
+    out: str = Field(description="run directory: checkpoints, ledger, summary")
+    kind: Literal["sigmoid", "ipo", "hinge", "robust", "apo_zero", "sigmoid_norm"] = "sigmoid"
+    beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="robust: share of flipped preferences assumed")
+    context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
+    loop: LoopConfig
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, weight_decay=0.0)
+    schedule: ScheduleConfig = ScheduleConfig(kind="cosine")
