@@ -42,6 +42,14 @@ def list_files(directory: str, *, suffix: str = "") -> list[str]:
     return [join(directory, each) for each in kept if each.endswith(suffix) and not each.startswith(".")]
 
 
+def walk_files(directory: str) -> list[str]:
+    """Names of all files below `directory`, relative to it, sorted; temporary files are left out."""
+    fs, name = fsspec.core.url_to_fs(directory)
+    root = name.rstrip("/") + "/"
+    names = (path.removeprefix(root) for path in fs.find(name))
+    return sorted(each for each in names if not each.rsplit("/", 1)[-1].startswith("."))
+
+
 def remove_tree(directory: str) -> None:
     """Deletes `directory` and what is in it, if it is there."""
     fs, name = fsspec.core.url_to_fs(directory)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ctllm.schemas.config import Config
-from ctllm.schemas.files import exists, file_digest, join, list_files, read_json, write_json
+from ctllm.schemas.files import exists, file_digest, join, read_json, walk_files, write_json
 
 SUCCESS = "_SUCCESS"
 
@@ -22,8 +22,8 @@ class StageManifest(Config):
 
 
 def finish_stage(directory: str, *, stage: str, fingerprint: str, counts: dict[str, int], seconds: float) -> StageManifest:
-    """Writes `_SUCCESS` with the digests of every Parquet, JSON and binary file in `directory`."""
-    files = {path.rsplit("/", 1)[-1]: file_digest(path) for path in list_files(directory) if not path.endswith(SUCCESS)}
+    """Writes `_SUCCESS` with the digest of every file below `directory`."""
+    files = {name: file_digest(join(directory, name)) for name in walk_files(directory) if name != SUCCESS}
     manifest = StageManifest(stage=stage, fingerprint=fingerprint, files=files, counts=counts, seconds=round(seconds, 3))
     write_json(join(directory, SUCCESS), manifest.model_dump())
     return manifest

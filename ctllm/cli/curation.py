@@ -1,0 +1,163 @@
+"""Commands on corpora: curate, decide, why, stats, report."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from ctllm.cli.console import console, print_table, progress_shown
+from ctllm.schemas.errors import ConfigError
+
+Config = Annotated[Path, typer.Argument(help="YAML file, for example configs/curation/recommended.yaml")]
+RunDirectory = Annotated[str, typer.Argument(metavar="RUN", help="run directory, the --out of a curate")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, overrides one key; may be repeated")]
+Runner = Annotated[str, typer.Option(help="direct | flink | dataflow")]
+Workers = Annotated[int | None, typer.Option(help="worker threads of the direct runner; default: all cores")]
+BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="any Beam option, after --")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module to the command line."""
+    for command in (curate, decide, why, stats, report):
+        app.command()(command)
+
+
+def runner_options(runner: str, workers: int | None, beam_args: list[str] | None) -> Any:  # noqa: ANN401 - RunnerOptions, imported late
+    """The Beam options of a command. Raises ConfigError for an unknown runner."""
+    from ctllm.pipelines.options import RunnerOptions
+
+    if runner not in ("direct", "flink", "dataflow"):
+        raise ConfigError(f"--runner {runner}: unknown; one of direct, flink, dataflow")
+    chosen = {"workers": workers} if workers else {}
+    return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), **chosen)  # type: ignore[arg-type]
+
+
+def curate(
+    config: Config,
+    inputs: Annotated[list[str], typer.Option("--input", help="file, glob, directory or URL; may be repeated")],
+    out: Annotated[str, typer.Option(help="run directory; continued if it is there")],
+    overrides: Overrides = None,
+    runner: Runner = "direct",
+    workers: Workers = None,
+    fresh: Annotated[bool, typer.Option(help="delete what an earlier run left in --out")] = False,
+    beam_args: BeamArgs = None,
+) -> None:
+    """Turn raw sources into curated shards, with a verdict for every document."""
+    from ctllm.dashboards.report import write_report
+    from ctllm.pipelines.curate import curate as run_curation
+    from ctllm.schemas.config import read_config
+    from ctllm.schemas.curation_config import CurationConfig
+
+    settings = read_config(config, CurationConfig, overrides=overrides or [])
+    options = runner_options(runner, workers, beam_args)
+    with progress_shown() as progress:
+        summary = run_curation(settings, inputs=inputs, out=out, options=options, fresh=fresh, progress=progress)
+    page = write_report(out)
+    print_summary(summary)
+    console.print(f"report: {page}", markup=False)
+
+
+def print_summary(summary: Any) -> None:  # noqa: ANN401 - RunSummary, imported late
+    """The closing screen of a curation."""
+    rows = [
+        [lane, each.documents, each.kept_documents, _percent(each.kept_documents, each.documents), each.kept_chars, each.kept_tokens]
+        for lane, each in summary.lanes.items()
+    ]
+    print_table("kept", ["lane", "documents", "kept", "share", "characters", "tokens (estimate)"], rows)
+    accounts = summary.accounts
+    skipped = f"; already finished: {', '.join(summary.skipped)}" if summary.skipped else ""
+    console.print(
+        f"read {accounts['read']:,} = kept {accounts['kept']:,} + removed {accounts['removed']:,} + failed {accounts['failed']:,}"
+        f" in {summary.seconds:.1f} s{skipped}"
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+def decide(
+    run: RunDirectory,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be kept")] = False,
+    workers: Workers = None,
+) -> None:
+    """Apply changed thresholds to a run: seconds, because nothing is measured again."""
+    from ctllm.dashboards.report import write_report
+    from ctllm.pipelines.curate import redecide, what_if
+
+    changes = {}
+    for override in overrides or []:
+        key, separator, value = override.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {override}: write it as key.subkey=value")
+        changes[key] = yaml.safe_load(value)
+    options = runner_options("direct", workers, None)
+    with progress_shown() as progress:
+        if not dry_run:
+            summary = redecide(run, overrides=changes, options=options, progress=progress)
+        else:
+            now, then = what_if(run, overrides=changes, options=options, progress=progress)
+    if not dry_run:
+        write_report(run)
+        print_summary(summary)
+        return
+    rows = [
+        [lane, now[lane].kept_documents, each.kept_documents, now[lane].kept_chars, each.kept_chars, now[lane].kept_tokens, each.kept_tokens]
+        for lane, each in then.items()
+    ]
+    columns = ["lane", "documents now", "then", "characters now", "then", "tokens now", "then"]
+    print_table("what would be kept", columns, rows)
+
+
+def why(run: RunDirectory, document: Annotated[str, typer.Argument(metavar="ID|URL|KEY")]) -> None:
+    """Explain one document: signals, failing rules with thresholds, the duplicate kept instead."""
+    from ctllm.pipelines.why import explain
+
+    found = explain(run, document)
+    shown = found.document
+    console.print(f"[bold]{'kept' if found.kept else 'removed'}[/]  ", end="")
+    console.print(f"{shown['id']}  {shown['url'] or ''}  (source {shown['source']}, lane {shown['lane']}, key {shown['key']})", markup=False)
+    if found.reasons:
+        rows = [[each["reason"], each["value"], each["threshold"]] for each in found.reasons]
+        print_table("reasons", ["reason", "value", "threshold"], rows)
+    if found.kept_instead:
+        _print_copy("kept instead", found.kept_instead)
+    for copy in found.stands_for:
+        _print_copy("stands for", copy)
+    rules = [["x" if rule.failed else "", rule.reason, rule.value, rule.threshold] for rule in found.rules]
+    print_table(f"rules of lane {shown['lane']}", ["failed", "rule", "value", "threshold"], rows=rules)
+    print_table("signals", ["signal", "value"], [[name, value] for name, value in found.signals.items()])
+    console.print(shown["text"], markup=False)
+
+
+def _print_copy(label: str, copy: dict[str, Any]) -> None:
+    other = copy["other"]
+    console.print(
+        f"{label}: {other['id']} {other['url'] or ''} ({copy['kind']}, Jaccard {copy['jaccard']:.3f}, containment {copy['containment']:.3f})",
+        markup=False,
+    )
+    console.print(other["excerpt"], markup=False, style="dim")
+
+
+def stats(run: RunDirectory, other: Annotated[str | None, typer.Argument(metavar="[RUN2]")] = None) -> None:
+    """Print the funnel of a run: documents by source, lane, outcome and first reason; two runs side by side."""
+    from ctllm.schemas.files import join, read_parquet
+
+    def funnel(path: str) -> dict[tuple[str, ...], int]:
+        rows = read_parquet(join(path, "stats", "funnel.parquet")).to_pylist()
+        return {(row["source"], row["lane"], row["outcome"], row["reason"]): row["documents"] for row in rows}
+
+    counts = [funnel(path) for path in (run, other) if path]
+    groups = sorted(set().union(*counts))
+    rows = [[*group, *(each.get(group, 0) for each in counts)] for group in groups]
+    names = ["documents"] if other is None else [run, other]
+    print_table("funnel", ["source", "lane", "outcome", "first reason", *names], rows)
+
+
+def report(run: RunDirectory) -> None:
+    """Write RUN/report.html: the data card, one file without server or network."""
+    from ctllm.dashboards.report import write_report
+
+    console.print(write_report(run), markup=False)

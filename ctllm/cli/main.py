@@ -1,0 +1,91 @@
+"""The entry point: gathers the commands, turns every error into one sentence and an exit code.
+
+Exit codes: 0 done · 1 unexpected · 2 config or usage · 3 input · 4 output · 5 stage · 6 guard · 7 accounts · 8 missing part ·
+130 interrupted.
+"""
+
+import logging
+import os
+import sys
+import traceback
+import warnings
+
+import typer
+
+from ctllm import __version__
+from ctllm.cli import curation, operations, training, use
+from ctllm.cli.console import print_error
+from ctllm.schemas.errors import CtllmError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="ctllm",
+    help="Raw Chinese, English and code corpora in, a small Chinese-centric language model out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (operations, curation, training, use):
+    module.register(app)
+
+
+@app.callback()
+def common(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="tracebacks and library logs"),
+    version: bool = typer.Option(False, "--version", help="print the version and exit", is_eager=True),
+) -> None:
+    """Options that every command understands, written before the command."""
+    if version:
+        typer.echo(f"ctllm {__version__}")
+        raise typer.Exit
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+    logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    if not verbose:
+        warnings.filterwarnings("ignore")
+
+
+def main() -> None:
+    """Runs the command line; never shows a traceback unless `-v` is among the arguments."""
+    command = typer.main.get_command(app)
+    code = 0
+    try:
+        result = command.main(prog_name="ctllm", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except CtllmError as error:
+        code = _report(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _report("interrupted; what is finished stays, the same command continues", INTERRUPTED)
+    except Exception as error:
+        code = _report_unexpected(error)
+    sys.stdout.flush()
+    if code == INTERRUPTED:
+        os._exit(code)  # Beam's worker threads would keep the process alive
+    sys.exit(code)
+
+
+def _report(message: str, code: int) -> int:
+    if _is_verbose():
+        traceback.print_exc()
+    print_error(message)
+    return code
+
+
+def _report_unexpected(error: Exception) -> int:
+    show = getattr(error, "show", None)  # click's usage errors print themselves
+    if show is not None:
+        show()
+        return int(getattr(error, "exit_code", 2))
+    if _is_verbose():
+        traceback.print_exc()
+    print_error(f"{type(error).__name__}: {error} (unexpected; run with -v for the traceback and please report it)")
+    return 1
+
+
+def _is_verbose() -> bool:
+    return bool({"-v", "--verbose"} & set(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

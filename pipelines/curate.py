@@ -1,0 +1,159 @@
+"""Raw sources to curated shards, the whole way. Read this file first.
+
+    sources ─► measure ─► documents, failures, signals, bands      pass 1: reads the sources, measures once
+               pairs   ─► pairs                                    copies: candidates verified, over all documents
+               decide  ─► duplicates, verdicts                     thresholds applied; never reads text
+               publish ─► curated, stats                           pass 2: reads `documents`, writes what is kept
+
+Each stage is one or two Beam jobs and ends by writing `_SUCCESS`; a stage whose fingerprint (inputs, config, code) is
+unchanged is skipped, and inside a stage a split whose files are in place is not done again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from ctllm.pipelines.decide import LaneSummary, decide, summarise
+from ctllm.pipelines.dedup.join import find_pairs
+from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.measure import MeasureSplit, count_records
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.publish import check_accounts, publish
+from ctllm.pipelines.run_directory import Run, open_run, read_run
+from ctllm.pipelines.sources.split import Split, plan_splits
+from ctllm.pipelines.statistics import merge_statistics
+from ctllm.schemas.config import parse_config
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import join, remove_tree
+from ctllm.schemas.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did, for the closing screen."""
+
+    path: str
+    accounts: dict[str, int]
+    lanes: dict[str, LaneSummary]
+    skipped: tuple[str, ...]
+    """Stages that were already finished."""
+    seconds: float
+
+
+def curate(
+    config: CurationConfig,
+    *,
+    inputs: Sequence[str],
+    out: str,
+    options: RunnerOptions,
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> RunSummary:
+    """Curates `inputs` (paths, globs, directories, fsspec URLs) into the run directory `out`.
+
+    Raises InputError, OutputError, StageError, GuardError or AccountingError, each naming the way out.
+    """
+    splits = plan_splits(inputs, config=config.sources)
+    run = open_run(out, config, splits, fresh=fresh)
+    return _run_stages(run, splits, options=options, progress=progress)
+
+
+def redecide(path: str, *, overrides: dict[str, object], options: RunnerOptions, progress: Progress = silent) -> RunSummary:
+    """Applies changed thresholds to a finished run: decides and publishes again, measures nothing."""
+    run = read_run(path)
+    config = _overridden(run.config, overrides)
+    if config.digest() != run.config.digest():
+        run = run.with_config(config)
+    return _run_stages(run, _splits_of(run), options=options, progress=progress)
+
+
+def what_if(
+    path: str, *, overrides: dict[str, object], options: RunnerOptions, progress: Progress = silent
+) -> tuple[dict[str, LaneSummary], dict[str, LaneSummary]]:
+    """What the run keeps now and what it would keep under `overrides`, per lane; writes nothing that stays."""
+    run = read_run(path)
+    splits = _splits_of(run)
+    numbers = [split.index for split in splits]
+    changed = run.with_config(_overridden(run.config, overrides))
+    target = changed.in_directory(join(path, ".what-if"))
+    try:
+        decide(changed, numbers, target=target, sources=[split.source for split in splits], options=options, progress=progress)
+        return summarise(run, numbers, target=run), summarise(run, numbers, target=target)
+    finally:
+        remove_tree(target.path)
+
+
+def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, progress: Progress) -> RunSummary:
+    started = time.monotonic()
+    numbers = [split.index for split in splits]
+    sources = [split.source for split in splits]
+    skipped: list[str] = []
+
+    def measure() -> dict[str, int]:
+        run_job(
+            "measure",
+            lambda pipeline: (
+                pipeline
+                | "Splits" >> beam.Create(_largest_first(splits))  # Split
+                | "Spread over workers" >> beam.Reshuffle()  # elements after a bare Create stay on one worker
+                | "Measure" >> beam.ParDo(MeasureSplit(run))  # int: the split's files are in place
+            ),
+            options=options, watch=run.directory("documents"), total=len(splits), progress=progress,
+        )
+        return count_records(run, list(splits))
+
+    def pairs() -> dict[str, int]:
+        bands = [run.part("bands", number) for number in numbers]
+        return find_pairs(bands, out=run.directory("pairs"), config=run.config.dedup, options=options.pipeline_options())
+
+    def verdicts() -> dict[str, int]:
+        return decide(run, numbers, target=run, sources=sources, options=options, progress=progress)
+
+    def published() -> dict[str, int]:
+        publish(run, numbers, sources=sources, options=options, progress=progress)
+        accounts = check_accounts(run, numbers)
+        merge_statistics(run, numbers, accounts=accounts)
+        return accounts
+
+    stages: dict[str, Callable[[], dict[str, int]]] = {
+        "measure": measure, "pairs": pairs, "decide": verdicts, "publish": published,
+    }
+    for stage, work in stages.items():
+        if run.finished(stage):
+            skipped.append(stage)
+            continue
+        stage_started = time.monotonic()
+        if stage != "measure":  # measured splits are kept: open_run has made sure they belong to this run
+            run.clear(stage)
+        counts = work()
+        run = run.finish(stage, counts=counts, seconds=time.monotonic() - stage_started)
+    accounts = run.manifest.stages["publish"]["counts"]
+    lanes = summarise(run, numbers, target=run)
+    return RunSummary(run.path, accounts, lanes, tuple(skipped), time.monotonic() - started)
+
+
+def _largest_first(splits: Sequence[Split]) -> list[Split]:
+    """The local runner deals splits out in turn, so the slowest worker decides: begin with the large ones."""
+    return sorted(splits, key=lambda split: (-split.size_bytes, split.index))
+
+
+def _splits_of(run: Run) -> list[Split]:
+    """The splits the run was made from, as its manifest lists them; the inputs themselves need not be there."""
+    if not run.finished("measure"):
+        raise InputError(f"{run.path}: not measured to the end with this version; run `ctllm curate` again first")
+    names = ("url", "format", "source", "start", "end", "size_bytes")
+    return [Split(index=index, **{name: row[name] for name in names}) for index, row in enumerate(run.manifest.inputs)]
+
+
+def _overridden(config: CurationConfig, overrides: dict[str, object]) -> CurationConfig:
+    values = config.model_dump(mode="json")
+    for key, value in overrides.items():
+        *parents, leaf = key.split(".")
+        target = values
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[leaf] = value
+    return parse_config(values, CurationConfig, origin="--set")

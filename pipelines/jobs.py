@@ -1,0 +1,74 @@
+"""Runs one Beam job: progress from the files that appear, errors as sentences instead of tracebacks."""
+
+import re
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+
+import apache_beam as beam
+
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas import errors
+from ctllm.schemas.files import list_files
+from ctllm.schemas.progress import Progress, ProgressEvent, silent
+
+_OWN_ERROR = re.compile(r"ctllm\.schemas\.errors\.(\w+): (.+)")
+_LAST_ERROR = re.compile(r"^([\w.]+(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
+POLL_SECONDS = 0.5
+
+
+def run_job(
+    stage: str,
+    build: Callable[[beam.Pipeline], object],
+    *,
+    options: RunnerOptions,
+    watch: str = "",
+    total: int = 0,
+    progress: Progress = silent,
+) -> None:
+    """Builds and runs one pipeline; while it runs, files appearing in `watch` are reported as `done` of `total`.
+
+    Raises StageError (or our own error that a worker raised) with one sentence instead of Beam's nested traceback.
+    """
+    with _watched(stage, watch=watch, total=total, progress=progress):
+        try:
+            with beam.Pipeline(options=options.pipeline_options()) as pipeline:
+                build(pipeline)
+        except errors.CtllmError:
+            raise
+        except Exception as error:  # Beam re-raises worker errors as RuntimeError with the traceback in the text
+            raise _plain_error(stage, error) from error
+
+
+def _plain_error(stage: str, error: Exception) -> errors.CtllmError:
+    text = str(error)
+    if own := _OWN_ERROR.findall(text):
+        name, message = own[-1]
+        kind = getattr(errors, name, errors.StageError)
+        return kind(message.split(" [while running")[0])  # type: ignore[no-any-return]
+    if found := _LAST_ERROR.findall(text):
+        name, message = found[-1]
+        summary = f"{name}: {message.split(' [while running')[0]}"
+    else:
+        summary = f"{type(error).__name__}: {text.strip().splitlines()[-1] if text.strip() else 'no message'}"
+    return errors.StageError(f"stage {stage}: {summary}; what is finished stays, run the same command again to continue (-v for details)")
+
+
+@contextmanager
+def _watched(stage: str, *, watch: str, total: int, progress: Progress) -> Iterator[None]:
+    ended = threading.Event()
+
+    def report() -> None:
+        while not ended.wait(POLL_SECONDS):
+            progress(ProgressEvent(stage, len(list_files(watch)) if watch else 0, total))
+
+    progress(ProgressEvent(stage, 0, total))
+    watcher = threading.Thread(target=report, daemon=True)
+    watcher.start()
+    try:
+        yield
+        progress(ProgressEvent(stage, total, total))
+    finally:
+        ended.set()
+        watcher.join()

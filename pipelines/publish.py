@@ -1,0 +1,147 @@
+"""Pass 2: kept documents are redacted and written to `curated/{zh,en,code}/`; everything countable goes to `stats/`.
+
+The second and last stage that reads text. Per split the statistics part is written last, so it marks the split as done.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import apache_beam as beam
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.privacy import redact
+from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.statistics import split_statistics
+from ctllm.pipelines.token_estimate import estimate_from_signals
+from ctllm.schemas.document import CURATED
+from ctllm.schemas.errors import AccountingError
+from ctllm.schemas.files import exists, join, read_parquet, write_json, written_whole
+from ctllm.schemas.progress import Progress, silent
+
+BATCH_ROWS = 1024
+CURATED_LANES = ("zh", "en", "code")
+
+
+class PublishSplit(beam.DoFn):
+    """Split → its index, once its curated files and its statistics are in place."""
+
+    def __init__(self, run: Run, sources: dict[int, str]) -> None:
+        self.run, self.sources = run, sources
+
+    def setup(self) -> None:
+        """Counts how many documents each survivor stands for."""
+        duplicates = read_parquet(self.run.part("duplicates", 0), columns=["kept_key"])
+        self.survivors, copies = np.unique(duplicates["kept_key"].to_numpy(), return_counts=True)
+        self.cluster_sizes = copies + 1
+
+    def process(self, split: int) -> Iterable[int]:
+        """Publishes one split."""
+        done = statistics_part(self.run, split)
+        if not exists(done):
+            signals = read_parquet(self.run.part("signals", split))
+            verdicts = read_parquet(self.run.part("verdicts", split))
+            self._write_curated(split, signals, verdicts)
+            write_json(done, split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts))
+        yield split
+
+    def _write_curated(self, split: int, signals: pa.Table, verdicts: pa.Table) -> None:
+        kept = verdicts["kept"].to_numpy()
+        lanes = verdicts["lane"].to_numpy()
+        with ExitStack() as stack:
+            writers = {
+                lane: self._writer(stack, lane, split) for lane in CURATED_LANES if np.any(kept & (lanes == lane))
+            }
+            for first_row, documents in _document_batches(self.run.part("documents", split)):
+                rows = slice(first_row, first_row + documents.num_rows)
+                published = self._publish(documents, signals[rows.start : rows.stop], kept[rows])
+                for lane in writers:
+                    chosen = published.filter(pc.equal(published["lane"], lane))
+                    if chosen.num_rows:
+                        writers[lane].write_table(chosen)
+
+    def _writer(self, stack: ExitStack, lane: str, split: int) -> pq.ParquetWriter:
+        path = self.run.part(join("curated", lane), split)
+        file = stack.enter_context(written_whole(path))
+        return stack.enter_context(pq.ParquetWriter(file, CURATED, compression="zstd", compression_level=3))
+
+    def _publish(self, documents: pa.RecordBatch, signals: pa.Table, kept: np.ndarray) -> pa.Table:
+        mask = pa.array(kept)
+        chosen = pa.Table.from_batches([documents]).filter(mask)
+        edited = redact(chosen["text"].to_pylist(), config=self.run.config.privacy)
+        texts = pa.array([text for text, _ in edited], pa.large_string())
+        columns = {name: chosen[name] for name in CURATED.names if name in chosen.schema.names}
+        columns |= {
+            "text": texts,
+            "num_chars": pc.utf8_length(texts).cast(pa.int32()),
+            "token_estimate": pa.array(estimate_from_signals(signals.filter(mask)).astype(np.int32)),
+            "cluster_size": pa.array(self._sizes(chosen["key"].to_numpy())),
+            "edits": pa.array([edits for _, edits in edited], CURATED.field("edits").type),
+        }
+        return pa.table([columns[name] for name in CURATED.names], schema=CURATED)
+
+    def _sizes(self, keys: np.ndarray) -> np.ndarray:
+        sizes = np.ones(len(keys), np.int32)
+        stands_for_others = np.isin(keys, self.survivors)
+        sizes[stands_for_others] = self.cluster_sizes[np.searchsorted(self.survivors, keys[stands_for_others])]
+        return sizes
+
+
+def _document_batches(path: str) -> Iterator[tuple[int, pa.RecordBatch]]:
+    with fsspec.open(path, "rb") as file:
+        first_row = 0
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
+            yield first_row, batch
+            first_row += batch.num_rows
+
+
+def statistics_part(run: Run, split: int) -> str:
+    """Where the statistics of one split stand until they are merged."""
+    return join(run.path, "stats", "parts", f"part-{split:05d}.json")
+
+
+def publish(run: Run, splits: Sequence[int], *, sources: Sequence[str], options: RunnerOptions, progress: Progress = silent) -> None:
+    """Writes `curated/` and the statistics parts of every split."""
+    names = dict(zip(splits, sources, strict=True))
+    run_job(
+        "publish",
+        lambda pipeline: (
+            pipeline
+            | "Splits" >> beam.Create(splits)
+            | "Spread over workers" >> beam.Reshuffle()
+            | "Publish" >> beam.ParDo(PublishSplit(run, names))
+        ),
+        options=options, watch=join(run.path, "stats", "parts"), total=len(splits), progress=progress,
+    )
+
+
+def check_accounts(run: Run, splits: Sequence[int]) -> dict[str, Any]:
+    """Totals over all splits, after proving read = kept + removed + failed for each of them in the files themselves.
+
+    Raises AccountingError naming the split.
+    """
+    totals = {"read": 0, "kept": 0, "removed": 0, "failed": 0}
+    for split in splits:
+        num_documents = read_parquet(run.part("documents", split), columns=["key"]).num_rows
+        num_failed = read_parquet(run.part("failures", split), columns=["error"]).num_rows
+        kept = read_parquet(run.part("verdicts", split), columns=["kept"])["kept"]
+        num_kept, num_removed = pc.sum(kept).as_py() or 0, len(kept) - (pc.sum(kept).as_py() or 0)
+        num_curated = sum(
+            read_parquet(path, columns=["key"]).num_rows
+            for lane in CURATED_LANES
+            if exists(path := run.part(join("curated", lane), split))
+        )
+        if len(kept) != num_documents or num_curated != num_kept:
+            raise AccountingError(
+                f"{run.path}, split {split}: {num_documents} documents, {len(kept)} verdicts, {num_kept} kept, "
+                f"{num_curated} published; run again with --fresh and report this"
+            )
+        for name, count in zip(totals, (num_documents + num_failed, num_kept, num_removed, num_failed), strict=True):
+            totals[name] += count
+    return totals

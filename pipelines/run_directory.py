@@ -1,0 +1,178 @@
+"""A run's directory: which stages ended there, and whether what is there belongs to this config and these inputs."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+import ctllm
+from ctllm.pipelines.sources.split import Split
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
+from ctllm.schemas.manifest import RunManifest, StageManifest, finish_stage, finished_stage
+
+STAGES: dict[str, tuple[str, ...]] = {
+    "measure": ("documents", "failures", "signals", "bands"),
+    "pairs": ("pairs",),
+    "decide": ("duplicates", "verdicts"),
+    "publish": ("curated", "stats"),
+}
+"""Stage to the directories it writes, in the order of the data's way. `_SUCCESS` stands in the first of them."""
+
+EDGE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory, opened for the config and inputs of `manifest`."""
+
+    path: str
+    config: CurationConfig
+    manifest: RunManifest
+
+    def directory(self, name: str) -> str:
+        """`RUN/name`."""
+        return join(self.path, name)
+
+    def part(self, name: str, split: int) -> str:
+        """The file of one input split in `RUN/name`: `part-00000.parquet`."""
+        return join(self.path, name, f"part-{split:05d}.parquet")
+
+    def fingerprint(self, stage: str) -> str:
+        """Changes when the stage's result can: inputs, code, and every config group read up to this stage."""
+        config = self.config
+        groups: dict[str, Any] = {
+            "measure": [config.snapshot, config.sources.digest(), config.language.digest(), config.decontamination.digest(),
+                        config.dedup.digest(), self.manifest.inputs, self.manifest.code],
+            "pairs": [],
+            "decide": [config.rules.digest(), config.guard.digest()],
+            "publish": [config.privacy.digest()],
+        }
+        upstream = list(groups)[: list(groups).index(stage) + 1]
+        return hashlib.sha256(repr([groups[name] for name in upstream]).encode()).hexdigest()[:16]
+
+    def finished(self, stage: str) -> StageManifest | None:
+        """The manifest of `stage` if it ended here with the present fingerprint."""
+        return finished_stage(self.directory(STAGES[stage][0]), fingerprint=self.fingerprint(stage))
+
+    def clear(self, stage: str) -> None:
+        """Removes what `stage` and the stages after it wrote."""
+        names = list(STAGES)
+        for later in names[names.index(stage):]:
+            for directory in STAGES[later]:
+                remove_tree(self.directory(directory))
+
+    def finish(self, stage: str, *, counts: dict[str, int], seconds: float) -> "Run":
+        """Writes the stage's `_SUCCESS` files and notes it in the run's manifest."""
+        for directory in STAGES[stage][::-1]:
+            finish_stage(self.directory(directory), stage=stage, fingerprint=self.fingerprint(stage), counts=counts, seconds=seconds)
+        stages = {**self.manifest.stages, stage: {"counts": counts, "seconds": round(seconds, 3)}}
+        manifest = self.manifest.model_copy(update={"stages": stages})
+        write_json(self.directory("manifest.json"), manifest.model_dump(mode="json"))
+        return Run(self.path, self.config, manifest)
+
+    def with_config(self, config: CurationConfig) -> "Run":
+        """The same run under another config: stages that the change touches count as not finished."""
+        update = {"config_digest": config.digest(), "config": config.model_dump(mode="json")}
+        return Run(self.path, config, self.manifest.model_copy(update=update))
+
+    def in_directory(self, path: str) -> "Run":
+        """The same run with what is written next standing under `path`."""
+        return Run(path, self.config, self.manifest)
+
+
+def open_run(path: str, config: CurationConfig, splits: Sequence[Split], *, fresh: bool = False) -> Run:
+    """The run in `path`, new or to be continued.
+
+    Raises OutputError when `path` holds a run of another config or of other inputs, naming the keys that differ.
+    """
+    manifest = RunManifest(
+        run_id=f"{config.name}@{config.digest()}",
+        version=ctllm.__version__,
+        code=code_digest(),
+        config_digest=config.digest(),
+        config=config.model_dump(mode="json"),
+        inputs=_describe_inputs(splits),
+        stages={},
+    )
+    run = Run(path, config, manifest)
+    if fresh:
+        run.clear("measure")
+    elif exists(run.directory("manifest.json")):
+        earlier = read_run(path)
+        _refuse_if_foreign(run, earlier)
+        if earlier.manifest.code == manifest.code:
+            return Run(path, config, manifest.model_copy(update={"stages": earlier.manifest.stages}))
+        run.clear("measure")
+    elif any(exists(run.directory(name)) for name in STAGES["measure"]):
+        raise OutputError(f"{path}: has results but no manifest.json; choose another --out, or --fresh to delete them")
+    write_json(run.directory("manifest.json"), manifest.model_dump(mode="json"))
+    return run
+
+
+def read_run(path: str) -> Run:
+    """The run whose manifest is in `path`. Raises InputError when there is none."""
+    if not exists(join(path, "manifest.json")):
+        raise InputError(f"{path}: not a run directory (no manifest.json); give the --out of a `ctllm curate`")
+    manifest = RunManifest.model_validate(read_json(join(path, "manifest.json")))
+    return Run(path, CurationConfig.model_validate(manifest.config), manifest)
+
+
+def _refuse_if_foreign(run: Run, earlier: Run) -> None:
+    way_out = "choose another --out, or --fresh to delete what is there"
+    if earlier.manifest.config_digest != run.manifest.config_digest:
+        keys = ", ".join(sorted(_differing_keys(earlier.manifest.config, run.manifest.config)))
+        raise OutputError(f"{run.path}: made with another config (different: {keys}); {way_out}")
+    if earlier.manifest.inputs != run.manifest.inputs:
+        before = {each["url"] for each in earlier.manifest.inputs}
+        now = {each["url"] for each in run.manifest.inputs}
+        names = ", ".join(sorted(before ^ now)) or "same names, other content"
+        raise OutputError(f"{run.path}: made from other inputs ({names}); {way_out}")
+
+
+def _differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key in old.keys() | new.keys():
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            keys += _differing_keys(before, after, f"{prefix}{key}.")
+        elif before != after:
+            keys.append(f"{prefix}{key}")
+    return keys
+
+
+def _describe_inputs(splits: Sequence[Split]) -> list[dict[str, Any]]:
+    return [
+        {"url": split.url, "source": split.source, "format": split.format, "start": split.start, "end": split.end,
+         "size_bytes": split.size_bytes, "edges": _edge_digest(split.url)}
+        for split in splits
+    ]
+
+
+def _edge_digest(url: str) -> str:
+    """Digest of a file's first and last MiB: notices a replaced input without reading terabytes."""
+    fs, name = fsspec.core.url_to_fs(url)
+    try:
+        if fs.isdir(name):
+            return ""
+        head = fs.read_block(name, 0, EDGE_BYTES)
+        tail = fs.read_block(name, max(0, fs.size(name) - EDGE_BYTES), EDGE_BYTES)
+    except OSError:
+        return "unreadable"
+    return hashlib.sha256(head + tail).hexdigest()[:16]
+
+
+@cache
+def code_digest() -> str:
+    """Digest of the sources of `pipelines` and `schemas`: new code measures anew."""
+    digest = hashlib.sha256()
+    for package in ("pipelines", "schemas"):
+        module = __import__(f"ctllm.{package}", fromlist=["__file__"])
+        for path in sorted(Path(str(module.__file__)).parent.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

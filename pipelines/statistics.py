@@ -1,0 +1,231 @@
+"""Statistics of a run: small additive counts per split, merged into the Parquet tables that dashboards read."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.token_estimate import estimate_from_signals
+from ctllm.schemas.document import split_of
+from ctllm.schemas.files import join, read_json, read_parquet, remove_tree, write_json, write_parquet
+from ctllm.schemas.signals import SIGNALS
+from ctllm.schemas.stats import CLUSTERS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
+
+EXCERPT_CHARS = 600
+SAMPLES_PER_GROUP = 6  # per split, lane and first reason: enough to look at, small enough for one page
+MAX_SAMPLES = 400
+MAX_CLUSTERS = 40
+SHARE_EDGES = np.linspace(0.0, 1.0, 51)
+COUNT_EDGES = np.concatenate([[0.0], np.geomspace(1.0, 1e7, 57)])  # eight bins per factor of ten
+
+Counts = tuple[int, int, int]
+"""Documents, characters, estimated tokens."""
+
+
+def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, verdicts: pa.Table) -> dict[str, Any]:
+    """All counts of one split as plain JSON values; adding them over splits gives the run's."""
+    chars, tokens = signals["num_chars"].to_numpy(), estimate_from_signals(signals)
+    weights = np.stack([np.ones(len(chars), np.int64), chars, tokens])
+    reasons = verdicts["reasons"].to_pylist()
+    first = np.array([each[0]["reason"] if each else "" for each in reasons], dtype=object)
+    lanes = np.array(verdicts["lane"].to_pylist(), dtype=object)
+    return {
+        "source": source,
+        "funnel": _funnel(lanes, first, weights) + _failures(run, split),
+        "rules": _rules(lanes, reasons),
+        "histograms": _histograms(signals, lanes, weights),
+        "samples": _samples(run, split, verdicts, first),
+    }
+
+
+def _funnel(lanes: np.ndarray, first: np.ndarray, weights: np.ndarray) -> list[list[Any]]:
+    rows = []
+    for lane, reason in sorted(set(zip(lanes, first, strict=True))):
+        total = weights[:, (lanes == lane) & (first == reason)].sum(axis=1)
+        rows.append([lane, "removed" if reason else "kept", reason, *map(int, total)])
+    return rows
+
+
+def _failures(run: Run, split: int) -> list[list[Any]]:
+    kinds = Counter(read_parquet(run.part("failures", split), columns=["error"])["error"].to_pylist())
+    return [["", "failed", kind, count, 0, 0] for kind, count in sorted(kinds.items())]
+
+
+def _rules(lanes: np.ndarray, reasons: list[list[dict[str, Any]]]) -> list[list[Any]]:
+    failing: Counter[tuple[str, str]] = Counter()
+    only: Counter[tuple[str, str]] = Counter()
+    first: Counter[tuple[str, str]] = Counter()
+    thresholds: dict[tuple[str, str], float] = {}
+    for lane, each in zip(lanes, reasons, strict=True):
+        for rank, reason in enumerate(each):
+            rule = (str(lane), reason["reason"])
+            thresholds[rule] = reason["threshold"]
+            failing[rule] += 1
+            first[rule] += rank == 0
+            only[rule] += len(each) == 1
+    return [[*rule, thresholds[rule], failing[rule], only[rule], first[rule]] for rule in sorted(failing)]
+
+
+def bin_edges(signal: str) -> np.ndarray:
+    """Fixed edges of a signal's histogram, so that histograms of any two runs can be added or compared."""
+    unit = (SIGNALS.field(signal).metadata or {}).get(b"unit", b"")
+    return SHARE_EDGES if unit == b"share" else COUNT_EDGES
+
+
+def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> dict[str, dict[str, list[list[int]]]]:
+    """Lane → signal → [documents, chars, tokens] per bin; NaN (not measured) is left out."""
+    result: dict[str, dict[str, list[list[int]]]] = {}
+    for lane in sorted(set(lanes)):
+        rows = lanes == lane
+        result[lane] = {}
+        for name in SIGNALS.names[1:]:
+            values, edges = signals[name].to_numpy()[rows].astype(np.float64), bin_edges(name)
+            measured = ~np.isnan(values)
+            bins = np.clip(np.searchsorted(edges, values[measured], side="right") - 1, 0, len(edges) - 2)
+            lane_weights = weights[:, rows][:, measured]
+            result[lane][name] = [
+                np.bincount(bins, weights=each, minlength=len(edges) - 1).astype(np.int64).tolist() for each in lane_weights
+            ]
+    return result
+
+
+def _samples(run: Run, split: int, verdicts: pa.Table, first: np.ndarray) -> list[dict[str, Any]]:
+    """The documents with the smallest mixed key of every lane and first reason: the same on every run."""
+    lanes, keys = verdicts["lane"].to_pylist(), verdicts["key"].to_numpy()
+    mixed = keys * np.uint64(0x9E3779B97F4A7C15)  # golden ratio: spreads consecutive keys
+    taken: Counter[tuple[str, str]] = Counter()
+    rows = []
+    for row in np.argsort(mixed, kind="stable"):
+        group = (lanes[row], first[row])
+        if taken[group] < SAMPLES_PER_GROUP:
+            taken[group] += 1
+            rows.append(int(row))
+    if not rows:
+        return []
+    documents = read_parquet(run.part("documents", split), columns=["key", "id", "url", "source", "lane", "text"]).take(rows)
+    samples = documents.to_pylist()
+    for sample, verdict in zip(samples, verdicts.take(rows).to_pylist(), strict=True):
+        sample["excerpt"] = sample.pop("text")[:EXCERPT_CHARS]
+        sample["kept"] = verdict["kept"]
+        sample["reasons"] = json.dumps(verdict["reasons"], ensure_ascii=False)
+    return samples
+
+
+def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int]) -> None:
+    """Adds the parts of all splits into `stats/*.parquet` and `stats/stats.json`, then removes the parts."""
+    parts = [read_json(join(run.path, "stats", "parts", f"part-{split:05d}.json")) for split in splits]
+    tables = {
+        "funnel": _merged_funnel(parts),
+        "rules": _merged_rules(parts),
+        "histograms": _merged_histograms(parts),
+        "samples": _merged_samples(parts),
+        "clusters": _clusters(run),
+    }
+    for name, table in tables.items():
+        write_parquet(join(run.path, "stats", f"{name}.parquet"), table)
+    write_json(join(run.path, "stats", "stats.json"), _summary(run, accounts))
+    remove_tree(join(run.path, "stats", "parts"))
+
+
+def _merged_funnel(parts: list[dict[str, Any]]) -> pa.Table:
+    total: defaultdict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(3, np.int64))
+    for part in parts:
+        for lane, outcome, reason, *counts in part["funnel"]:
+            total[part["source"], lane, outcome, reason] += counts
+    rows = [[*group, *map(int, counts)] for group, counts in sorted(total.items())]
+    return _table(rows, FUNNEL)
+
+
+def _merged_rules(parts: list[dict[str, Any]]) -> pa.Table:
+    total: defaultdict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(3, np.int64))
+    thresholds: dict[tuple[str, ...], float] = {}
+    for part in parts:
+        for lane, reason, threshold, *counts in part["rules"]:
+            total[part["source"], lane, reason] += counts
+            thresholds[part["source"], lane, reason] = threshold
+    rows = [[*group, thresholds[group], *map(int, counts)] for group, counts in sorted(total.items())]
+    return _table(rows, RULES)
+
+
+def _merged_histograms(parts: list[dict[str, Any]]) -> pa.Table:
+    total: dict[tuple[str, str], np.ndarray] = {}
+    for part in parts:
+        for lane, signals in part["histograms"].items():
+            for name, counts in signals.items():
+                added = np.array(counts, np.int64)
+                total[name, lane] = total[name, lane] + added if (name, lane) in total else added
+    rows = []
+    for (name, lane), counts in sorted(total.items()):
+        edges = bin_edges(name)
+        rows += [
+            [name, lane, float(edges[at]), float(edges[at + 1]), *map(int, counts[:, at])]
+            for at in np.flatnonzero(counts[0])
+        ]
+    return _table(rows, HISTOGRAMS)
+
+
+def _merged_samples(parts: list[dict[str, Any]]) -> pa.Table:
+    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for sample in (sample for part in parts for sample in part["samples"]):
+        reasons = json.loads(sample["reasons"])
+        groups[sample["lane"], reasons[0]["reason"] if reasons else ""].append(sample)
+    share = max(SAMPLES_PER_GROUP, MAX_SAMPLES // max(len(groups), 1))
+    return pa.Table.from_pylist([sample for _, group in sorted(groups.items()) for sample in group[:share]], schema=SAMPLES)
+
+
+def _clusters(run: Run) -> pa.Table:
+    """The largest clusters, each with its survivor and its least similar copy."""
+    duplicates = read_parquet(run.part("duplicates", 0)).to_pylist()
+    worst: dict[int, dict[str, Any]] = {}
+    for row in duplicates:
+        seen = worst.get(row["kept_key"])
+        if seen is None or (row["jaccard"], row["key"]) < (seen["jaccard"], seen["key"]):
+            worst[row["kept_key"]] = row
+    chosen = sorted(worst.values(), key=lambda row: (-row["cluster_size"], row["kept_key"]))[:MAX_CLUSTERS]
+    texts = fetch_documents(run, [row[name] for row in chosen for name in ("kept_key", "key")])
+    rows = []
+    for row in chosen:
+        kept, removed = texts[row["kept_key"]], texts[row["key"]]
+        rows.append([row["cluster_id"], row["kind"], row["cluster_size"], row["jaccard"], kept["id"],
+                     kept["text"][:EXCERPT_CHARS], removed["id"], removed["text"][:EXCERPT_CHARS]])
+    return _table(rows, CLUSTERS)
+
+
+def fetch_documents(run: Run, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Documents by key; reads only the files of their splits."""
+    wanted = np.array(sorted(set(keys)), np.uint64)
+    found = {}
+    for split in np.unique(split_of(wanted)):
+        table = read_parquet(run.part("documents", int(split)))
+        rows = table.filter(pa.array(np.isin(table["key"].to_numpy(), wanted)))
+        found |= {row["key"]: row for row in rows.to_pylist()}
+    return found
+
+
+def _summary(run: Run, accounts: dict[str, int]) -> dict[str, Any]:
+    """Deterministic facts of the run; times stand in the manifests, not here."""
+    duplicates = read_parquet(run.part("duplicates", 0), columns=["kept_key", "kind"])
+    sizes = np.unique(duplicates["kept_key"].to_numpy(), return_counts=True)[1] + 1
+    kinds = Counter(duplicates["kind"].to_pylist())
+    return {
+        "run_id": run.manifest.run_id,
+        "accounts": accounts,
+        "clusters": {
+            "count": len(sizes),
+            "removed": int((sizes - 1).sum()),
+            "removed_exact": kinds["exact"],
+            "removed_near": kinds["near"],
+            "largest": int(sizes.max()) if len(sizes) else 0,
+            "sizes": {str(size): int(count) for size, count in sorted(Counter(sizes.tolist()).items())},
+        },
+    }
+
+
+def _table(rows: list[list[Any]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)

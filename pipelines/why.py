@@ -1,0 +1,98 @@
+"""Explains one document completely: every signal, every rule with its threshold, and its copies."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ctllm.pipelines.run_directory import Run, read_run
+from ctllm.pipelines.statistics import fetch_documents
+from ctllm.schemas.document import ROW_BITS, split_of
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import list_files, read_parquet
+
+EXCERPT_CHARS = 400
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the document's lane as it met this document."""
+
+    reason: str
+    value: float
+    threshold: float | None
+    failed: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything the run knows about one document."""
+
+    document: dict[str, Any]
+    """The row of `documents/`, its text cut to an excerpt."""
+    kept: bool
+    reasons: list[dict[str, Any]]
+    signals: dict[str, float]
+    rules: list[Rule]
+    kept_instead: dict[str, Any] | None
+    """For a removed copy: the document that stands for it, with kind, jaccard and containment."""
+    stands_for: list[dict[str, Any]]
+    """For a survivor: its copies."""
+
+
+def explain(path: str, name: str) -> Explanation:
+    """The document of run `path` whose id, URL or key is `name`. Raises InputError when there is none."""
+    run = read_run(path)
+    key = _find(run, name)
+    split, row = int(split_of(np.array([key], np.uint64))[0]), key & ((1 << ROW_BITS) - 1)
+    document = fetch_documents(run, [key])[key]
+    document["text"] = document["text"][:EXCERPT_CHARS]
+    signals = read_parquet(run.part("signals", split)).slice(row, 1).to_pylist()[0]
+    verdict = read_parquet(run.part("verdicts", split)).slice(row, 1).to_pylist()[0]
+    copies = _copies(run, key)
+    return Explanation(
+        document=document,
+        kept=verdict["kept"],
+        reasons=verdict["reasons"],
+        signals={signal: value for signal, value in signals.items() if signal != "key"},
+        rules=_rules(run, document, signals, verdict["reasons"]),
+        kept_instead=next((copy for copy in copies if copy["key"] == key), None),
+        stands_for=[copy for copy in copies if copy["kept_key"] == key],
+    )
+
+
+def _find(run: Run, name: str) -> int:
+    """The key of the first document named `name`, in key order."""
+    for path in list_files(run.directory("documents"), suffix=".parquet"):
+        table = read_parquet(path, columns=["key", "id", "url"])
+        hit = pc.or_kleene(pc.equal(table["id"], name), pc.equal(table["url"], name))
+        if name.isdecimal():
+            hit = pc.or_kleene(hit, pc.equal(table["key"].cast("string"), name))
+        found = table.filter(pc.fill_null(hit, False))
+        if found.num_rows:
+            return int(found["key"][0].as_py())
+    raise InputError(f"{run.path}: no document with id, URL or key {name!r}; broken records are listed in failures/")
+
+
+def _rules(run: Run, document: dict[str, Any], signals: dict[str, float], reasons: list[dict[str, Any]]) -> list[Rule]:
+    ruleset = getattr(run.config.rules, document["lane"], None)
+    if ruleset is None:
+        return []
+    failed = {reason["reason"] for reason in reasons}
+    measured = {**signals, "lang_score": document["lang_score"]}
+    return [
+        Rule(field, measured[field.split("_", 1)[1]], threshold, field in failed)
+        for field, threshold in ruleset.model_dump().items()
+    ]
+
+
+def _copies(run: Run, key: int) -> list[dict[str, Any]]:
+    """Rows of `duplicates/` that name the document, each with the other document's id, URL and excerpt."""
+    table = read_parquet(run.part("duplicates", 0))
+    rows = table.filter(pc.or_(pc.equal(table["key"], key), pc.equal(table["kept_key"], key))).to_pylist()
+    others = fetch_documents(run, [row["kept_key"] if row["key"] == key else row["key"] for row in rows])
+    for row in rows:
+        other = others[row["kept_key"] if row["key"] == key else row["key"]]
+        row["other"] = {name: other[name] for name in ("id", "url", "source")} | {"excerpt": other["text"][:EXCERPT_CHARS]}
+    return rows
