@@ -61,7 +61,9 @@ def curate(
     return _run_stages(run, splits, options=options, progress=progress)
 
 
-def redecide(path: str, *, overrides: dict[str, object], options: RunnerOptions, progress: Progress = silent) -> RunSummary:
+def redecide(
+    path: str, *, overrides: dict[str, object], options: RunnerOptions, progress: Progress = silent
+) -> RunSummary:
     """Applies changed thresholds to a finished run: decides and publishes again, measures nothing."""
     run = read_run(path)
     config = _overridden(run.config, overrides)
@@ -80,7 +82,14 @@ def what_if(
     changed = run.with_config(_overridden(run.config, overrides))
     target = changed.in_directory(join(path, ".what-if"))
     try:
-        decide(changed, numbers, target=target, sources=[split.source for split in splits], options=options, progress=progress)
+        decide(
+            changed,
+            numbers,
+            target=target,
+            sources=[split.source for split in splits],
+            options=options,
+            progress=progress,
+        )
         return summarise(run, numbers, target=run), summarise(run, numbers, target=target)
     finally:
         remove_tree(target.path)
@@ -101,13 +110,18 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
                 | "Spread over workers" >> beam.Reshuffle()  # elements after a bare Create stay on one worker
                 | "Measure" >> beam.ParDo(MeasureSplit(run))  # int: the split's files are in place
             ),
-            options=options, watch=run.directory("documents"), total=len(splits), progress=progress,
+            options=options,
+            watch=run.directory("documents"),
+            total=len(splits),
+            progress=progress,
         )
         return count_records(run, list(splits))
 
     def pairs() -> dict[str, int]:
         bands = [run.part("bands", number) for number in numbers]
-        return find_pairs(bands, out=run.directory("pairs"), config=run.config.dedup, options=options.pipeline_options())
+        return find_pairs(
+            bands, out=run.directory("pairs"), config=run.config.dedup, options=options.pipeline_options()
+        )
 
     def verdicts() -> dict[str, int]:
         return decide(run, numbers, target=run, sources=sources, options=options, progress=progress)
@@ -119,7 +133,10 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
         return accounts
 
     stages: dict[str, Callable[[], dict[str, int]]] = {
-        "measure": measure, "pairs": pairs, "decide": verdicts, "publish": published,
+        "measure": measure,
+        "pairs": pairs,
+        "decide": verdicts,
+        "publish": published,
     }
     for stage, work in stages.items():
         if run.finished(stage):

@@ -118,7 +118,11 @@ class WriteVerdicts(beam.DoFn):
         value = self.jaccard[at] if len(self.removed) else np.zeros(len(keys))
         threshold = np.where(exact, 1.0, self.run.config.dedup.threshold)
         reason = pa.StructArray.from_arrays(
-            [pa.array(np.where(exact, EXACT_DUPLICATE, NEAR_DUPLICATE)), pa.array(value.astype(np.float64)), pa.array(threshold)],
+            [
+                pa.array(np.where(exact, EXACT_DUPLICATE, NEAR_DUPLICATE)),
+                pa.array(value.astype(np.float64)),
+                pa.array(threshold),
+            ],
             fields=list(REASONS.value_type),
         )
         return pa.ListArray.from_arrays(pa.array(np.arange(len(keys) + 1), pa.int32()), reason)
@@ -131,7 +135,13 @@ def read_pairs(run: Run, *, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def decide(
-    run: Run, splits: Sequence[int], *, target: Run, sources: Sequence[str], options: RunnerOptions, progress: Progress = silent
+    run: Run,
+    splits: Sequence[int],
+    *,
+    target: Run,
+    sources: Sequence[str],
+    options: RunnerOptions,
+    progress: Progress = silent,
 ) -> dict[str, int]:
     """Writes `duplicates/` and `verdicts/` of `run` into `target` and returns documents kept and removed.
 
@@ -149,7 +159,10 @@ def decide(
             | "To one worker" >> beam.GroupByKey()
             | "Choose survivors" >> beam.ParDo(ChooseSurvivors(run, target))
         ),
-        options=options, watch=target.directory("duplicates"), total=1, progress=progress,
+        options=options,
+        watch=target.directory("duplicates"),
+        total=1,
+        progress=progress,
     )
     run_job(
         "verdicts",
@@ -159,7 +172,10 @@ def decide(
             | "Spread over workers" >> beam.Reshuffle()
             | "Write verdicts" >> beam.ParDo(WriteVerdicts(run, target))
         ),
-        options=options, watch=target.directory("verdicts"), total=len(splits), progress=progress,
+        options=options,
+        watch=target.directory("verdicts"),
+        total=len(splits),
+        progress=progress,
     )
     _check_guard(target, splits)
     summary = summarise(run, splits, target=target)

@@ -52,7 +52,9 @@ def _plain_error(stage: str, error: Exception) -> errors.CtllmError:
         summary = f"{name}: {message.split(' [while running')[0]}"
     else:
         summary = f"{type(error).__name__}: {text.strip().splitlines()[-1] if text.strip() else 'no message'}"
-    return errors.StageError(f"stage {stage}: {summary}; what is finished stays, run the same command again to continue (-v for details)")
+    return errors.StageError(
+        f"stage {stage}: {summary}; what is finished stays, run the same command again to continue (-v for details)"
+    )
 
 
 @contextmanager

@@ -48,7 +48,9 @@ class PublishSplit(beam.DoFn):
             signals = read_parquet(self.run.part("signals", split))
             verdicts = read_parquet(self.run.part("verdicts", split))
             self._write_curated(split, signals, verdicts)
-            write_json(done, split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts))
+            write_json(
+                done, split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts)
+            )
         yield split
 
     def _write_curated(self, split: int, signals: pa.Table, verdicts: pa.Table) -> None:
@@ -106,7 +108,9 @@ def statistics_part(run: Run, split: int) -> str:
     return join(run.path, "stats", "parts", f"part-{split:05d}.json")
 
 
-def publish(run: Run, splits: Sequence[int], *, sources: Sequence[str], options: RunnerOptions, progress: Progress = silent) -> None:
+def publish(
+    run: Run, splits: Sequence[int], *, sources: Sequence[str], options: RunnerOptions, progress: Progress = silent
+) -> None:
     """Writes `curated/` and the statistics parts of every split."""
     names = dict(zip(splits, sources, strict=True))
     run_job(
@@ -117,7 +121,10 @@ def publish(run: Run, splits: Sequence[int], *, sources: Sequence[str], options:
             | "Spread over workers" >> beam.Reshuffle()
             | "Publish" >> beam.ParDo(PublishSplit(run, names))
         ),
-        options=options, watch=join(run.path, "stats", "parts"), total=len(splits), progress=progress,
+        options=options,
+        watch=join(run.path, "stats", "parts"),
+        total=len(splits),
+        progress=progress,
     )
 
 

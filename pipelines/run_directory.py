@@ -47,8 +47,15 @@ class Run:
         """Changes when the stage's result can: inputs, code, and every config group read up to this stage."""
         config = self.config
         groups: dict[str, Any] = {
-            "measure": [config.snapshot, config.sources.digest(), config.language.digest(), config.decontamination.digest(),
-                        config.dedup.digest(), self.manifest.inputs, self.manifest.code],
+            "measure": [
+                config.snapshot,
+                config.sources.digest(),
+                config.language.digest(),
+                config.decontamination.digest(),
+                config.dedup.digest(),
+                self.manifest.inputs,
+                self.manifest.code,
+            ],
             "pairs": [],
             "decide": [config.rules.digest(), config.guard.digest()],
             "publish": [config.privacy.digest()],
@@ -63,14 +70,20 @@ class Run:
     def clear(self, stage: str) -> None:
         """Removes what `stage` and the stages after it wrote."""
         names = list(STAGES)
-        for later in names[names.index(stage):]:
+        for later in names[names.index(stage) :]:
             for directory in STAGES[later]:
                 remove_tree(self.directory(directory))
 
     def finish(self, stage: str, *, counts: dict[str, int], seconds: float) -> "Run":
         """Writes the stage's `_SUCCESS` files and notes it in the run's manifest."""
         for directory in STAGES[stage][::-1]:
-            finish_stage(self.directory(directory), stage=stage, fingerprint=self.fingerprint(stage), counts=counts, seconds=seconds)
+            finish_stage(
+                self.directory(directory),
+                stage=stage,
+                fingerprint=self.fingerprint(stage),
+                counts=counts,
+                seconds=seconds,
+            )
         stages = {**self.manifest.stages, stage: {"counts": counts, "seconds": round(seconds, 3)}}
         manifest = self.manifest.model_copy(update={"stages": stages})
         write_json(self.directory("manifest.json"), manifest.model_dump(mode="json"))
@@ -148,8 +161,15 @@ def _differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") 
 
 def _describe_inputs(splits: Sequence[Split]) -> list[dict[str, Any]]:
     return [
-        {"url": split.url, "source": split.source, "format": split.format, "start": split.start, "end": split.end,
-         "size_bytes": split.size_bytes, "edges": _edge_digest(split.url)}
+        {
+            "url": split.url,
+            "source": split.source,
+            "format": split.format,
+            "start": split.start,
+            "end": split.end,
+            "size_bytes": split.size_bytes,
+            "edges": _edge_digest(split.url),
+        }
         for split in splits
     ]
 

@@ -88,7 +88,8 @@ def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> di
             bins = np.clip(np.searchsorted(edges, values[measured], side="right") - 1, 0, len(edges) - 2)
             lane_weights = weights[:, rows][:, measured]
             result[lane][name] = [
-                np.bincount(bins, weights=each, minlength=len(edges) - 1).astype(np.int64).tolist() for each in lane_weights
+                np.bincount(bins, weights=each, minlength=len(edges) - 1).astype(np.int64).tolist()
+                for each in lane_weights
             ]
     return result
 
@@ -106,7 +107,9 @@ def _samples(run: Run, split: int, verdicts: pa.Table, first: np.ndarray) -> lis
             rows.append(int(row))
     if not rows:
         return []
-    documents = read_parquet(run.part("documents", split), columns=["key", "id", "url", "source", "lane", "text"]).take(rows)
+    documents = read_parquet(run.part("documents", split), columns=["key", "id", "url", "source", "lane", "text"]).take(
+        rows
+    )
     samples = documents.to_pylist()
     for sample, verdict in zip(samples, verdicts.take(rows).to_pylist(), strict=True):
         sample["excerpt"] = sample.pop("text")[:EXCERPT_CHARS]
@@ -174,7 +177,9 @@ def _merged_samples(parts: list[dict[str, Any]]) -> pa.Table:
         reasons = json.loads(sample["reasons"])
         groups[sample["lane"], reasons[0]["reason"] if reasons else ""].append(sample)
     share = max(SAMPLES_PER_GROUP, MAX_SAMPLES // max(len(groups), 1))
-    return pa.Table.from_pylist([sample for _, group in sorted(groups.items()) for sample in group[:share]], schema=SAMPLES)
+    return pa.Table.from_pylist(
+        [sample for _, group in sorted(groups.items()) for sample in group[:share]], schema=SAMPLES
+    )
 
 
 def _clusters(run: Run) -> pa.Table:
@@ -190,8 +195,18 @@ def _clusters(run: Run) -> pa.Table:
     rows = []
     for row in chosen:
         kept, removed = texts[row["kept_key"]], texts[row["key"]]
-        rows.append([row["cluster_id"], row["kind"], row["cluster_size"], row["jaccard"], kept["id"],
-                     kept["text"][:EXCERPT_CHARS], removed["id"], removed["text"][:EXCERPT_CHARS]])
+        rows.append(
+            [
+                row["cluster_id"],
+                row["kind"],
+                row["cluster_size"],
+                row["jaccard"],
+                kept["id"],
+                kept["text"][:EXCERPT_CHARS],
+                removed["id"],
+                removed["text"][:EXCERPT_CHARS],
+            ]
+        )
     return _table(rows, CLUSTERS)
 
 

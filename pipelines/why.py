@@ -94,5 +94,7 @@ def _copies(run: Run, key: int) -> list[dict[str, Any]]:
     others = fetch_documents(run, [row["kept_key"] if row["key"] == key else row["key"] for row in rows])
     for row in rows:
         other = others[row["kept_key"] if row["key"] == key else row["key"]]
-        row["other"] = {name: other[name] for name in ("id", "url", "source")} | {"excerpt": other["text"][:EXCERPT_CHARS]}
+        row["other"] = {name: other[name] for name in ("id", "url", "source")} | {
+            "excerpt": other["text"][:EXCERPT_CHARS]
+        }
     return rows

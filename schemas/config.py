@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.files import packaged
 
 Parsed = TypeVar("Parsed", bound="Config")
 
@@ -32,7 +33,7 @@ def read_config(path: str | Path, model: type[Parsed], *, overrides: Iterable[st
     Raises ConfigError naming file and key: missing file, bad YAML, unknown key, wrong type, out-of-range value.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(packaged(str(path))).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the config ({error.strerror}); check the path") from error
     try:

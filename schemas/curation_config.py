@@ -18,7 +18,9 @@ class SourceConfig(Config):
     id_field: str = Field("id", description="JSON key or Parquet column that holds the source's own id")
     url_field: str = Field("url", description="JSON key or Parquet column that holds the URL")
     extractor: Literal["resiliparse"] = Field("resiliparse", description="main-content extraction from HTML")
-    block_size_bytes: int = Field(64 << 20, ge=1 << 16, description="plain JSONL and text are split into blocks of this size")
+    block_size_bytes: int = Field(
+        64 << 20, ge=1 << 16, description="plain JSONL and text are split into blocks of this size"
+    )
     max_document_bytes: int = Field(50 << 20, ge=1024, description="a larger record is a failure, not a document")
 
 
@@ -26,21 +28,27 @@ class LanguageConfig(Config):
     """Language identification; lanes follow from it and from the code detector."""
 
     num_chars: int = Field(300, ge=50, description="characters the identifier reads, whitespace folded")
-    min_han_share: float = Field(0.3, ge=0, le=1, description="at this share of letters the script decides and the identifier is skipped")
+    min_han_share: float = Field(
+        0.3, ge=0, le=1, description="at this share of letters the script decides and the identifier is skipped"
+    )
 
 
 class DedupConfig(Config):
     """How copies are found. Survivors are chosen in `decide`, among the documents the rules keep."""
 
     near: bool = Field(True, description="also near duplicates, by MinHash")
-    threshold: float = Field(0.8, gt=0, lt=1, description="verified Jaccard at and above which two documents are copies")
+    threshold: float = Field(
+        0.8, gt=0, lt=1, description="verified Jaccard at and above which two documents are copies"
+    )
     containment: float | None = Field(None, ge=0, le=1, description="containment that also makes a copy; null = off")
     num_permutations: int = Field(128, ge=16, le=512)
     shingle_chars: int = Field(5, ge=2, le=32, description="characters per shingle in Han, kana and hangul runs")
     shingle_words: int = Field(5, ge=1, le=16, description="words or code tokens per shingle elsewhere")
     sketch_size: int = Field(256, ge=32, le=4096, description="shingle hashes kept per document for verification")
     fold_variants: bool = Field(True, description="traditional and simplified forms hash alike")
-    max_bucket: int = Field(1000, ge=2, description="documents compared within one band; more are linked star-wise and counted")
+    max_bucket: int = Field(
+        1000, ge=2, description="documents compared within one band; more are linked star-wise and counted"
+    )
     survivor_order: tuple[Literal["source_priority", "num_chars", "key"], ...] = ("source_priority", "num_chars", "key")
     source_priority: tuple[str, ...] = Field((), description="sources whose copy is kept before others', best first")
 
@@ -84,5 +92,7 @@ class CurationConfig(Config):
     @model_validator(mode="after")
     def _sketch_holds_threshold(self) -> "CurationConfig":
         if self.dedup.containment is not None and self.dedup.containment < self.dedup.threshold:
-            raise ValueError("dedup.containment below dedup.threshold would make it meaningless; raise it or set it to null")
+            raise ValueError(
+                "dedup.containment below dedup.threshold would make it meaningless; raise it or set it to null"
+            )
         return self

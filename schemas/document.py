@@ -16,54 +16,97 @@ SPLIT_BITS = 24
 ROW_BITS = 28
 MAX_ROWS_PER_SPLIT = 1 << ROW_BITS
 
-DOCUMENTS = pa.schema([
-    pa.field("key", pa.uint64(), nullable=False, metadata={"meaning": "snapshot | split | row"}),
-    pa.field("id", pa.string(), nullable=False, metadata={"meaning": "the source's own: WARC-Record-ID, JSON id, path#row"}),
-    pa.field("url", pa.string(), metadata={"meaning": "null where the source names none"}),
-    pa.field("source", pa.string(), nullable=False, metadata={"meaning": "name of the input as accounts list it"}),
-    pa.field("snapshot", pa.uint16(), nullable=False),
-    pa.field("path", pa.string(), nullable=False, metadata={"meaning": "input file, as given"}),
-    pa.field("title", pa.string()),
-    pa.field("date", pa.string(), metadata={"unit": "ISO 8601, as the source gives it"}),
-    pa.field("license", pa.string()),
-    pa.field("lane", pa.string(), nullable=False, metadata={"meaning": "zh | en | code | other"}),
-    pa.field("lang", pa.string(), nullable=False, metadata={"meaning": "language code of the identifier"}),
-    pa.field("lang_score", pa.float32(), nullable=False, metadata={"unit": "share"}),
-    pa.field("script", pa.string(), nullable=False, metadata={"meaning": "hans | hant | latin | kana | hangul | other"}),
-    pa.field("charset", pa.string(), nullable=False, metadata={"meaning": "how the bytes were decoded"}),
-    pa.field("text", pa.large_string(), nullable=False, metadata={"meaning": "extracted text, as published before edits"}),
-])
+DOCUMENTS = pa.schema(
+    [
+        pa.field("key", pa.uint64(), nullable=False, metadata={"meaning": "snapshot | split | row"}),
+        pa.field(
+            "id",
+            pa.string(),
+            nullable=False,
+            metadata={"meaning": "the source's own: WARC-Record-ID, JSON id, path#row"},
+        ),
+        pa.field("url", pa.string(), metadata={"meaning": "null where the source names none"}),
+        pa.field("source", pa.string(), nullable=False, metadata={"meaning": "name of the input as accounts list it"}),
+        pa.field("snapshot", pa.uint16(), nullable=False),
+        pa.field("path", pa.string(), nullable=False, metadata={"meaning": "input file, as given"}),
+        pa.field("title", pa.string()),
+        pa.field("date", pa.string(), metadata={"unit": "ISO 8601, as the source gives it"}),
+        pa.field("license", pa.string()),
+        pa.field("lane", pa.string(), nullable=False, metadata={"meaning": "zh | en | code | other"}),
+        pa.field("lang", pa.string(), nullable=False, metadata={"meaning": "language code of the identifier"}),
+        pa.field("lang_score", pa.float32(), nullable=False, metadata={"unit": "share"}),
+        pa.field(
+            "script", pa.string(), nullable=False, metadata={"meaning": "hans | hant | latin | kana | hangul | other"}
+        ),
+        pa.field("charset", pa.string(), nullable=False, metadata={"meaning": "how the bytes were decoded"}),
+        pa.field(
+            "text", pa.large_string(), nullable=False, metadata={"meaning": "extracted text, as published before edits"}
+        ),
+    ]
+)
 
-FAILURES = pa.schema([
-    pa.field("source", pa.string(), nullable=False),
-    pa.field("path", pa.string(), nullable=False),
-    pa.field("split", pa.uint32(), nullable=False),
-    pa.field("offset", pa.int64(), nullable=False, metadata={"meaning": "byte offset or record number in the file"}),
-    pa.field("error", pa.string(), nullable=False, metadata={"meaning": "a member of FailureKind"}),
-    pa.field("message", pa.string(), nullable=False),
-    pa.field("first_bytes", pa.binary(), nullable=False, metadata={"unit": "up to 200 bytes"}),
-])
+FAILURES = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("split", pa.uint32(), nullable=False),
+        pa.field(
+            "offset", pa.int64(), nullable=False, metadata={"meaning": "byte offset or record number in the file"}
+        ),
+        pa.field("error", pa.string(), nullable=False, metadata={"meaning": "a member of FailureKind"}),
+        pa.field("message", pa.string(), nullable=False),
+        pa.field("first_bytes", pa.binary(), nullable=False, metadata={"unit": "up to 200 bytes"}),
+    ]
+)
 
 FailureKind = Literal[
-    "broken_encoding", "broken_json", "broken_record", "empty_file", "empty_text", "missing_text", "not_text",
-    "too_large", "truncated", "unreadable", "wrong_schema",
+    "broken_encoding",
+    "broken_json",
+    "broken_record",
+    "empty_file",
+    "empty_text",
+    "missing_text",
+    "not_text",
+    "too_large",
+    "truncated",
+    "unreadable",
+    "wrong_schema",
 ]
 
-EDITS = pa.list_(pa.struct([
-    pa.field("kind", pa.string(), metadata={"meaning": "pii:mobile, pii:email, line:repeated, …"}),
-    pa.field("start", pa.int32(), metadata={"unit": "characters, in the text before edits"}),
-    pa.field("end", pa.int32()),
-    pa.field("replacement", pa.string()),
-]))
+EDITS = pa.list_(
+    pa.struct(
+        [
+            pa.field("kind", pa.string(), metadata={"meaning": "pii:mobile, pii:email, line:repeated, …"}),
+            pa.field("start", pa.int32(), metadata={"unit": "characters, in the text before edits"}),
+            pa.field("end", pa.int32()),
+            pa.field("replacement", pa.string()),
+        ]
+    )
+)
 
-CURATED = pa.schema([
-    *(DOCUMENTS.field(name) for name in ("key", "id", "url", "source", "snapshot", "license", "lane", "lang", "script")),
-    pa.field("text", pa.large_string(), nullable=False, metadata={"meaning": "as published"}),
-    pa.field("num_chars", pa.int32(), nullable=False, metadata={"unit": "code points"}),
-    pa.field("token_estimate", pa.int32(), nullable=False, metadata={"meaning": "from script shares; see estimate_tokens"}),
-    pa.field("cluster_size", pa.int32(), nullable=False, metadata={"meaning": "documents this one stands for, itself included"}),
-    pa.field("edits", EDITS, nullable=False),
-])
+CURATED = pa.schema(
+    [
+        *(
+            DOCUMENTS.field(name)
+            for name in ("key", "id", "url", "source", "snapshot", "license", "lane", "lang", "script")
+        ),
+        pa.field("text", pa.large_string(), nullable=False, metadata={"meaning": "as published"}),
+        pa.field("num_chars", pa.int32(), nullable=False, metadata={"unit": "code points"}),
+        pa.field(
+            "token_estimate",
+            pa.int32(),
+            nullable=False,
+            metadata={"meaning": "from script shares; see estimate_tokens"},
+        ),
+        pa.field(
+            "cluster_size",
+            pa.int32(),
+            nullable=False,
+            metadata={"meaning": "documents this one stands for, itself included"},
+        ),
+        pa.field("edits", EDITS, nullable=False),
+    ]
+)
 
 
 def document_keys(*, snapshot: int, split: int, first_row: int, num_rows: int) -> np.ndarray:

@@ -10,6 +10,8 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
 from typing import IO, Any
 
 import fsspec
@@ -19,6 +21,18 @@ import pyarrow.parquet as pq
 from ctllm.schemas.errors import InputError, OutputError
 
 ROW_GROUP_ROWS = 8192  # 16-32 MiB of web text; speed does not depend on it (docs/experiments.md)
+
+
+def packaged(path: str) -> str:
+    """`path`, or the file that the package carries for it when it begins with `configs/` or `examples/` and is not here.
+
+    So that `configs/curation/recommended.yaml` works in any directory after an install from a wheel.
+    """
+    room, _, rest = path.partition("/")
+    if room not in ("configs", "examples") or Path(path).exists():
+        return path
+    carried = resources.files(f"ctllm.{room}").joinpath(rest)
+    return str(carried) if carried.is_file() or carried.is_dir() else path
 
 
 def join(directory: str, *parts: str) -> str:
@@ -77,8 +91,10 @@ def written_whole(path: str) -> Iterator[IO[bytes]]:
     except OSError as error:
         _discard(fs, temporary)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"{path}: no space left on the device; free some and run the same command again") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+            raise OutputError(
+                f"{path}: no space left on the device; free some and run the same command again"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
         raise
     except BaseException:

@@ -21,10 +21,14 @@ class StageManifest(Config):
     """Wall time; not part of any fingerprint."""
 
 
-def finish_stage(directory: str, *, stage: str, fingerprint: str, counts: dict[str, int], seconds: float) -> StageManifest:
+def finish_stage(
+    directory: str, *, stage: str, fingerprint: str, counts: dict[str, int], seconds: float
+) -> StageManifest:
     """Writes `_SUCCESS` with the digest of every file below `directory`."""
     files = {name: file_digest(join(directory, name)) for name in walk_files(directory) if name != SUCCESS}
-    manifest = StageManifest(stage=stage, fingerprint=fingerprint, files=files, counts=counts, seconds=round(seconds, 3))
+    manifest = StageManifest(
+        stage=stage, fingerprint=fingerprint, files=files, counts=counts, seconds=round(seconds, 3)
+    )
     write_json(join(directory, SUCCESS), manifest.model_dump())
     return manifest
 

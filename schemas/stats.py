@@ -8,51 +8,74 @@ _COUNTS = [
     pa.field("tokens", pa.int64(), nullable=False, metadata={"unit": "estimated tokens"}),
 ]
 
-FUNNEL = pa.schema([
-    pa.field("source", pa.string(), nullable=False),
-    pa.field("lane", pa.string(), nullable=False, metadata={"meaning": "empty for failures"}),
-    pa.field("outcome", pa.string(), nullable=False, metadata={"meaning": "kept | removed | failed"}),
-    pa.field("reason", pa.string(), nullable=False, metadata={"meaning": "first failing rule or failure kind; empty when kept"}),
-    *_COUNTS,
-])
+FUNNEL = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("lane", pa.string(), nullable=False, metadata={"meaning": "empty for failures"}),
+        pa.field("outcome", pa.string(), nullable=False, metadata={"meaning": "kept | removed | failed"}),
+        pa.field(
+            "reason",
+            pa.string(),
+            nullable=False,
+            metadata={"meaning": "first failing rule or failure kind; empty when kept"},
+        ),
+        *_COUNTS,
+    ]
+)
 """Every record read is counted in exactly one row: sum(documents) = read = kept + removed + failed."""
 
-RULES = pa.schema([
-    pa.field("source", pa.string(), nullable=False),
-    pa.field("lane", pa.string(), nullable=False),
-    pa.field("reason", pa.string(), nullable=False),
-    pa.field("threshold", pa.float64()),
-    pa.field("failing", pa.int64(), nullable=False, metadata={"meaning": "documents that fail this rule at all"}),
-    pa.field("only", pa.int64(), nullable=False, metadata={"meaning": "documents that fail this rule and no other"}),
-    pa.field("first", pa.int64(), nullable=False, metadata={"meaning": "documents whose first failing rule this is"}),
-])
+RULES = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("lane", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("threshold", pa.float64()),
+        pa.field("failing", pa.int64(), nullable=False, metadata={"meaning": "documents that fail this rule at all"}),
+        pa.field(
+            "only", pa.int64(), nullable=False, metadata={"meaning": "documents that fail this rule and no other"}
+        ),
+        pa.field(
+            "first", pa.int64(), nullable=False, metadata={"meaning": "documents whose first failing rule this is"}
+        ),
+    ]
+)
 
-HISTOGRAMS = pa.schema([
-    pa.field("signal", pa.string(), nullable=False),
-    pa.field("lane", pa.string(), nullable=False),
-    pa.field("left", pa.float64(), nullable=False, metadata={"meaning": "lower edge of the bin, inclusive"}),
-    pa.field("right", pa.float64(), nullable=False),
-    *_COUNTS,
-])
+HISTOGRAMS = pa.schema(
+    [
+        pa.field("signal", pa.string(), nullable=False),
+        pa.field("lane", pa.string(), nullable=False),
+        pa.field("left", pa.float64(), nullable=False, metadata={"meaning": "lower edge of the bin, inclusive"}),
+        pa.field("right", pa.float64(), nullable=False),
+        *_COUNTS,
+    ]
+)
 
-SAMPLES = pa.schema([
-    pa.field("key", pa.uint64(), nullable=False),
-    pa.field("id", pa.string(), nullable=False),
-    pa.field("url", pa.string()),
-    pa.field("source", pa.string(), nullable=False),
-    pa.field("lane", pa.string(), nullable=False),
-    pa.field("kept", pa.bool_(), nullable=False),
-    pa.field("reasons", pa.string(), nullable=False, metadata={"meaning": "JSON list of {reason, value, threshold}"}),
-    pa.field("excerpt", pa.string(), nullable=False, metadata={"unit": "first 600 characters"}),
-])
+SAMPLES = pa.schema(
+    [
+        pa.field("key", pa.uint64(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("url", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("lane", pa.string(), nullable=False),
+        pa.field("kept", pa.bool_(), nullable=False),
+        pa.field(
+            "reasons", pa.string(), nullable=False, metadata={"meaning": "JSON list of {reason, value, threshold}"}
+        ),
+        pa.field("excerpt", pa.string(), nullable=False, metadata={"unit": "first 600 characters"}),
+    ]
+)
 
-CLUSTERS = pa.schema([
-    pa.field("cluster_id", pa.uint64(), nullable=False),
-    pa.field("kind", pa.string(), nullable=False),
-    pa.field("size", pa.int32(), nullable=False),
-    pa.field("jaccard", pa.float32(), nullable=False, metadata={"meaning": "smallest verified Jaccard to the kept one"}),
-    pa.field("kept_id", pa.string(), nullable=False),
-    pa.field("kept_excerpt", pa.string(), nullable=False),
-    pa.field("removed_id", pa.string(), nullable=False, metadata={"meaning": "the least similar removed member"}),
-    pa.field("removed_excerpt", pa.string(), nullable=False),
-])
+CLUSTERS = pa.schema(
+    [
+        pa.field("cluster_id", pa.uint64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("size", pa.int32(), nullable=False),
+        pa.field(
+            "jaccard", pa.float32(), nullable=False, metadata={"meaning": "smallest verified Jaccard to the kept one"}
+        ),
+        pa.field("kept_id", pa.string(), nullable=False),
+        pa.field("kept_excerpt", pa.string(), nullable=False),
+        pa.field("removed_id", pa.string(), nullable=False, metadata={"meaning": "the least similar removed member"}),
+        pa.field("removed_excerpt", pa.string(), nullable=False),
+    ]
+)

@@ -6,15 +6,30 @@ EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
 OTHER_LANGUAGE = "other_language"
 
-REASONS = pa.list_(pa.struct([
-    pa.field("reason", pa.string(), metadata={"meaning": "name of a rule in schemas.rules, or one of the constants above"}),
-    pa.field("value", pa.float64(), metadata={"meaning": "what was measured; Jaccard for duplicates"}),
-    pa.field("threshold", pa.float64(), metadata={"meaning": "the bound of the rule"}),
-]))
+REASONS = pa.list_(
+    pa.struct(
+        [
+            pa.field(
+                "reason",
+                pa.string(),
+                metadata={"meaning": "name of a rule in schemas.rules, or one of the constants above"},
+            ),
+            pa.field("value", pa.float64(), metadata={"meaning": "what was measured; Jaccard for duplicates"}),
+            pa.field("threshold", pa.float64(), metadata={"meaning": "the bound of the rule"}),
+        ]
+    )
+)
 
-VERDICTS = pa.schema([
-    pa.field("key", pa.uint64(), nullable=False),
-    pa.field("lane", pa.string(), nullable=False),
-    pa.field("kept", pa.bool_(), nullable=False),
-    pa.field("reasons", REASONS, nullable=False, metadata={"meaning": "all failing rules, in rule order; empty when kept"}),
-])
+VERDICTS = pa.schema(
+    [
+        pa.field("key", pa.uint64(), nullable=False),
+        pa.field("lane", pa.string(), nullable=False),
+        pa.field("kept", pa.bool_(), nullable=False),
+        pa.field(
+            "reasons",
+            REASONS,
+            nullable=False,
+            metadata={"meaning": "all failing rules, in rule order; empty when kept"},
+        ),
+    ]
+)

@@ -61,7 +61,14 @@ def curate(
 def print_summary(summary: Any) -> None:  # noqa: ANN401 - RunSummary, imported late
     """The closing screen of a curation."""
     rows = [
-        [lane, each.documents, each.kept_documents, _percent(each.kept_documents, each.documents), each.kept_chars, each.kept_tokens]
+        [
+            lane,
+            each.documents,
+            each.kept_documents,
+            _percent(each.kept_documents, each.documents),
+            each.kept_chars,
+            each.kept_tokens,
+        ]
         for lane, each in summary.lanes.items()
     ]
     print_table("kept", ["lane", "documents", "kept", "share", "characters", "tokens (estimate)"], rows)
@@ -104,7 +111,15 @@ def decide(
         print_summary(summary)
         return
     rows = [
-        [lane, now[lane].kept_documents, each.kept_documents, now[lane].kept_chars, each.kept_chars, now[lane].kept_tokens, each.kept_tokens]
+        [
+            lane,
+            now[lane].kept_documents,
+            each.kept_documents,
+            now[lane].kept_chars,
+            each.kept_chars,
+            now[lane].kept_tokens,
+            each.kept_tokens,
+        ]
         for lane, each in then.items()
     ]
     columns = ["lane", "documents now", "then", "characters now", "then", "tokens now", "then"]
@@ -118,7 +133,10 @@ def why(run: RunDirectory, document: Annotated[str, typer.Argument(metavar="ID|U
     found = explain(run, document)
     shown = found.document
     console.print(f"[bold]{'kept' if found.kept else 'removed'}[/]  ", end="")
-    console.print(f"{shown['id']}  {shown['url'] or ''}  (source {shown['source']}, lane {shown['lane']}, key {shown['key']})", markup=False)
+    console.print(
+        f"{shown['id']}  {shown['url'] or ''}  (source {shown['source']}, lane {shown['lane']}, key {shown['key']})",
+        markup=False,
+    )
     if found.reasons:
         rows = [[each["reason"], each["value"], each["threshold"]] for each in found.reasons]
         print_table("reasons", ["reason", "value", "threshold"], rows)
