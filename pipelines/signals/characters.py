@@ -1,0 +1,247 @@
+"""What each code point is, and the signals that follow from counting characters.
+
+The class table is built from Python's `unicodedata` on first use (0.1 s); everything after it is one pass per signal
+group over the code points of a batch.
+"""
+
+import unicodedata
+from functools import cache
+
+import numpy as np
+
+from ctllm.pipelines.batch import kernel
+
+SPACE, HAN, LATIN, DIGIT, PUNCTUATION, SYMBOL = 1, 2, 4, 8, 16, 32
+WORD, SINGLE, MARK = 64, 128, 256
+END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT = 512, 1024, 2048, 4096, 8192
+"""Bits of a code point's class. WORD: letter or number of a script that joins into words; SINGLE: Han, kana or hangul,
+a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu entries."""
+
+END_MARKS = "。．.！!？?…；;：:｡⋯"
+CLOSERS = "”’」』】）〉》〕］)]\"'*_`"
+BULLETS = "•●○◦▪▫■□◆◇★☆►▶▸‣⁃∙·*-–—※"
+SENTENCE_MARKS = END_MARKS + "，,、“”「」『』《》"
+CUTS = "|｜>＞»/／·•‧→←↑↓"
+
+_HAN_RANGES = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD), (0x3005, 0x3005), (0x3007, 0x3007))
+_SYLLABLE_RANGES = ((0x3041, 0x3096), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0xFF66, 0xFF9F), (0xAC00, 0xD7A3))
+_LATIN_RANGES = ((0x41, 0x24F), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xFF21, 0xFF5A))
+_NUM_CODEPOINTS = 0x110000
+_ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
+
+LINKS = (np.array([*map(ord, "http://")]), np.array([*map(ord, "https://")]), np.array([*map(ord, "www.")]))
+MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
+
+COLUMNS = (
+    "han_share", "latin_share", "digit_share", "punctuation_share", "symbol_share", "whitespace_share", "alnum_share",
+    "url_share", "hash_share", "ellipsis_share", "bracket_share", "distinct_char_share", "char_entropy",
+    "replacement_share",
+)  # fmt: skip
+
+
+@cache
+def class_table() -> np.ndarray:
+    """Class of every code point: (1,114,112,), uint16 bits."""
+    table = np.zeros(_NUM_CODEPOINTS, np.uint16)
+    for codepoint in _ASSIGNED:
+        table[codepoint] = _class_of(chr(codepoint))
+    for first, last in _HAN_RANGES:
+        table[first : last + 1] = HAN | SINGLE
+    for first, last in _SYLLABLE_RANGES:
+        table[first : last + 1] = SINGLE
+    for first, last in _LATIN_RANGES:
+        part = table[first : last + 1]
+        part[(part & WORD != 0) & (part & DIGIT == 0)] |= LATIN
+    named = ((END_MARKS, END_MARK), (CLOSERS, CLOSER), (BULLETS, BULLET), (SENTENCE_MARKS, SENTENCE_MARK), (CUTS, CUT))
+    for characters, bit in named:
+        table[[ord(each) for each in characters]] |= bit
+    return table
+
+
+def _class_of(character: str) -> int:
+    category = unicodedata.category(character)
+    if character.isspace():
+        return SPACE
+    if category == "Nd":
+        return WORD | DIGIT
+    return {"L": WORD, "N": WORD, "M": MARK, "P": PUNCTUATION, "S": SYMBOL}.get(category[0], 0)
+
+
+@cache
+def fold_table() -> np.ndarray:
+    """What a code point counts as when texts are compared: NFKC and lower case where they give one character; uint32."""
+    table = np.arange(_NUM_CODEPOINTS, dtype=np.uint32)
+    for codepoint in _ASSIGNED:
+        folded = unicodedata.normalize("NFKC", chr(codepoint)).lower()
+        if len(folded) == 1:
+            table[codepoint] = ord(folded)
+    return table
+
+
+def measure_characters(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndarray) -> dict[str, np.ndarray]:
+    """The signals of `COLUMNS` by name, each (texts,), float64."""
+    values = np.zeros((len(offsets) - 1, len(COLUMNS)))
+    seen = np.zeros(_NUM_CODEPOINTS, np.int32)
+    for text in range(len(offsets) - 1):
+        part = slice(offsets[text], offsets[text + 1])
+        if part.stop > part.start:
+            _measure_text(codepoints[part], classes[part], seen, values[text])
+    return {name: values[:, column] for column, name in enumerate(COLUMNS)}
+
+
+@kernel
+def _measure_text(codepoints: np.ndarray, classes: np.ndarray, seen: np.ndarray, out: np.ndarray) -> None:
+    count = codepoints.shape[0]
+    space = han = latin = digit = punctuation = symbol = alnum = hashes = 0
+    for i in range(count):
+        bits = classes[i]
+        space += bits & 1
+        han += (bits >> 1) & 1
+        latin += (bits >> 2) & 1
+        digit += (bits >> 3) & 1
+        punctuation += (bits >> 4) & 1
+        symbol += (bits >> 5) & 1
+        alnum += (bits & (WORD | SINGLE)) != 0
+        hashes += (codepoints[i] == 0x23) | (codepoints[i] == 0xFF03)
+    visible = max(count - space, 1)
+    out[0] = han / visible
+    out[1] = latin / visible
+    out[2] = digit / max(count - space - punctuation, 1)
+    out[3] = punctuation / count
+    out[4] = symbol / count
+    out[5] = space / count
+    out[6] = alnum / count
+    out[7] = _url_chars(codepoints) / count
+    out[8] = hashes / count
+    out[9] = _ellipsis_chars(codepoints) / count
+    out[10] = _bracket_chars(codepoints) / count
+    out[11], out[12] = _variety(codepoints, classes, seen, visible)
+    out[13] = _mojibake_chars(codepoints) / count
+
+
+@kernel
+def _variety(codepoints: np.ndarray, classes: np.ndarray, seen: np.ndarray, visible: int) -> tuple[float, float]:
+    """Distinct share and entropy of the visible characters. `seen` is all zero before and after."""
+    distinct = 0
+    for i in range(codepoints.shape[0]):
+        if not classes[i] & SPACE:
+            distinct += seen[codepoints[i]] == 0
+            seen[codepoints[i]] += 1
+    entropy = 0.0
+    for i in range(codepoints.shape[0]):
+        occurrences = seen[codepoints[i]]
+        if occurrences:
+            share = occurrences / visible
+            entropy -= share * np.log(share)
+            seen[codepoints[i]] = 0
+    return distinct / visible, entropy
+
+
+@kernel
+def _starts_with(codepoints: np.ndarray, at: int, lower_word: np.ndarray) -> bool:
+    if at + lower_word.shape[0] > codepoints.shape[0]:
+        return False
+    for k in range(lower_word.shape[0]):
+        c = codepoints[at + k]
+        c += 32 if 65 <= c <= 90 else 0
+        if c != lower_word[k]:
+            return False
+    return True
+
+
+@kernel
+def _url_chars(codepoints: np.ndarray) -> int:
+    """Characters of links: from http://, https:// or www. to the next one outside printable ASCII, or one of `"<>`."""
+    total = 0
+    i = 0
+    while i < codepoints.shape[0]:
+        c = codepoints[i] | 0x20
+        begins = (c == 0x68 or c == 0x77) and (
+            _starts_with(codepoints, i, LINKS[0]) or _starts_with(codepoints, i, LINKS[1]) or _starts_with(codepoints, i, LINKS[2])
+        )
+        if not begins:
+            i += 1
+            continue
+        start = i
+        while i < codepoints.shape[0] and 0x20 < codepoints[i] < 0x7F and codepoints[i] not in (0x22, 0x3C, 0x3E):
+            i += 1
+        total += i - start
+    return total
+
+
+@kernel
+def _ellipsis_chars(codepoints: np.ndarray) -> int:
+    """Every … and ⋯, and runs of three or more `.` or `。`."""
+    total = 0
+    run = 0
+    for i in range(codepoints.shape[0] + 1):
+        c = codepoints[i] if i < codepoints.shape[0] else np.uint32(0)
+        total += c == 0x2026 or c == 0x22EF
+        if c in (0x2E, 0x3002) and (run == 0 or codepoints[i - 1] == c):
+            run += 1
+            continue
+        total += run if run >= 3 else 0
+        run = 1 if c in (0x2E, 0x3002) else 0
+    return total
+
+
+@kernel
+def _bracket_chars(codepoints: np.ndarray) -> int:
+    """Characters from each 【 to the next 】 on its line, marks included."""
+    total = 0
+    start = -1
+    for i in range(codepoints.shape[0]):
+        c = codepoints[i]
+        if c == 0x3010 and start < 0:
+            start = i
+        elif c == 0x3011 and start >= 0:
+            total += i - start + 1
+            start = -1
+        elif c == 0x0A or i - start >= MAX_BRACKET_CHARS:
+            start = -1
+    return total
+
+
+@kernel
+def _mojibake_chars(codepoints: np.ndarray) -> int:
+    """Characters that only a wrong decoding leaves behind."""
+    total = 0
+    i = 0
+    while i < codepoints.shape[0]:
+        length = _mojibake_length(codepoints, i)
+        total += length
+        i += max(length, 1)
+    return total
+
+
+@kernel
+def _mojibake_length(codepoints: np.ndarray, at: int) -> int:
+    """Length of the mojibake that starts at `at`; 0 when none does."""
+    left = codepoints.shape[0] - at
+    c = codepoints[at]
+    if c < 0xA1 or 0xFF < c < 0x5C6F:
+        return 0
+    if c in (0xFFFD, 0x9286, 0x9225):  # 銆 and 鈥: what 。、“” become when UTF-8 is read as GBK
+        return 1
+    if c == 0x951F:  # 锟斤拷: U+FFFD written as UTF-8 and read as GBK
+        return 3 if left >= 3 and codepoints[at + 1] == 0x65A4 and codepoints[at + 2] == 0x62F7 else 0
+    if c in (0x70EB, 0x5C6F):  # 烫烫烫, 屯屯屯: uninitialised memory read as GBK
+        return _run_length(codepoints, at, c, c, 3)
+    if c > 0xFF:
+        return 0
+    run = _run_length(codepoints, at, np.uint32(0xA1), np.uint32(0xFF), 6)  # GBK or UTF-8 read as Latin-1
+    if run:
+        return run
+    if c in (0xC2, 0xC3) and left >= 2 and 0x80 <= codepoints[at + 1] <= 0xBF:  # Ã©: UTF-8 read as Latin-1
+        return 2
+    if 0xE2 <= c <= 0xEF and left >= 3 and (0x80 <= codepoints[at + 1] <= 0xBF or codepoints[at + 1] == 0x20AC):
+        return 3 if 0x80 <= codepoints[at + 2] <= 0xBF or 0x2013 <= codepoints[at + 2] <= 0x2122 else 0  # â€™, ä¸­
+    return 0
+
+
+@kernel
+def _run_length(codepoints: np.ndarray, at: int, first: int, last: int, shortest: int) -> int:
+    end = at
+    while end < codepoints.shape[0] and first <= codepoints[end] <= last:
+        end += 1
+    return end - at if end - at >= shortest else 0
