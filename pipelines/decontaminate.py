@@ -37,7 +37,9 @@ class BenchmarkItem:
     @property
     def with_options(self) -> str:
         """The question and its options, labelled as exams print them."""
-        return " ".join([self.question, *(f"{label} {text}" for label, text in zip("ABCD", self.options, strict=False))])
+        return " ".join(
+            [self.question, *(f"{label} {text}" for label, text in zip("ABCD", self.options, strict=False))]
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,9 @@ def _grams(
     """Units of the items; first unit, length and item of each of their n-grams."""
     questions = units_of([item.question for item in items])
     is_short = np.diff(questions.offsets) < [_gram_size(questions, item, config) for item in range(len(items))]
-    units = units_of([item.with_options if short else item.question for item, short in zip(items, is_short, strict=True)])
+    units = units_of(
+        [item.with_options if short else item.question for item, short in zip(items, is_short, strict=True)]
+    )
     starts, sizes, owners = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for item in range(len(items)):
         first, count = units.offsets[item], np.diff(units.offsets)[item]

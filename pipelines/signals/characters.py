@@ -17,14 +17,28 @@ END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT = 512, 1024, 2048, 4096, 8192
 """Bits of a code point's class. WORD: letter or number of a script that joins into words; SINGLE: Han, kana or hangul,
 a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu entries."""
 
-END_MARKS = "。．.！!？?…；;：:｡⋯"
+END_MARKS = "。．.！!？?…｡⋯"
 CLOSERS = "”’」』】）〉》〕］)]\"'*_`"
 BULLETS = "•●○◦▪▫■□◆◇★☆►▶▸‣⁃∙·*-–—※"
-SENTENCE_MARKS = END_MARKS + "，,、“”「」『』《》"
+SENTENCE_MARKS = END_MARKS + "，,、；;：:“”「」『』《》"
 CUTS = "|｜>＞»/／·•‧→←↑↓"
 
-_HAN_RANGES = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD), (0x3005, 0x3005), (0x3007, 0x3007))
-_SYLLABLE_RANGES = ((0x3041, 0x3096), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0xFF66, 0xFF9F), (0xAC00, 0xD7A3))
+_HAN_RANGES = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFD),
+    (0x3005, 0x3005),
+    (0x3007, 0x3007),
+)
+_SYLLABLE_RANGES = (
+    (0x3041, 0x3096),
+    (0x309D, 0x309F),
+    (0x30A1, 0x30FA),
+    (0x30FC, 0x30FF),
+    (0xFF66, 0xFF9F),
+    (0xAC00, 0xD7A3),
+)
 _LATIN_RANGES = ((0x41, 0x24F), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xFF21, 0xFF5A))
 _NUM_CODEPOINTS = 0x110000
 _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
@@ -157,7 +171,9 @@ def _url_chars(codepoints: np.ndarray) -> int:
     while i < codepoints.shape[0]:
         c = codepoints[i] | 0x20
         begins = (c == 0x68 or c == 0x77) and (
-            _starts_with(codepoints, i, LINKS[0]) or _starts_with(codepoints, i, LINKS[1]) or _starts_with(codepoints, i, LINKS[2])
+            _starts_with(codepoints, i, LINKS[0])
+            or _starts_with(codepoints, i, LINKS[1])
+            or _starts_with(codepoints, i, LINKS[2])
         )
         if not begins:
             i += 1

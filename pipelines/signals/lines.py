@@ -41,7 +41,9 @@ def split_lines(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndar
     return Lines(starts[:used], ends[:used], indents[:used], line_offsets)
 
 
-def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray, stop_table: np.ndarray) -> dict[str, np.ndarray]:
+def measure_lines(
+    codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray, stop_table: np.ndarray
+) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64. `stop_table`: (1,114,112,), bool, function characters."""
     num_texts = len(lines.offsets) - 1
     values = np.zeros((num_texts, len(COLUMNS)))
@@ -135,10 +137,10 @@ def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
     for line in range(num_lines):
         start, end = starts[line], ends[line]
         length = end - start
-        is_ended = _ends_sentence(classes, start, end)
+        is_ended = _closes_sentence(classes, start, end)
         chars += length
         short += length if length < SHORT_LINE_CHARS and not is_ended else 0
-        ended += is_ended
+        ended += _holds_sentence_end(codepoints, classes, start, end)
         bullets += (classes[start] & BULLET) != 0
         readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
         repeated += length if duplicate[line] else 0
@@ -152,10 +154,22 @@ def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
 
 
 @kernel
-def _ends_sentence(classes: np.ndarray, start: int, end: int) -> bool:
-    while end > start and classes[end - 1] & (CLOSER | SPACE) and not classes[end - 1] & END_MARK:
+def _closes_sentence(classes: np.ndarray, start: int, end: int) -> bool:
+    """Whether the last character, closing quotes and brackets aside, is an end mark."""
+    while end > start and classes[end - 1] & (CLOSER | SPACE):
         end -= 1
     return end > start and (classes[end - 1] & END_MARK) != 0
+
+
+@kernel
+def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) -> bool:
+    """Whether an end mark stands before whitespace, a closer or the line's end; a full-width one anywhere."""
+    for i in range(start, end):
+        if classes[i] & END_MARK:
+            is_wide = codepoints[i] > 0x7F
+            if is_wide or i + 1 == end or classes[i + 1] & (SPACE | CLOSER):
+                return True
+    return False
 
 
 @kernel
