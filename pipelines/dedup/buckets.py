@@ -1,0 +1,66 @@
+"""Candidates: which documents met in a bucket of equal band keys or of equal exact signatures.
+
+Rows are uint64 triples (key, tie, position): for bands the band key, the lower half of the exact signature and where
+the document stands; for exact signatures their high half, low half and the same. Positions order as the files do.
+"""
+
+import numba as nb
+import numpy as np
+
+
+def exact_candidates(rows: np.ndarray) -> np.ndarray:
+    """Pairs of the first and each later document of the same exact signature: (n, 2), uint64 positions."""
+    rows = _sorted(rows)
+    starts = np.flatnonzero(_is_new_group(rows[:, :2]))
+    sizes = np.diff(np.append(starts, len(rows)))
+    pairs = np.column_stack([np.repeat(rows[starts, 2], sizes), rows[:, 2]])
+    return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]])
+
+
+def near_candidates(rows: np.ndarray, *, max_bucket: int) -> tuple[np.ndarray, int]:
+    """Pairs of documents that share a band, once each, smaller position first: (n, 2), uint64; and the hot buckets.
+
+    Exact copies are in all buckets of their first one and count there as that one. In a bucket of more than
+    `max_bucket` documents each is paired with the first only: such a bucket is boilerplate, and all pairs are too many.
+    """
+    rows = _sorted(rows)
+    rows = rows[_is_new_group(rows[:, :2])]
+    starts = np.append(np.flatnonzero(_is_new_group(rows[:, :1])), len(rows))
+    sizes = np.diff(starts)
+    is_hot = sizes > max_bucket
+    num_pairs = int(np.where(is_hot, sizes - 1, sizes * (sizes - 1) // 2).sum())
+    pairs = np.empty((num_pairs, 2), np.uint64)
+    _link(np.ascontiguousarray(rows[:, 2]), starts, is_hot, pairs)
+    return unique_pairs(pairs), int(is_hot.sum())
+
+
+def unique_pairs(pairs: np.ndarray) -> np.ndarray:
+    """The distinct rows of `pairs` (n, 2), ordered by the second column, then the first."""
+    if not len(pairs):
+        return pairs
+    ordered = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+    return np.asarray(ordered[_is_new_group(ordered)])
+
+
+def _sorted(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+
+
+def _is_new_group(ordered: np.ndarray) -> np.ndarray:
+    """Whether each row differs from the one before it: (n,), bool."""
+    is_new = np.ones(len(ordered), bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return is_new
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _link(positions: np.ndarray, starts: np.ndarray, is_hot: np.ndarray, pairs: np.ndarray) -> None:
+    used = 0
+    for bucket in range(is_hot.shape[0]):
+        end = starts[bucket + 1]
+        last_first = starts[bucket] + 1 if is_hot[bucket] else end
+        for first in range(starts[bucket], last_first):
+            for second in range(first + 1, end):
+                pairs[used, 0] = min(positions[first], positions[second])
+                pairs[used, 1] = max(positions[first], positions[second])
+                used += 1

@@ -1,0 +1,233 @@
+"""The join: from band files to verified pairs, as one Beam job that shuffles hashes and sketches, never text.
+
+A document is named by its position, file number << 32 | row, in the sorted list of band files. Candidates go first to
+the file of their second document, take its sketch along, then to the file of the first, where they are verified: each
+band file is read twice and nothing is read at random. Every file of pairs belongs to one band file.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import apache_beam as beam
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
+from ctllm.pipelines.dedup.minhash import bands_and_rows
+from ctllm.pipelines.dedup.verify import Sketches, similarities
+from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.duplicates import PAIRS
+from ctllm.schemas.files import join, list_files, read_json, read_parquet, remove_tree, write_json, write_parquet
+
+COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
+_PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
+_ROW_BYTES = 24
+_FILE_SHIFT = np.uint64(32)
+_ROW_MASK = np.uint64(0xFFFFFFFF)
+_VERIFY_COLUMNS = ["key", "exact_high", "exact_low", "num_shingles", "sketch"]
+
+
+def find_pairs(band_files: Sequence[str], *, out: str, config: DedupConfig, options: PipelineOptions) -> dict[str, int]:
+    """Writes all verified pairs to `out/part-*.parquet` (PAIRS, sorted by key_a, key_b) and gives the counts in COUNTS.
+
+    `exact` pairs link each copy to the first of its kind, `near` pairs are all that share a band and whose verified
+    Jaccard (or containment) reaches the threshold, the others are `refused`. Exact copies stand behind the first of
+    them: their near pairs are its near pairs. What an unfinished attempt left in `out` is deleted; the bytes written
+    depend neither on the number of workers nor on the order of `band_files`.
+    """
+    remove_tree(out)
+    files = list(enumerate(sorted(band_files)))
+    bits = _partition_bits([path for _, path in files], config)
+    with beam.Pipeline(options=options) as pipeline:
+        _pairs_job(pipeline, files, bits=bits, out=out, config=config)
+    counts: dict[str, int] = read_json(join(out, "counts.json"))
+    if not list_files(out, suffix=".parquet"):
+        write_parquet(join(out, "part-00000.parquet"), PAIRS.empty_table())
+    return counts
+
+
+def _pairs_job(
+    pipeline: beam.Pipeline, files: list[tuple[int, str]], *, bits: int, out: str, config: DedupConfig
+) -> None:
+    paths = [path for _, path in files]
+    candidates = (
+        pipeline
+        | "Band files" >> beam.Create(files)  # (file number, path)
+        | "Spread files over workers" >> beam.Reshuffle()  # fused to Create they would be read by one
+        | "Read band keys" >> beam.ParDo(ReadBandKeys(bits)).with_output_types(tuple[int, bytes])  # (partition, rows)
+        | "Group by band key" >> beam.GroupByKey()
+        | "Link buckets" >> beam.ParDo(LinkBuckets(bits, config)).with_outputs("hot", main="candidates")
+    )
+    verified = (
+        candidates.candidates.with_output_types(tuple[int, bytes])  # (file of the second document, pairs)
+        | "Group by second file" >> beam.GroupByKey()
+        | "Take sketches along" >> beam.ParDo(TakeSketches(paths)).with_output_types(tuple[int, tuple[bytes, bytes]])
+        | "Group by first file" >> beam.GroupByKey()
+        | "Verify" >> beam.ParDo(VerifyPairs(paths, out, config)).with_output_types(tuple[int, ...])
+    )
+    _ = (
+        (candidates.hot.with_output_types(tuple[int, ...]), verified)
+        | "All counts" >> beam.Flatten()
+        | "Add up" >> beam.CombineGlobally(_add_counts)
+        | "Write counts" >> beam.ParDo(WriteCounts(out))
+    )
+
+
+class ReadBandKeys(beam.DoFn):
+    """(file number, path) to (partition, packed rows): bands in partitions 0 to P - 1, exact ones in P to 2P - 1."""
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+
+    def process(self, element: tuple[int, str]) -> Iterator[tuple[int, bytes]]:
+        """Rows as in `buckets`, split by the top bits of their key."""
+        number, path = element
+        table = read_parquet(path, columns=["exact_high", "exact_low", "bands"])
+        high, low = (table.column(name).to_numpy() for name in ("exact_high", "exact_low"))
+        positions = (np.uint64(number) << _FILE_SHIFT) | np.arange(len(table), dtype=np.uint64)
+        bands = table.column("bands")
+        owners = np.repeat(np.arange(len(table)), pc.list_value_length(bands).to_numpy())
+        near = np.column_stack([pc.list_flatten(bands).to_numpy(), low[owners], positions[owners]])
+        yield from self._partitioned(near, first_partition=0)
+        yield from self._partitioned(np.column_stack([high, low, positions]), first_partition=1 << self._bits)
+
+    def _partitioned(self, rows: np.ndarray, *, first_partition: int) -> Iterator[tuple[int, bytes]]:
+        partitions = (rows[:, 0] >> np.uint64(1)) >> np.uint64(63 - self._bits)  # not by 64 at once: no shift
+        for partition in np.unique(partitions).tolist():
+            yield first_partition + partition, rows[partitions == partition].tobytes()
+
+
+class LinkBuckets(beam.DoFn):
+    """(partition, packed rows) to (file of the second document, packed candidates); counts of hot buckets to `hot`."""
+
+    def __init__(self, bits: int, config: DedupConfig) -> None:
+        self._num_partitions = 1 << bits
+        self._max_bucket = config.max_bucket
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes] | beam.pvalue.TaggedOutput]:
+        """Candidates of one partition; the order in which rows arrive does not matter."""
+        partition, packed = element
+        rows = _unpacked(packed, columns=3)
+        if partition >= self._num_partitions:
+            pairs = exact_candidates(rows)
+        else:
+            pairs, num_hot = near_candidates(rows, max_bucket=self._max_bucket)
+            yield beam.pvalue.TaggedOutput("hot", (0, 0, 0, 0, num_hot))
+        for number, own in _by_file(pairs, column=1):
+            yield number, own.tobytes()
+
+
+class TakeSketches(beam.DoFn):
+    """(file, candidates with their second document in it) to (file of the first, (candidates, their sketches))."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self._paths = paths
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
+        """Candidates met in several bands become one here."""
+        number, packed = element
+        pairs = unique_pairs(_unpacked(packed, columns=2))
+        table = read_parquet(self._paths[number], columns=_VERIFY_COLUMNS)
+        for first_file, own in _by_file(pairs, column=0):
+            positions = np.unique(own[:, 1])
+            sketches = table.take(positions & _ROW_MASK).append_column("position", pa.array(positions))
+            yield first_file, (own.tobytes(), _to_ipc(sketches))
+
+
+class VerifyPairs(beam.DoFn):
+    """(file, candidates with sketches) to a file of PAIRS and a tuple of COUNTS."""
+
+    def __init__(self, paths: list[str], out: str, config: DedupConfig) -> None:
+        self._paths = paths
+        self._out = out
+        self._config = config
+
+    def process(self, element: tuple[int, Iterable[tuple[bytes, bytes]]]) -> Iterator[tuple[int, ...]]:
+        """Writes `part-<file number>.parquet`; nothing where no candidate holds."""
+        number, arrived = element
+        packed = list(arrived)
+        pairs = unique_pairs(_unpacked((each for each, _ in packed), columns=2))
+        others = pa.concat_tables([pa.ipc.open_stream(each).read_all() for _, each in packed]).sort_by("position")
+        ours = read_parquet(self._paths[number], columns=_VERIFY_COLUMNS)
+        other_rows = np.searchsorted(others.column("position").to_numpy(), pairs[:, 1])
+        rows = np.column_stack([(pairs[:, 0] & _ROW_MASK).astype(np.int64), other_rows])
+        verified = verified_pairs(ours, others, rows, config=self._config)
+        if len(verified):
+            write_parquet(join(self._out, f"part-{number:05d}.parquet"), verified)
+        exact = int(np.sum(verified.column("kind").to_numpy(zero_copy_only=False) == "exact"))
+        yield (len(verified), exact, len(verified) - exact, len(pairs) - len(verified), 0)
+
+
+class WriteCounts(beam.DoFn):
+    """The sum of all COUNTS to `counts.json`."""
+
+    def __init__(self, out: str) -> None:
+        self._out = out
+
+    def process(self, element: tuple[int, ...]) -> None:
+        """Written last, once."""
+        write_json(join(self._out, "counts.json"), dict(zip(COUNTS, element, strict=True)))
+
+
+def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config: DedupConfig) -> pa.Table:
+    """PAIRS, sorted, of those candidates `rows` (n, 2) between rows of the two tables of bands that hold."""
+    ours, others = ours.take(rows[:, 0]), others.take(rows[:, 1])
+    each = np.column_stack([np.arange(len(rows))] * 2)
+    jaccard, containment = similarities(Sketches.of(ours), Sketches.of(others), each, sketch_size=config.sketch_size)
+    is_exact = np.ones(len(rows), bool)
+    for half in ("exact_high", "exact_low"):
+        is_exact &= ours.column(half).to_numpy() == others.column(half).to_numpy()
+    jaccard[is_exact] = containment[is_exact] = 1
+    holds = is_exact | (jaccard >= config.threshold)
+    if config.containment is not None:
+        holds |= containment >= config.containment
+    keys = np.sort(np.column_stack([ours.column("key").to_numpy(), others.column("key").to_numpy()]), axis=1)
+    columns = {
+        "key_a": keys[:, 0],
+        "key_b": keys[:, 1],
+        "kind": np.where(is_exact, "exact", "near"),
+        "jaccard": jaccard.astype(np.float32),
+        "containment": containment.astype(np.float32),
+    }
+    table = pa.table({name: values[holds] for name, values in columns.items()}).cast(PAIRS)
+    return table.sort_by([("key_a", "ascending"), ("key_b", "ascending")])
+
+
+def _partition_bits(paths: list[str], config: DedupConfig) -> int:
+    """log2 of the number of partitions: from the size of what is shuffled, never from the number of workers."""
+    num_documents = sum(_num_rows(path) for path in paths)
+    num_bands, _ = bands_and_rows(config.threshold, config.num_permutations)
+    return (num_documents * num_bands * _ROW_BYTES // _PARTITION_BYTES).bit_length()
+
+
+def _num_rows(path: str) -> int:
+    with fsspec.open(path, "rb") as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
+def _add_counts(counts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    totals = [0] * len(COUNTS)
+    for each in counts:
+        totals = [total + count for total, count in zip(totals, each, strict=True)]
+    return tuple(totals)
+
+
+def _unpacked(packed: Iterable[bytes], *, columns: int) -> np.ndarray:
+    return np.frombuffer(b"".join(packed), np.uint64).reshape(-1, columns)
+
+
+def _by_file(pairs: np.ndarray, *, column: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The pairs of each file that the positions in `column` lie in."""
+    files = pairs[:, column] >> _FILE_SHIFT
+    for number in np.unique(files).tolist():
+        yield number, pairs[files == number]
+
+
+def _to_ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())

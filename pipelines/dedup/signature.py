@@ -1,0 +1,71 @@
+"""Everything dedup needs to know of a document, measured in the one pass over its text: a row of BANDS."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctllm.pipelines.batch import decode_utf8, text_buffers
+from ctllm.pipelines.dedup.exact import exact_signatures
+from ctllm.pipelines.dedup.hashing_form import tokens
+from ctllm.pipelines.dedup.minhash import band_keys, bands_and_rows, permutations, signatures
+from ctllm.pipelines.dedup.shingles import distinct_shingles
+from ctllm.pipelines.dedup.sketch import bottom_sketches
+from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.duplicates import BANDS
+
+_SLICE_BYTES = 1 << 20  # of text at a time: arrays of a slice stay in the cache, 1.3 times as fast as 4 MiB (2026-11)
+
+
+class Signer:
+    """Signs batches of documents; made once per worker, cheap to call, safe in threads."""
+
+    def __init__(self, config: DedupConfig) -> None:
+        self._config = config
+        self._num_bands, self._num_rows = bands_and_rows(config.threshold, config.num_permutations)
+        factors, summands = permutations(config.num_permutations)
+        used = self._num_bands * self._num_rows  # the permutations beyond the last band are never looked at
+        self._factors, self._summands = factors[:used], summands[:used]
+
+    def sign(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        """One row of BANDS per document (columns key, lane, text), in order.
+
+        A document without enough shingles (or all, when `near` is off) has `num_shingles` 0, no bands and no sketch.
+        """
+        data, offsets = text_buffers(documents.column("text"))
+        cuts = np.searchsorted(offsets, np.arange(0, len(data), _SLICE_BYTES))
+        bounds = np.unique([0, *cuts, documents.num_rows])
+        slices = [documents.slice(start, stop - start) for start, stop in itertools.pairwise(bounds.tolist())]
+        signed = pa.Table.from_batches([self._sign_slice(each) for each in slices], schema=BANDS).combine_chunks()
+        return next(iter(signed.to_batches()), pa.RecordBatch.from_pylist([], schema=BANDS))
+
+    def _sign_slice(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        config = self._config
+        keys = documents.column("key").to_numpy()
+        codepoints, offsets = decode_utf8(*text_buffers(documents.column("text")))
+        is_code = pc.equal(documents.column("lane"), pa.scalar("code")).to_numpy(zero_copy_only=False)
+        found, offsets = tokens(codepoints, offsets, is_code=is_code, fold_variants=config.fold_variants)
+        high, low = exact_signatures(found, offsets, keys=keys)
+        if config.near:
+            sets = distinct_shingles(found, offsets, num_chars=config.shingle_chars, num_words=config.shingle_words)
+        else:
+            sets = np.empty(0, np.uint64), np.zeros(len(offsets), np.int64)
+        columns = [documents.column("key"), pa.array(high), pa.array(low), *self._near_columns(*sets)]
+        return pa.record_batch(columns, schema=BANDS)
+
+    def _near_columns(self, shingles: np.ndarray, offsets: np.ndarray) -> list[pa.Array[Any]]:
+        num_shingles = np.diff(offsets)
+        signatures_DP = signatures(shingles, offsets, factors=self._factors, summands=self._summands)
+        keys_DB = band_keys(signatures_DP, num_bands=self._num_bands, num_rows=self._num_rows)
+        has_bands = num_shingles > 0
+        band_offsets = pa.array(np.concatenate([[0], np.cumsum(has_bands * self._num_bands)]), pa.int32())
+        values, sketch_offsets = bottom_sketches(shingles, offsets, size=self._config.sketch_size)
+        byte_offsets = (sketch_offsets * values.itemsize).astype(np.int32)
+        buffers = [None, pa.py_buffer(byte_offsets.data), pa.py_buffer(values.astype("<u4", copy=False).data)]
+        return [
+            pa.array(num_shingles.astype(np.int32)),
+            pa.ListArray.from_arrays(band_offsets, pa.array(keys_DB[has_bands].ravel())),
+            pa.Array.from_buffers(pa.binary(), len(num_shingles), buffers),
+        ]

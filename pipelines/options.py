@@ -1,0 +1,50 @@
+"""Where Beam jobs run: the one table of differences between the runners.
+
+direct    this process, worker threads (the kernels release the GIL); never Beam's `DirectRunner`, which looks for Prism
+flink     `workers` is the parallelism; the master and, offline, the job server's jar come in `beam_args`
+dataflow  `workers` is the number at the start; project, region, bucket and image come in `beam_args`
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from ctllm.schemas.errors import ConfigError
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """A runner, its number of workers, and whatever else Beam shall be told (`--name=value`, these win)."""
+
+    runner: Literal["direct", "flink", "dataflow"] = "direct"
+    workers: int = field(default_factory=_usable_cores)
+    beam_args: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"--workers {self.workers}: at least one worker is needed")
+        if self.runner not in _FLAGS:
+            raise ConfigError(f"--runner {self.runner}: unknown; one of {', '.join(_FLAGS)}")
+
+    def pipeline_options(self) -> PipelineOptions:
+        """Beam's own options. Raises ConfigError when `beam_args` holds a flag that Beam does not know."""
+        flags = [flag.format(workers=self.workers) for flag in _FLAGS[self.runner]]
+        options = PipelineOptions([*flags, *self.beam_args])
+        known = PipelineOptions().get_all_options()
+        unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known))
+        if unknown:
+            raise ConfigError(f"--{unknown[0]}: Beam has no such option; see its documentation for {self.runner}")
+        return options
+
+
+_FLAGS: dict[str, tuple[str, ...]] = {
+    "direct": ("--runner=FnApiRunner", "--direct_running_mode=multi_threading", "--direct_num_workers={workers}"),
+    "flink": ("--runner=FlinkRunner", "--parallelism={workers}", "--environment_type=LOOPBACK"),
+    "dataflow": ("--runner=DataflowRunner", "--num_workers={workers}"),
+}
