@@ -3,12 +3,13 @@
     model.safetensors   weights, float32, no copy of a tied head
     optimizer.pt        moments
     config.json         the model's shape
-    state.json          steps done, data digest, length of the ledger; no random state, batch k follows from k
+    state.json          steps done, digest of the run's identity, length of the ledger
     tokenizer.model     so that a checkpoint alone can talk
     manifest.json       sha256 of the files above, written last
 
-A directory is filled under a temporary name, flushed, and renamed. Readers accept only directories whose files match
-their manifest and fall back to the one before. SIGKILL costs the steps since the last checkpoint.
+There is no random or data state: batch k follows from k. A directory is filled under a temporary name, flushed, and
+renamed. Readers accept only directories whose files match their manifest and fall back to the one before. SIGKILL costs
+the steps since the last checkpoint.
 """
 
 import hashlib

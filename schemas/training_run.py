@@ -2,6 +2,11 @@
 
 from ctllm.schemas.config import Config
 
+LEDGER = "ledger.jsonl"
+SUMMARY = "summary.json"
+IDENTITY = "run.json"
+"""Names in a training run's directory."""
+
 
 class TrainingState(Config):
     """Everything a resume needs beside weights and moments. There is no random state: batch k follows from k."""
@@ -10,8 +15,8 @@ class TrainingState(Config):
     """Optimizer steps done, which is the index of the next batch."""
     label_tokens: int
     """Labels trained on so far."""
-    data_digest: str
-    """Digest of the data the batches come from (the plan's hash)."""
+    run_digest: str
+    """Digest of the run's identity: config, data and initial weights."""
     ledger_bytes: int
     """Length of the ledger when the checkpoint was written."""
 
@@ -24,6 +29,7 @@ class LedgerLine(Config):
     batch: str
     """Digest of the batch's tensors."""
     label_tokens: int
+    """Labels in the batch (DPO: pairs), which is what the loss was divided by."""
     loss: float
     """Nats per label, before the update."""
     grad_norm: float
@@ -54,6 +60,7 @@ class TrainingSummary(Config):
     evaluation_before: dict[str, float]
     evaluation: dict[str, float]
     tokens_per_s: float
-    """Median over this life's steps."""
+    """Labels a second, median over all steps."""
     seconds: float
+    """Wall time of this life; not the sum over resumes."""
     checkpoint: str

@@ -1,0 +1,78 @@
+"""Pretraining: the plan's batches, next-token loss, bits per byte of the held-out documents along the way."""
+
+from collections.abc import Mapping
+
+from ctllm.model.batches import Batch, PlanBatches
+from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
+from ctllm.model.losses import LossOutput, cross_entropy_sum
+from ctllm.model.plan import Plan
+from ctllm.model.token_shards import TokenShards
+from ctllm.model.trainer import Trainer
+from ctllm.model.transformer import Transformer, new_transformer
+from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.progress import Progress, silent
+from ctllm.schemas.training_config import PretrainConfig
+from ctllm.schemas.training_run import TrainingSummary
+
+
+def pretrain(
+    config: PretrainConfig, *, resume: bool = False, max_seconds: float | None = None, progress: Progress = silent
+) -> TrainingSummary:
+    """Trains a new model on a plan in the run directory `config.out`; see `Trainer.train` for stops and errors.
+
+    Raises ConfigError when the model is too small for the tokenizer or for the plan's sequences.
+    """
+    shards = TokenShards(config.tokens)
+    plan = Plan(config.plan, shards=shards)
+    _check_fit(config, plan, shards)
+    batches = PlanBatches(plan, shards, sequences_per_step=config.loop.sequences_per_step)
+    held_out = held_out_documents(plan, shards)
+
+    def evaluate(model: Transformer) -> Mapping[str, float]:
+        return {f"bits_per_byte_{lane}": each.value for lane, each in bits_per_byte(model, held_out).items()}
+
+    trainer = Trainer(
+        stage="pretrain",
+        run=config.out,
+        model=new_transformer(config.model, seed=config.loop.seed),
+        loop=config.loop,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        batch=batches.batch,
+        loss=next_token_loss if config.document_masks else next_token_loss_unmasked,
+        tokenizer=shards.tokenizer,
+        identity={
+            "stage": "pretrain",
+            "plan": plan.manifest.plan_digest,
+            "tokenizer": shards.manifest.tokenizer_digest,
+            **config.model_dump(mode="json", exclude={"tokens", "plan", "out"}),
+        },
+        evaluate=evaluate,
+        progress=progress,
+    )
+    return trainer.train(resume=resume, max_seconds=max_seconds)
+
+
+def next_token_loss(model: Transformer, batch: Batch) -> LossOutput:
+    """Sum over labels; packed documents do not see each other and count their positions from 0."""
+    hidden_BTD = model.hidden_states(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.segments_BT)
+    return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT))
+
+
+def next_token_loss_unmasked(model: Transformer, batch: Batch) -> LossOutput:
+    """Sum over labels; a document sees those packed before it, as CT-LLM's own script trained."""
+    hidden_BTD = model.hidden_states(batch.tokens_BT)
+    return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT))
+
+
+def _check_fit(config: PretrainConfig, plan: Plan, shards: TokenShards) -> None:
+    vocab_size, model = shards.manifest.vocab_size, config.model
+    if model.vocab_size < vocab_size:
+        raise ConfigError(
+            f"model.vocab_size {model.vocab_size} is below the tokenizer's {vocab_size}; set it to that or more"
+        )
+    if model.context_length < plan.context_length:
+        way_out = "raise model.context_length or make a plan with a shorter one"
+        raise ConfigError(
+            f"model.context_length {model.context_length} is below the plan's {plan.context_length}; {way_out}"
+        )

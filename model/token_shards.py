@@ -1,0 +1,46 @@
+"""Token shards as arrays: `.bin` files memory-mapped, their document indexes as one table."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ctllm.schemas.errors import AccountingError, InputError
+from ctllm.schemas.files import exists, join, read_json, read_parquet
+from ctllm.schemas.tokens import TOKENIZER, TokensManifest, index_file, tokens_file
+
+
+class TokenShards:
+    """The directory that `ctllm tokenize` wrote. Shards are numbered in the order of the manifest."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises InputError when the directory is not whole, AccountingError when a file's length is wrong."""
+        if not exists(join(directory, "manifest.json")):
+            raise InputError(f"{directory}: no manifest.json; run `ctllm tokenize` to the end first")
+        self.directory = directory
+        self.manifest = TokensManifest.model_validate(read_json(join(directory, "manifest.json")))
+        self.end_of_document_id = self.manifest.end_of_document_id
+        self.tokenizer = join(directory, TOKENIZER)
+        self._dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
+        self._arrays = [self._map(number) for number in range(len(self.manifest.shards))]
+
+    def index(self, shard: int) -> pa.Table:
+        """Documents of one shard, schema TOKEN_INDEX, in the order of the file."""
+        return read_parquet(index_file(self.directory, self.manifest.shards[shard].name))
+
+    def tokens(self, shard: int, offset: int, length: int) -> np.ndarray:
+        """`length` tokens from `offset`, int64."""
+        return self._arrays[shard][offset : offset + length].astype(np.int64)
+
+    def segment(self, shard: int, offset: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and labels that predict exactly the tokens [offset, offset + length), each from the one before it."""
+        window = self.tokens(shard, offset - 1, length + 1)
+        return window[:-1], window[1:]
+
+    def _map(self, number: int) -> np.ndarray:
+        shard = self.manifest.shards[number]
+        path = Path(tokens_file(self.directory, shard.name))
+        expected = (shard.tokens + 1) * self._dtype.itemsize
+        if not path.is_file() or path.stat().st_size != expected:
+            raise AccountingError(f"{path}: missing or not {expected} bytes long as its manifest says; tokenize again")
+        return np.memmap(path, dtype=self._dtype, mode="r")
