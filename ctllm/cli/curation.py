@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def runner_options(runner: str, workers: int | None, beam_args: list[str] | None) -> Any:  # noqa: ANN401 - RunnerOptions, imported late
+def runner_options(runner: str, workers: int | None, beam_args: list[str] | None) -> Any:  # noqa: ANN401 - RunnerOptions
     """The Beam options of a command. Raises ConfigError for an unknown runner."""
     from ctllm.pipelines.options import RunnerOptions
 
@@ -153,7 +153,8 @@ def why(run: RunDirectory, document: Annotated[str, typer.Argument(metavar="ID|U
 def _print_copy(label: str, copy: dict[str, Any]) -> None:
     other = copy["other"]
     console.print(
-        f"{label}: {other['id']} {other['url'] or ''} ({copy['kind']}, Jaccard {copy['jaccard']:.3f}, containment {copy['containment']:.3f})",
+        f"{label}: {other['id']} {other['url'] or ''} "
+        f"({copy['kind']}, Jaccard {copy['jaccard']:.3f}, containment {copy['containment']:.3f})",
         markup=False,
     )
     console.print(other["excerpt"], markup=False, style="dim")
@@ -174,8 +175,13 @@ def stats(run: RunDirectory, other: Annotated[str | None, typer.Argument(metavar
     print_table("funnel", ["source", "lane", "outcome", "first reason", *names], rows)
 
 
-def report(run: RunDirectory) -> None:
+def report(
+    run: RunDirectory,
+    trainings: Annotated[
+        list[str] | None, typer.Option("--training", help="training run to draw as well; may be repeated")
+    ] = None,
+) -> None:
     """Write RUN/report.html: the data card, one file without server or network."""
     from ctllm.dashboards.report import write_report
 
-    console.print(write_report(run), markup=False)
+    console.print(write_report(run, trainings or ()), markup=False)

@@ -1,7 +1,7 @@
 """The entry point: gathers the commands, turns every error into one sentence and an exit code.
 
-Exit codes: 0 done · 1 unexpected · 2 config or usage · 3 input · 4 output · 5 stage · 6 guard · 7 accounts · 8 missing part ·
-130 interrupted.
+Exit codes: 0 done · 1 unexpected · 2 config or usage · 3 input · 4 output · 5 stage · 6 guard · 7 accounts ·
+8 missing part · 130 interrupted.
 """
 
 import logging
@@ -13,7 +13,7 @@ import warnings
 import typer
 
 from ctllm import __version__
-from ctllm.cli import curation, operations, training, use
+from ctllm.cli import curation, demo, operations, training, use
 from ctllm.cli.console import print_error
 from ctllm.schemas.errors import CtllmError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (operations, curation, training, use):
+for module in (demo, operations, curation, training, use):
     module.register(app)
 
 

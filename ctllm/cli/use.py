@@ -1,0 +1,79 @@
+"""Commands on a trained model: evaluate, export, generate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctllm.cli.console import console, print_table, progress_shown
+from ctllm.cli.curation import Overrides
+from ctllm.schemas.config import read_config
+
+Checkpoint = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="a checkpoint, or a training run (its newest)")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module to the command line."""
+    for command in (evaluate, export, generate):
+        app.command()(command)
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    out: Annotated[str, typer.Option(help="directory to write evaluation.json into")],
+    config: Annotated[Path, typer.Option("--config", help="YAML file")] = Path("configs/evaluate/demo.yaml"),
+    overrides: Overrides = None,
+) -> None:
+    """Measure a checkpoint: bits per byte per lane, multiple choice, preference accuracy."""
+    from ctllm.model.evaluation.suite import evaluate_checkpoint
+    from ctllm.schemas.tuning_config import EvaluateConfig
+
+    settings = read_config(config, EvaluateConfig, overrides=overrides or [])
+    with progress_shown() as progress:
+        result = evaluate_checkpoint(checkpoint, config=settings, out=out, progress=progress)
+    print_table("evaluation", ["measure", "value"], result.rows())
+
+
+def export(
+    checkpoint: Checkpoint,
+    out: Annotated[str, typer.Option(help="directory to write")],
+    export_format: Annotated[str, typer.Option("--format", help="hf")] = "hf",
+) -> None:
+    """Export a checkpoint as a Hugging Face Llama directory: weights, config, tokenizer, model card."""
+    from ctllm.model.export import export_hf
+    from ctllm.schemas.errors import ConfigError
+
+    if export_format != "hf":
+        raise ConfigError(f"--format {export_format}: unknown; the one format is hf")
+    console.print(export_hf(checkpoint, out), markup=False)
+
+
+def generate(
+    checkpoint: Checkpoint,
+    prompts: Annotated[list[str], typer.Option("--prompt", help="text to continue; may be repeated")],
+    chat: Annotated[bool, typer.Option("--chat", help="the prompts are messages of a user")] = False,
+    out: Annotated[str | None, typer.Option(help="also write prompts and texts as JSON")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="tokens per prompt at most")] = 128,
+    temperature: Annotated[float, typer.Option(help="0 = always the likeliest token")] = 0.8,
+    top_p: Annotated[float, typer.Option(help="drawn from the likeliest tokens of this probability")] = 0.95,
+    seed: Annotated[int, typer.Option(help="equal seeds give equal texts")] = 0,
+) -> None:
+    """Let a checkpoint write: continue texts, or answer as an assistant."""
+    from ctllm.model.generate import Writer
+    from ctllm.schemas.config import parse_config
+    from ctllm.schemas.files import write_json
+    from ctllm.schemas.tuning_config import GenerateConfig
+
+    values = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
+    settings = parse_config(values, GenerateConfig, origin="generate")
+    writer = Writer.load(checkpoint)
+    if chat:
+        texts = writer.answer([[{"role": "user", "content": prompt}] for prompt in prompts], config=settings)
+    else:
+        texts = writer.complete(prompts, config=settings)
+    for prompt, text in zip(prompts, texts, strict=True):
+        console.print(prompt, style="bold", markup=False, end="" if not chat else "\n")
+        console.print(text, markup=False)
+    if out:
+        rows = [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts, strict=True)]
+        write_json(out, {"checkpoint": checkpoint, "settings": values, "samples": rows})
