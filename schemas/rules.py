@@ -43,13 +43,13 @@ class ZhRules(RuleSet):
     min_num_chars: float | None = _count(
         50, "CT-LLM C2; its upper bound of 10,000 would drop every book, so there is none"
     )
-    max_replacement_share: float | None = _share(0.002, "measured")
+    max_replacement_share: float | None = _share(0.005, "measured: a stray one in 200 characters stays")
     min_han_share: float | None = _share(
         0.08, "measured on articles full of links and code; ChineseWebText 2.0 asks 0.3"
     )
     max_gambling_share: float | None = _share(0.03, "measured")
-    max_porn_share: float | None = _share(0.03, "measured")
-    max_menu_share: float | None = _share(0.4, "measured")
+    max_porn_share: float | None = _share(0.05, "measured on questions to a doctor")
+    max_menu_share: float | None = _share(0.5, "measured; verse without punctuation comes to 0.4")
     min_stop_word_share: float | None = _share(0.02, "measured on regulated verse; BLOOM asks 0.169 of segmented words")
     min_punctuation_share: float | None = _share(0.002, "CT-LLM C10 asks more than 0")
     max_bracket_share: float | None = _share(0.1, "CT-LLM A1")
@@ -76,7 +76,7 @@ class EnRules(RuleSet):
     """English prose."""
 
     min_num_words: float | None = _count(50, "Gopher; its upper bound of 100,000 would drop books, so there is none")
-    max_replacement_share: float | None = _share(0.002, "measured")
+    max_replacement_share: float | None = _share(0.005, "measured: a stray one in 200 characters stays")
     min_mean_word_chars: float | None = _count(3, "Gopher")
     max_mean_word_chars: float | None = _count(10, "Gopher")
     min_stop_word_share: float | None = _share(
@@ -104,7 +104,7 @@ class CodeRules(RuleSet):
     """Source code; never meets the rules of prose."""
 
     min_num_chars: float | None = _count(50, "measured")
-    max_replacement_share: float | None = _share(0.002, "measured")
+    max_replacement_share: float | None = _share(0.005, "measured: a stray one in 200 characters stays")
     max_max_line_chars: float | None = _count(1000, "The Stack / StarCoder: longest line")
     max_mean_code_line_chars: float | None = _count(100, "The Stack / StarCoder: mean line")
     min_alnum_share: float | None = _share(0.25, "The Stack / StarCoder: alphanumeric characters")

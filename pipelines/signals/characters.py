@@ -237,7 +237,7 @@ def _mojibake_length(codepoints: np.ndarray, at: int) -> int:
     c = codepoints[at]
     if c < 0xA1 or 0xFF < c < 0x5C6F:
         return 0
-    if c in (0xFFFD, 0x9286, 0x9225):  # 銆 and 鈥: what 。、“” become when UTF-8 is read as GBK
+    if c in (0xFFFD, 0x9286, 0x9225, 0x951B, 0x9428):  # 銆鈥锛鐨: what 。“，的 become when UTF-8 is read as GBK
         return 1
     if c == 0x951F:  # 锟斤拷: U+FFFD written as UTF-8 and read as GBK
         return 3 if left >= 3 and codepoints[at + 1] == 0x65A4 and codepoints[at + 2] == 0x62F7 else 0
@@ -258,6 +258,6 @@ def _mojibake_length(codepoints: np.ndarray, at: int) -> int:
 @kernel
 def _run_length(codepoints: np.ndarray, at: int, first: int, last: int, shortest: int) -> int:
     end = at
-    while end < codepoints.shape[0] and first <= codepoints[end] <= last:
+    while end < codepoints.shape[0] and first <= codepoints[end] <= last and codepoints[end] != 0xB7:  # ···· is no mojibake
         end += 1
     return end - at if end - at >= shortest else 0

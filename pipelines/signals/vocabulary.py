@@ -32,6 +32,6 @@ PORN_TERMS = """
 自拍偷拍 一夜情 援交 约炮 約砲 约炮网 楼凤 小姐上门 全套服务 激情视频 激情小说 激情电影 av女优 av在线 av电影 日本av 三级片
 三級片 毛片 a片 黄片 做爱 口交 肛交 性爱 性愛 淫荡 淫乱 淫水 骚逼 骚货 鸡巴 肉棒 巨乳 乳交 爆乳 潮吹 颜射 内射 手淫 轮奸
 熟女 制服诱惑 丝袜美女 福利姬 炮友 伦理片 倫理片
-porn porno porntube xxx sex_video sex_videos hardcore_sex anal_sex blowjob cumshot creampie milf hentai nude_girls naked_girls
+porn porno porntube sex_video sex_videos hardcore_sex anal_sex blowjob cumshot creampie milf hentai nude_girls naked_girls
 live_sex camgirl escort_service escorts_service pussy sluts
 """

@@ -1,0 +1,117 @@
+"""Character signals equal a slow plain version and catch what they are named after."""
+
+import math
+import re
+import unicodedata
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from ctllm.pipelines.batch import decode_utf8, text_buffers
+from ctllm.pipelines.signals.characters import class_table, fold_table, measure_characters
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TRICKY = "汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHhTtpPsS:/.<>\"锟斤拷烫屯Ã©â€™å·"
+TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]), max_size=80)
+
+
+def measured(text: str) -> dict[str, float]:
+    codepoints, offsets = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
+    signals = measure_characters(codepoints, offsets, classes=class_table()[codepoints])
+    return {name: float(values[0]) for name, values in signals.items()}
+
+
+def is_han(char: str) -> bool:
+    ranges = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD))
+    return char in "々〇" or any(first <= ord(char) <= last for first, last in ranges)
+
+
+def plain(text: str) -> dict[str, float]:
+    """The same shares with Python's own Unicode data, regular expressions and counters."""
+    kinds = [unicodedata.category(char) for char in text]
+    visible = [char for char in text if not char.isspace()]
+    num_punctuation = sum(kind[0] == "P" for kind in kinds)
+    shares = [count / max(len(visible), 1) for count in Counter(visible).values()]
+    links = re.findall(r"(?:https?://|www\.)[!-~]*?(?=[\"<>]|[^!-~]|$)", text, re.IGNORECASE | re.ASCII)
+    ellipses = re.findall(r"[…⋯]|\.{3,}|。{3,}", text)
+    return {
+        "han_share": sum(map(is_han, text)) / max(len(visible), 1),
+        "digit_share": kinds.count("Nd") / max(len(visible) - num_punctuation, 1),
+        "punctuation_share": num_punctuation / max(len(text), 1),
+        "symbol_share": sum(kind[0] == "S" for kind in kinds) / max(len(text), 1),
+        "whitespace_share": sum(map(str.isspace, text)) / max(len(text), 1),
+        "alnum_share": sum(kind[0] in "LN" or is_han(char) for kind, char in zip(kinds, text, strict=True)) / max(len(text), 1),
+        "url_share": sum(map(len, links)) / max(len(text), 1),
+        "hash_share": len(re.findall("[#＃]", text)) / max(len(text), 1),
+        "ellipsis_share": sum(map(len, ellipses)) / max(len(text), 1),
+        "distinct_char_share": len(shares) / max(len(visible), 1),
+        "char_entropy": -sum(share * math.log(share) for share in shares),
+    }
+
+
+@settings(deadline=None)  # the first call compiles
+@given(TEXT)
+def test_signals_equal_a_plain_python_version(text: str) -> None:
+    """Shares and entropy are what Python's own Unicode data, regular expressions and counters give."""
+    signals = measured(text)
+    expected = {**plain(text)}
+    assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(TEXT)
+def test_every_share_lies_between_zero_and_one(text: str) -> None:
+    """A share is never negative, above one or undefined, whatever the text."""
+    signals = measured(text)
+    signals.pop("char_entropy")
+    assert all(0 <= value <= 1 for value in signals.values())
+
+
+@pytest.mark.parametrize(("text", "expected"), [("Ａbc 汉", 0.75), ("É", 1.0), ("Ωж", 0.0), ("×÷", 0.0), ("１2", 0.0)])
+def test_latin_letters_are_counted_in_every_width_and_with_accents(text: str, expected: float) -> None:
+    """Full-width and accented letters are Latin; other scripts, digits and signs between the letters are not."""
+    assert measured(text)["latin_share"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [("【广告】正文", 4), ("【没有尾巴\n正文】", 0), ("【甲】乙【丙】", 6), ("【" + "长" * 250 + "】", 0), ("【【甲】】", 4)],
+)
+def test_brackets_cover_from_mark_to_mark_on_one_line(text: str, covered: int) -> None:
+    """An unclosed bracket does not swallow the page."""
+    assert measured(text)["bracket_share"] * len(text) == pytest.approx(covered)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "春天来了，我们去看花。".encode().decode("gbk", "replace"),
+        "春天来了，我们去看花。".encode().decode("latin-1"),
+        "春天来了，我们去看花。".encode("gbk").decode("latin-1"),
+        "春天来了，我们去看花。".encode("gbk").decode("utf-8", "replace"),
+        "The café’s “menu” is naïve.".encode().decode("cp1252", "replace"),
+        "读取失败：锟斤拷锟斤拷锟斤拷",
+        "调试信息：烫烫烫烫烫烫",
+    ],
+)
+def test_a_wrong_decoding_leaves_marks(wrong: str) -> None:
+    """Text decoded with the wrong charset is noticed, whichever pair of charsets was mixed up."""
+    assert measured(wrong)["replacement_share"] > 0.05
+
+
+@pytest.mark.parametrize(
+    "right",
+    ["目录······第一页", "café, naïve, Ångström, “São Paulo”…", "屯田和烫伤，拷问与公斤", "§1 °C ±3 ×2 «été» ¿qué?", "한국어 かな Ελληνικά"],
+)
+def test_real_text_with_rare_characters_leaves_no_marks(right: str) -> None:
+    """Accents, leaders, signs and characters that mojibake also uses are no mojibake."""
+    assert measured(right)["replacement_share"] == 0
+
+
+def test_folding_follows_nfkc_and_lower_case() -> None:
+    """Ａ, A and a are one letter when texts are compared; a character that folds into several stays itself."""
+    folds = fold_table()
+    assert [chr(folds[ord(char)]) for char in "ＡAÉ１ｶ汉㎏"] == ["a", "a", "é", "1", "カ", "汉", "㎏"]
+    assert folds.dtype == np.uint32

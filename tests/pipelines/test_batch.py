@@ -1,0 +1,35 @@
+"""Text buffers and code points are those of the Python strings."""
+
+import pyarrow as pa
+import pytest
+from ctllm.pipelines.batch import decode_utf8, text_buffers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def decoded(column: pa.Array) -> list[str]:
+    codepoints, offsets = decode_utf8(*text_buffers(column))
+    return ["".join(map(chr, codepoints[offsets[i] : offsets[i + 1]])) for i in range(len(column))]
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("汉𠀀𰻞👩‍👩‍👧ＡÀ\n"))))
+def test_decoding_gives_the_code_points_of_every_text(texts: list[str]) -> None:
+    """Kernels see exactly the characters of the text, of every plane."""
+    assert decoded(pa.array(texts, pa.large_string())) == texts
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_a_slice_of_a_column_holds_only_its_own_texts(kind: pa.DataType) -> None:
+    """Slicing a batch never leaks text of its neighbours, for narrow and wide offsets."""
+    column = pa.array(["前", "", "𠀀é😀", "a", "后"], kind)
+    assert decoded(column[1:4]) == ["", "𠀀é😀", "a"]
+    assert decoded(column[2:2]) == []
+
+
+def test_buffers_of_a_large_string_column_are_not_copied() -> None:
+    """Measuring a batch does not double its memory."""
+    column = pa.array(["中文", "text"], pa.large_string())
+    data, offsets = text_buffers(column)
+    assert data.ctypes.data == column.buffers()[2].address
+    assert offsets.tolist() == [0, 6, 10]
