@@ -160,30 +160,3 @@ class PretrainConfig(Config):
     document_masks: bool = Field(
         True, description="documents in one sequence do not see each other; false as CT-LLM trained"
     )
-
-
-class SftConfig(Config):
-    """The whole of `ctllm sft`."""
-
-    checkpoint: str = Field(description="checkpoint, or run directory, to start from")
-    conversations: str = Field(description="directory of converted conversations")
-    out: str = Field(description="run directory: checkpoints, ledger, summary")
-    context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
-    loop: LoopConfig
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-4)
-    schedule: ScheduleConfig = ScheduleConfig(kind="cosine")
-
-
-class DpoConfig(Config):
-    """The whole of `ctllm dpo`."""
-
-    checkpoint: str = Field(description="checkpoint, or run directory: start and frozen reference")
-    preferences: str = Field(description="directory of converted preference pairs")
-    out: str = Field(description="run directory: checkpoints, ledger, summary")
-    kind: Literal["sigmoid", "ipo", "hinge", "robust", "apo_zero", "sigmoid_norm"] = "sigmoid"
-    beta: float = Field(0.1, gt=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="robust: share of flipped preferences assumed")
-    context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
-    loop: LoopConfig
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, weight_decay=0.0)
-    schedule: ScheduleConfig = ScheduleConfig(kind="cosine")

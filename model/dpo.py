@@ -1,0 +1,216 @@
+"""Direct preference optimisation: pairs of answers, a frozen reference whose log-probabilities are computed once.
+
+The reference's log-probabilities are a file, RUN/reference/<pairs>-<weights>-<dtype>.parquet, keyed by the digests of
+the pairs' tokens and of the weights; a resume reads it. Before the first step it is compared with the model itself: a
+policy that is its reference has gained nothing, so the sigmoid loss must be ln 2.
+
+Suffixes: B pairs of a batch, N pairs, 2 the chosen and the rejected answer, T positions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from ctllm.model.batches import TensorBatch
+from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
+from ctllm.model.completions import CompletionBatch, log_probabilities, pad_completions
+from ctllm.model.dpo_losses import Gains, pair_losses
+from ctllm.model.losses import IGNORED, LossOutput
+from ctllm.model.preference_pairs import (
+    PAIRS_PER_BATCH,
+    Pair,
+    Pairs,
+    pairs_digest,
+    score_pairs,
+    token_counts,
+    tokenize_pairs,
+    wins,
+)
+from ctllm.model.tokenizer import Tokenizer
+from ctllm.model.trainer import Trainer, pick_device
+from ctllm.model.transformer import Transformer
+from ctllm.model.tuning_data import read_tuning_data, rows_of_step, tuning_context_length
+from ctllm.schemas.errors import AccountingError, InputError
+from ctllm.schemas.files import exists, join, read_parquet, write_json, write_parquet
+from ctllm.schemas.progress import Progress, ProgressEvent, silent
+from ctllm.schemas.training_run import TrainingSummary
+from ctllm.schemas.tuning_config import DpoConfig
+from ctllm.schemas.tuning_run import DATA_REPORT, TuningDataReport
+
+REFERENCE_TOLERANCE = 1e-6  # on the loss before the first step (training-reference 12)
+
+REFERENCE = pa.schema(
+    [
+        pa.field("chosen", pa.float64(), nullable=False, metadata={"unit": "nats, summed over the answer's tokens"}),
+        pa.field("rejected", pa.float64(), nullable=False),
+    ]
+)
+
+
+def dpo(
+    config: DpoConfig, *, resume: bool = False, max_seconds: float | None = None, progress: Progress = silent
+) -> TrainingSummary:
+    """Trains the checkpoint on preference pairs in `config.out`; see `Trainer.train` for stops and errors.
+
+    Also writes RUN/data.json. The ledger has margin, accuracy, gains and levels of both answers and their lengths; the
+    summary `held_out_…` figures before and after. Raises AccountingError when the reference is not that of the weights.
+    """
+    checkpoint = find_checkpoint(config.checkpoint)
+    model, model_config = load_model(checkpoint, device=pick_device(config.loop))
+    model.compute_dtype = getattr(torch, config.loop.compute_dtype)  # as the trainer will: reference and policy are one
+    tokenizer = Tokenizer(checkpoint)
+    context_length = tuning_context_length(config.context_length, model=model_config)
+    data = read_tuning_data(config.preferences, kind="preference", config=config.data)
+    train = tokenize_pairs(data.train, tokenizer=tokenizer, context_length=context_length)
+    held_out = tokenize_pairs(data.held_out, tokenizer=tokenizer, context_length=context_length)
+    objective = Objective(config, train.pairs, held_out.pairs, padding_id=tokenizer.end_of_document_id)
+    objective.load_reference(model, progress=progress)
+    trainer = Trainer(
+        stage="dpo",
+        run=config.out,
+        model=model,
+        loop=config.loop,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        batch=objective.batch,
+        loss=objective.loss,
+        tokenizer=tokenizer.path,
+        identity={
+            "stage": "dpo",
+            "data": data.digest,
+            "weights": weights_digest(model),
+            "tokenizer": tokenizer.digest,
+            "context_length": context_length,
+            **config.model_dump(mode="json", exclude={"checkpoint", "preferences", "out", "context_length"}),
+        },
+        evaluate=objective.evaluate,
+        progress=progress,
+    )
+    summary = trainer.train(resume=resume, max_seconds=max_seconds)
+    write_json(join(config.out, DATA_REPORT), _report(train, held_out).model_dump())
+    return summary
+
+
+@dataclass(frozen=True)
+class PairBatch(TensorBatch):
+    """Both answers of each pair with their prompt, and what the reference thinks of them."""
+
+    tokens_B2T: Tensor
+    labels_B2T: Tensor
+    reference_B2: Tensor
+    """Log-probabilities, float64."""
+
+
+class Objective:
+    """Batches, loss and evaluation of one run. `load_reference` comes before all else."""
+
+    def __init__(self, config: DpoConfig, train: Sequence[Pair], held_out: Sequence[Pair], *, padding_id: int) -> None:
+        """Raises InputError when there is nothing to train on."""
+        if not train:
+            raise InputError(f"{config.preferences}: no prompt leaves room for an answer; raise context_length")
+        self.config, self.train, self.held_out, self.padding_id = config, train, held_out, padding_id
+        self.reference_N2 = self.held_out_reference_N2 = torch.empty(0, 2)
+
+    def load_reference(self, model: Transformer, *, progress: Progress = silent) -> None:
+        """Reads the log-probabilities of `model`, or computes and writes them; then checks them against the model.
+
+        Raises AccountingError when they are not those of this model.
+        """
+        key = f"{pairs_digest([*self.train, *self.held_out])}-{weights_digest(model)[:16]}"
+        path = join(self.config.out, "reference", f"{key}-{self.config.loop.compute_dtype}.parquet")
+        if not exists(path):
+            total = len(self.train) + len(self.held_out)
+            progress(ProgressEvent("reference", 0, total, unit="pairs"))
+            scores_N2 = torch.cat([self._score(model, self.train), self._score(model, self.held_out)]).numpy()
+            write_parquet(path, pa.table([scores_N2[:, 0], scores_N2[:, 1]], schema=REFERENCE))
+            progress(ProgressEvent("reference", total, total, unit="pairs"))
+        table = read_parquet(path)
+        both_N2 = torch.tensor([table["chosen"].to_pylist(), table["rejected"].to_pylist()], dtype=torch.float64).T
+        self.reference_N2, self.held_out_reference_N2 = both_N2[: len(self.train)], both_N2[len(self.train) :]
+        self._check_reference(model, path)
+
+    def batch(self, step: int) -> PairBatch:
+        """The pairs of one optimizer step: a pure function of `step`."""
+        loop = self.config.loop
+        numbers = rows_of_step(step, num_rows=len(self.train), rows_per_step=loop.sequences_per_step, seed=loop.seed)
+        completions = [answer for n in numbers for answer in (self.train[n].chosen, self.train[n].rejected)]
+        padded = pad_completions(completions, padding_id=self.padding_id)
+        shape = (len(numbers), 2, -1)
+        return PairBatch(padded.tokens_BT.view(shape), padded.labels_BT.view(shape), self.reference_N2[numbers])
+
+    def loss(self, model: Transformer, batch: PairBatch) -> LossOutput:
+        """Sum over pairs; figures for the ledger in nats and tokens per pair."""
+        flat = CompletionBatch(batch.tokens_B2T.flatten(0, 1), batch.labels_B2T.flatten(0, 1))
+        policy_B2 = log_probabilities(model, flat).view(-1, 2)
+        num_tokens_B2 = (batch.labels_B2T != IGNORED).sum(-1)
+        gains = _gains(policy_B2, batch.reference_B2, num_tokens_B2)
+        losses_B = self._losses(gains)
+        figures = {
+            "margin": self.config.beta * gains.margin_B,
+            "accuracy": wins(gains.margin_B),
+            "chosen_gain": gains.chosen_B,
+            "rejected_gain": gains.rejected_B,
+            "chosen_log_probability": policy_B2[:, 0],
+            "rejected_log_probability": policy_B2[:, 1],
+            "chosen_tokens": num_tokens_B2[:, 0],
+            "rejected_tokens": num_tokens_B2[:, 1],
+        }
+        values = {name: figure_B.detach().sum().item() for name, figure_B in figures.items()}
+        return LossOutput(losses_B.sum(), len(losses_B), values)
+
+    def evaluate(self, model: Transformer) -> Mapping[str, float]:
+        """Held-out means. Preference accuracy needs no reference; reward accuracy is 0.5 while nothing is gained."""
+        if not self.held_out:
+            return {}
+        policy_N2, num_tokens_N2 = self._score(model, self.held_out), token_counts(self.held_out)
+        gains = _gains(policy_N2, self.held_out_reference_N2, num_tokens_N2)
+        per_token_N2 = policy_N2 / num_tokens_N2
+        figures = {
+            "loss": self._losses(gains),
+            "margin": self.config.beta * gains.margin_B,
+            "preference_accuracy": wins(per_token_N2[:, 0] - per_token_N2[:, 1]),
+            "reward_accuracy": wins(gains.margin_B),
+            "chosen_gain": gains.chosen_B,
+            "rejected_gain": gains.rejected_B,
+        }
+        return {f"held_out_{name}": figure_N.mean().item() for name, figure_N in figures.items()}
+
+    def _check_reference(self, model: Transformer, path: str) -> None:
+        sample = self.train[:PAIRS_PER_BATCH]
+        reference_B2, num_tokens_B2 = self.reference_N2[: len(sample)], token_counts(sample)
+        found = self._losses(_gains(self._score(model, sample), reference_B2, num_tokens_B2)).mean().item()
+        expected = self._losses(_gains(reference_B2, reference_B2, num_tokens_B2)).mean().item()
+        if not abs(found - expected) <= REFERENCE_TOLERANCE:
+            raise AccountingError(
+                f"{path}: the loss before the first step is {found:.7f} instead of {expected:.7f}: these are not the "
+                "log-probabilities of this checkpoint; delete the file to compute them again"
+            )
+
+    def _score(self, model: Transformer, pairs: Sequence[Pair]) -> Tensor:
+        return score_pairs(model, pairs, padding_id=self.padding_id)
+
+    def _losses(self, gains: Gains) -> Tensor:
+        config = self.config
+        return pair_losses(config.loss, gains, beta=config.beta, label_smoothing=config.label_smoothing)
+
+
+def _gains(policy_B2: Tensor, reference_B2: Tensor, num_tokens_B2: Tensor) -> Gains:
+    gains_B2 = policy_B2 - reference_B2
+    return Gains(gains_B2[:, 0], gains_B2[:, 1], num_tokens_B2[:, 0], num_tokens_B2[:, 1])
+
+
+def _report(train: Pairs, held_out: Pairs) -> TuningDataReport:
+    lanes = [pair.lane for pair in train.pairs]
+    return TuningDataReport(
+        rows_trained=len(train.pairs),
+        rows_held_out=len(held_out.pairs),
+        rows_by_lane={lane: lanes.count(lane) for lane in sorted(set(lanes))},
+        rows_truncated=train.num_truncated + held_out.num_truncated,
+        tokens_cut=train.tokens_cut + held_out.tokens_cut,
+        rows_dropped=train.num_dropped + held_out.num_dropped,
+        label_tokens=sum(sum(pair.num_tokens) for pair in train.pairs),
+        padding_share=0.0,
+    )

@@ -1,0 +1,101 @@
+"""Everything that is measured on one checkpoint, in one file: `evaluation.json`, schema `EvaluationResult`."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
+from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
+from ctllm.model.evaluation.choice import ChoiceTask
+from ctllm.model.plan import Plan
+from ctllm.model.preference_pairs import preference_accuracy, tokenize_pairs
+from ctllm.model.token_shards import TokenShards
+from ctllm.model.tokenizer import Tokenizer
+from ctllm.model.transformer import Transformer, num_parameters
+from ctllm.model.tuning_data import read_tuning_data
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import join, write_json
+from ctllm.schemas.progress import Progress, ProgressEvent, silent
+from ctllm.schemas.training_run import TrainingState
+from ctllm.schemas.tuning_config import EvaluateConfig
+from ctllm.schemas.tuning_run import EVALUATION, EvaluationResult, PreferenceResult
+
+
+def evaluate_checkpoint(
+    checkpoint: str, *, config: EvaluateConfig, out: str, progress: Progress = silent
+) -> EvaluationResult:
+    """Measures a checkpoint (or a run's newest one), writes `out/evaluation.json` and returns what stands there.
+
+    Raises InputError when something to measure on is missing, or was made with another tokenizer.
+    """
+    started = time.monotonic()
+    directory = find_checkpoint(checkpoint)
+    tasks = {task.name: ChoiceTask(task) for task in config.choice}  # before the model: a wrong path fails at once
+    model, model_config = load_model(directory, device=_device(config))
+    tokenizer = Tokenizer(directory)
+    plan_digest, bits = _bits_per_byte(config, model, tokenizer=tokenizer, progress=progress)
+    result = EvaluationResult(
+        checkpoint=directory,
+        step=TrainingState.model_validate_json((Path(directory) / "state.json").read_text()).step,
+        num_parameters=num_parameters(model_config),
+        weights_digest=weights_digest(model),
+        tokenizer_digest=tokenizer.digest,
+        config=config.model_dump(mode="json"),
+        plan_digest=plan_digest,
+        bits_per_byte=bits,
+        choice={
+            name: task.run(model, tokenizer=tokenizer, per_batch=config.sequences_per_batch, progress=progress)
+            for name, task in tasks.items()
+        },
+        preferences=_preferences(config, model, tokenizer=tokenizer, progress=progress),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    write_json(join(out, EVALUATION), result.model_dump(mode="json"))
+    return result
+
+
+def _device(config: EvaluateConfig) -> str:
+    if config.device != "auto":
+        return config.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _bits_per_byte(
+    config: EvaluateConfig, model: Transformer, *, tokenizer: Tokenizer, progress: Progress
+) -> tuple[str | None, dict[str, dict[str, float]]]:
+    """The plan's digest and, per lane, bits per byte with what they were measured on."""
+    if config.tokens is None or config.plan is None:
+        return None, {}
+    shards = TokenShards(config.tokens)
+    if shards.manifest.tokenizer_digest != tokenizer.digest:
+        raise InputError(
+            f"{config.tokens}: tokenized with another tokenizer than the checkpoint's; tokenize again with it"
+        )
+    plan = Plan(config.plan, shards=shards)
+    progress(ProgressEvent("bits per byte", 0, 1, unit="lanes"))
+    lanes = bits_per_byte(model, held_out_documents(plan, shards))
+    progress(ProgressEvent("bits per byte", len(lanes), len(lanes), unit="lanes"))
+    figures = {
+        lane: {
+            "bits_per_byte": each.value,
+            "num_bytes": float(each.num_bytes),
+            "num_tokens": float(each.num_tokens),
+            "num_documents": float(each.num_documents),
+        }
+        for lane, each in lanes.items()
+    }
+    return plan.manifest.plan_digest, figures
+
+
+def _preferences(
+    config: EvaluateConfig, model: Transformer, *, tokenizer: Tokenizer, progress: Progress
+) -> PreferenceResult | None:
+    if config.preferences is None:
+        return None
+    rows = read_tuning_data(config.preferences, kind="preference", config=config.preference_data).held_out
+    pairs = tokenize_pairs(rows, tokenizer=tokenizer, context_length=model.config.context_length).pairs
+    progress(ProgressEvent("preferences", 0, len(pairs), unit="pairs"))
+    result = preference_accuracy(model, pairs, padding_id=tokenizer.end_of_document_id)
+    progress(ProgressEvent("preferences", len(pairs), len(pairs), unit="pairs"))
+    return result

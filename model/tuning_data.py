@@ -1,0 +1,105 @@
+"""Rows of converted chat data for SFT or DPO: a held-out part, a language ratio, an order; all by hashes of texts."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ctllm.model.mixture import key_hash
+from ctllm.schemas.conversations import TABLES, ConversationKind
+from ctllm.schemas.errors import ConfigError, InputError
+from ctllm.schemas.files import exists, join, list_files, read_parquet
+from ctllm.schemas.manifest import SUCCESS
+from ctllm.schemas.training_config import ModelConfig
+from ctllm.schemas.tuning_config import TuningDataConfig
+
+Row = dict[str, Any]
+"""A row of CONVERSATIONS or PREFERENCES."""
+
+SALT = 2  # chosen; another than the tokenizer sample's (1)
+
+
+@dataclass(frozen=True)
+class TuningData:
+    """What is trained on and what is measured on; both in hash order."""
+
+    train: list[Row]
+    held_out: list[Row]
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change when, and only when, a row or the order changes."""
+        parts = (row["digest"] for rows in (self.train, [{"digest": "|"}], self.held_out) for row in rows)
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+
+def read_tuning_data(directory: str, *, kind: ConversationKind, config: TuningDataConfig) -> TuningData:
+    """The rows of `directory` that `config` chooses.
+
+    The held-out rows do not depend on the language ratio, and the rows of 8:1 are among those of 4:1, so that ratios
+    can be compared. Raises InputError when the directory is not a finished conversion of this kind, ConfigError when
+    a language of the ratio is missing.
+    """
+    rows = read_rows(directory, kind=kind)
+    num_held_out = min(config.max_held_out, int(np.ceil(config.held_out_share * len(rows))))
+    held_out, rest = rows[:num_held_out], rows[num_held_out:]
+    train = _with_ratio(rest, config.zh_to_en, directory=directory)
+    if not train:
+        raise InputError(f"{directory}: {len(rows)} rows, all held out; lower data.held_out_share or give more rows")
+    return TuningData(train, held_out)
+
+
+def read_rows(directory: str, *, kind: ConversationKind) -> list[Row]:
+    """All rows of a finished conversion, in the order of their hashes. Raises InputError."""
+    name, _ = TABLES[kind]
+    parts = list_files(join(directory, name), suffix=".parquet")
+    if not parts or not exists(join(directory, SUCCESS)):
+        raise InputError(f"{directory}: no finished {name} here; run `ctllm conversations --kind {name}` first")
+    rows = [row for part in parts for row in read_parquet(part).to_pylist()]
+    hashes = key_hash(np.array([int(row["digest"][:16], 16) for row in rows], dtype=np.uint64), salt=SALT)
+    return [rows[number] for number in np.argsort(hashes, kind="stable")]
+
+
+def _with_ratio(rows: list[Row], zh_to_en: str, *, directory: str) -> list[Row]:
+    """The largest choice with the ratio; of each language the first rows. The order stays."""
+    if zh_to_en == "all":
+        return rows
+    available = {lane: sum(row["lane"] == lane for row in rows) for lane in ("zh", "en")}
+    if zh_to_en.endswith("only"):
+        lane = zh_to_en.split(maxsplit=1)[0]
+        left = {lane: available[lane]}
+    else:
+        zh, en = map(int, zh_to_en.split(":"))
+        units = min(available["zh"] // zh, available["en"] // en)
+        left = {"zh": units * zh, "en": units * en}
+    if not all(left.values()):
+        found = f"{available['zh']} Chinese and {available['en']} English rows"
+        raise ConfigError(f"data.zh_to_en {zh_to_en}: {directory} has {found} to train on; choose another ratio or all")
+    chosen = []
+    for row in rows:
+        if left.get(row["lane"], 0):
+            left[row["lane"]] -= 1
+            chosen.append(row)
+    return chosen
+
+
+def rows_of_step(step: int, *, num_rows: int, rows_per_step: int, seed: int) -> list[int]:
+    """Numbers of the rows of optimizer step `step`; each pass over all rows has its own order, drawn from the seed."""
+    orders: dict[int, np.ndarray] = {}
+    numbers = []
+    for position in range(step * rows_per_step, (step + 1) * rows_per_step):
+        number_of_pass, place = divmod(position, num_rows)
+        if number_of_pass not in orders:
+            orders[number_of_pass] = np.random.default_rng([seed, number_of_pass]).permutation(num_rows)
+        numbers.append(int(orders[number_of_pass][place]))
+    return numbers
+
+
+def tuning_context_length(asked: int | None, *, model: ModelConfig) -> int:
+    """Tokens per sequence. Raises ConfigError when more are asked for than the model has."""
+    if asked is not None and asked > model.context_length:
+        raise ConfigError(
+            f"context_length {asked} is above the model's {model.context_length}; lower it or leave it out"
+        )
+    return asked or model.context_length

@@ -1,0 +1,111 @@
+"""The configs of SFT, DPO and evaluation: what follows pretraining."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ctllm.schemas.config import Config
+from ctllm.schemas.training_config import LoopConfig, OptimizerConfig, ScheduleConfig
+
+DpoLoss = Literal["sigmoid", "ipo", "hinge", "robust", "sigmoid_norm", "apo_zero"]
+
+
+class TuningDataConfig(Config):
+    """Which rows of a converted directory are trained on, and which are held out."""
+
+    zh_to_en: str = Field(
+        "all",
+        pattern=r"^(all|zh only|en only|[1-9]\d*:[1-9]\d*)$",
+        description="languages: all rows, one of them, or a ratio such as 4:1 (the largest subset that has it)",
+    )
+    held_out_share: float = Field(0.05, ge=0, lt=1, description="rows measured on before and after, never trained on")
+    max_held_out: int = Field(200, ge=0, description="and at most this many; chosen, untested")
+
+
+class SftConfig(Config):
+    """The whole of `ctllm sft`."""
+
+    checkpoint: str = Field(description="checkpoint, or run directory, to start from")
+    conversations: str = Field(description="directory that `ctllm conversations --kind conversations` wrote")
+    out: str = Field(description="run directory: checkpoints, ledger, summary")
+    data: TuningDataConfig = TuningDataConfig()
+    context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
+    loop: LoopConfig
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
+    schedule: ScheduleConfig = ScheduleConfig(kind="cosine")
+
+
+class DpoConfig(Config):
+    """The whole of `ctllm dpo`."""
+
+    checkpoint: str = Field(description="checkpoint, or run directory: start and frozen reference")
+    preferences: str = Field(description="directory that `ctllm conversations --kind preferences` wrote")
+    out: str = Field(description="run directory: reference log-probabilities, checkpoints, ledger, summary")
+    data: TuningDataConfig = TuningDataConfig()
+    loss: DpoLoss = "sigmoid"
+    beta: float = Field(0.1, gt=0, description="how strongly the reference holds; CT-LLM's card says 0.5")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="robust: share of the pairs taken to be swapped")
+    context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
+    loop: LoopConfig
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, weight_decay=0.1)  # CT-LLM-SFT-DPO card
+    schedule: ScheduleConfig = ScheduleConfig(kind="cosine")
+
+    @model_validator(mode="after")
+    def _robust_needs_smoothing(self) -> "DpoConfig":
+        if (self.loss == "robust") != (self.label_smoothing > 0):
+            raise ValueError("label_smoothing belongs to loss: robust, which needs it above 0; set both or neither")
+        return self
+
+
+class ChoiceTaskConfig(Config):
+    """One multiple-choice benchmark, scored by log-likelihood."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    items: tuple[str, ...] = Field(min_length=1, description="JSONL or CSV files or globs; a file is a subject")
+    form: Literal["letter", "cloze"] = Field(
+        "letter", description="letter: all choices are shown, A to D compared; cloze: the answers' own text compared"
+    )
+    language: Literal["zh", "en"] = Field("zh", description="language of the words around the question")
+    shots: tuple[str, ...] = Field((), description="files or globs the examples in front of each question come from")
+    num_shots: int = Field(0, ge=0, description="first items of the subject's own file in `shots`")
+    max_items: int | None = Field(None, ge=1, description="per subject, the first ones; null = all")
+
+    @model_validator(mode="after")
+    def _shots_have_a_file(self) -> "ChoiceTaskConfig":
+        if bool(self.shots) != bool(self.num_shots):
+            raise ValueError("num_shots and shots go together: where the examples come from, and how many")
+        return self
+
+
+class EvaluateConfig(Config):
+    """The whole of `ctllm evaluate`; a part that is not given is not measured."""
+
+    tokens: str | None = Field(None, description="directory of token shards, for bits per byte")
+    plan: str | None = Field(None, description="directory of the plan that names the held-out documents")
+    choice: tuple[ChoiceTaskConfig, ...] = ()
+    preferences: str | None = Field(None, description="directory of preference pairs, for preference accuracy")
+    preference_data: TuningDataConfig = Field(
+        TuningDataConfig(), description="as in the config of DPO: what that holds out is what is measured here"
+    )
+    sequences_per_batch: int = Field(16, ge=1, description="sequences of one forward pass")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> "EvaluateConfig":
+        if (self.tokens is None) != (self.plan is None):
+            raise ValueError("tokens and plan go together: the shards, and which of their documents are held out")
+        if not (self.plan or self.choice or self.preferences):
+            raise ValueError("nothing to measure: give tokens and plan, choice tasks or preferences")
+        names = [task.name for task in self.choice]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two choice tasks have one name: {', '.join(sorted(names))}")
+        return self
+
+
+class GenerateConfig(Config):
+    """How text is drawn from a model."""
+
+    max_new_tokens: int = Field(128, ge=1)
+    temperature: float = Field(0.8, ge=0, description="0 = always the likeliest token")
+    top_p: float = Field(0.95, gt=0, le=1, description="drawn from the likeliest tokens that hold this probability")
+    seed: int = Field(0, ge=0)

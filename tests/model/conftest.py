@@ -1,0 +1,168 @@
+"""What the tests of `model` share: a tiny shape, hand-made token shards, one thread."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from ctllm.model.checkpoint import save_checkpoint
+from ctllm.model.export import export_hf
+from ctllm.model.optimizer import build_optimizer
+from ctllm.model.token_shards import TokenShards
+from ctllm.model.tokenizer import train_tokenizer
+from ctllm.model.transformer import new_transformer
+from ctllm.schemas.files import file_digest, write_json, write_parquet
+from ctllm.schemas.manifest import finish_stage
+from ctllm.schemas.tokens import (
+    TOKEN_INDEX,
+    TOKENIZER,
+    TokenCounts,
+    TokenShard,
+    TokensManifest,
+    index_file,
+    tokens_file,
+)
+from ctllm.schemas.training_config import ModelConfig, OptimizerConfig, TokenizerConfig
+from ctllm.schemas.training_run import TrainingState
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Document = tuple[str, Sequence[int]]
+"""Lane and tokens, without the end of document."""
+END = 1
+VOCAB_SIZE = 64
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tests share the machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tiny() -> ModelConfig:
+    """Two layers, grouped key and value heads, 32 positions."""
+    return ModelConfig(
+        name="tiny",
+        vocab_size=VOCAB_SIZE,
+        d_model=32,
+        num_layers=2,
+        num_heads=4,
+        num_kv_heads=2,
+        d_ffn=48,
+        context_length=32,
+    )
+
+
+@pytest.fixture
+def write_shards(tmp_path: Path) -> Callable[..., TokenShards]:
+    """Writes documents as token shards, one shard per lane, two bytes of text per token."""
+
+    def write(documents: Sequence[Document], name: str = "tokens") -> TokenShards:
+        directory = str(tmp_path / name)
+        shards = []
+        for number, lane in enumerate(sorted({lane for lane, _ in documents})):
+            shards.append(_write_shard(directory, lane, [tokens for each, tokens in documents if each == lane], number))
+        (tmp_path / name / TOKENIZER).write_bytes(b"not a real model")
+        manifest = TokensManifest(
+            fingerprint=hashlib.sha256(repr(documents).encode()).hexdigest()[:16],
+            tokenizer_digest="0" * 64,
+            vocab_size=VOCAB_SIZE,
+            dtype="uint16",
+            end_of_document_id=END,
+            shards=tuple(shards),
+            lanes={
+                shard.lane: TokenCounts(documents=shard.documents, tokens=shard.tokens, bytes=shard.bytes)
+                for shard in shards
+            },
+            sources={},
+        )
+        write_json(f"{directory}/manifest.json", manifest.model_dump(mode="json"))
+        return TokenShards(directory)
+
+    return write
+
+
+def _write_shard(directory: str, lane: str, documents: Sequence[Sequence[int]], number: int) -> TokenShard:
+    name = f"{lane}-part-00000"
+    stream = np.array([END, *(token for tokens in documents for token in [*tokens, END])], "<u2")
+    lengths = np.array([len(tokens) + 1 for tokens in documents], np.int64)
+    rows = len(documents)
+    columns = {
+        "key": np.arange(rows, dtype=np.uint64) + np.uint64(number << 28),
+        "lane": [lane] * rows,
+        "source": ["test"] * rows,
+        "offset": 1 + np.cumsum(lengths) - lengths,
+        "num_tokens": lengths,
+        "num_bytes": 2 * (lengths - 1),
+    }
+    write_parquet(index_file(directory, name), pa.table(columns, schema=TOKEN_INDEX))
+    Path(directory, "tokens").mkdir(exist_ok=True)
+    stream.tofile(tokens_file(directory, name))
+    return TokenShard(
+        name=name,
+        lane=lane,
+        documents=rows,
+        tokens=int(lengths.sum()),
+        bytes=int(2 * (lengths - 1).sum()),
+        sha256_tokens=file_digest(tokens_file(directory, name)),
+        sha256_index=file_digest(index_file(directory, name)),
+    )
+
+
+@pytest.fixture(scope="session")
+def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tokenizer of 1,200 pieces, trained on the texts that we wrote for the examples."""
+    curated, out = tmp_path_factory.mktemp("run") / "curated", str(tmp_path_factory.mktemp("tokenizer"))
+    for lane in ("zh", "en", "code"):
+        paths = sorted((ROOT / "examples" / "corpus" / "base" / lane).iterdir())[:8]
+        texts = [path.read_text(encoding="utf-8") for path in paths]
+        columns = {
+            "key": pa.array(range(len(texts)), pa.uint64()),
+            "text": pa.array(texts, pa.large_string()),
+            "num_chars": pa.array([len(text) for text in texts], pa.int32()),
+        }
+        write_parquet(str(curated / lane / "part-00000.parquet"), pa.table(columns))
+    finish_stage(str(curated), stage="publish", fingerprint="", counts={}, seconds=0)
+    train_tokenizer(str(curated), config=TokenizerConfig(vocab_size=1200, character_coverage=0.98), out=out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(tokenizer_directory: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """A function that writes an untrained checkpoint with that tokenizer; keyword arguments change its shape."""
+
+    def make(**changes: Any) -> str:
+        shape = {"vocab_size": 1216, "d_model": 32, "num_layers": 2, "num_heads": 4, "d_ffn": 64, "context_length": 128}
+        model = new_transformer(ModelConfig.model_validate({**shape, **changes}), seed=7)
+        return save_checkpoint(
+            str(tmp_path_factory.mktemp("checkpoint")),
+            model=model,
+            optimizer=build_optimizer(model, OptimizerConfig()),
+            state=TrainingState(step=0, label_tokens=0, run_digest="", ledger_bytes=0),
+            tokenizer=f"{tokenizer_directory}/{TOKENIZER}",
+            keep=1,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint(make_checkpoint: Callable[..., str]) -> str:
+    """An untrained checkpoint whose vocabulary is padded beyond the tokenizer's."""
+    return make_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def make_exported(make_checkpoint: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """A function that exports a checkpoint, or an untrained one with the given changes of its shape."""
+
+    def make(checkpoint: str | None = None, **changes: Any) -> str:
+        return export_hf(checkpoint or make_checkpoint(**changes), str(tmp_path_factory.mktemp("exported")))
+
+    return make
