@@ -1,0 +1,99 @@
+"""Bytes to text: byte order mark, UTF-8, what the server or the page declares, what the bytes look like, in this order.
+
+UTF-8 goes before declarations because multi-byte text that is valid UTF-8 by accident does not occur, while pages that
+declare gb2312 and send UTF-8 do. GB2312 and GBK are read as GB18030, their superset, Big5 with Hong Kong's additions.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_DECLARED = re.compile(
+    rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]{0,100}?encoding=["']([\w.:-]+)""", re.I
+)
+_CODECS = {"gbk": ("gb18030",), "gb2312": ("gb18030",), "big5": ("big5hkscs", "cp950")}
+_NAMES = {"big5hkscs": "big5", "cp950": "big5"}
+
+DECLARATION_BYTES = 8192  # browsers look at 1,024; portals of 2019 put keywords first (web_zh_pages)
+MAX_REPLACED_SHARE = 0.01  # a page cut in the middle of a character keeps its text; chosen, untested
+SAMPLE_BYTES = 4096  # what the guess between GB18030 and Big5 reads; 20 characters gave no error in 1,200 texts
+MIN_EVERYDAY_SHARE = 0.6  # right charset: above 0.8 even for classical verse; wrong one of the two: below 0.6
+
+_MOST_COMMON = re.compile("[的一是不了在有人我他这這个個们們中来來上大为為和国國地到以说說时時要就出会會可也你]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
+
+
+class Decoded(NamedTuple):
+    """A text and the name of the charset it was read in."""
+
+    text: str
+    charset: str
+
+
+def decode(data: bytes, *, http_charset: str | None = None, is_html: bool = False) -> Decoded | None:
+    """The text of `data`, or None when no charset fits.
+
+    A charset that fits without error wins; else the one with the fewest U+FFFD, if they are at most
+    `MAX_REPLACED_SHARE` of the characters.
+    """
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return _first_fitting(data[len(mark) :], iter([name]))
+    declared = [http_charset] if http_charset else []
+    if is_html and (match := _DECLARED.search(data, 0, DECLARATION_BYTES)):
+        declared.append((match[1] or match[2]).decode("ascii", "replace"))
+    return _first_fitting(data, _candidates(data, declared))
+
+
+def _first_fitting(data: bytes, candidates: Iterator[str]) -> Decoded | None:
+    tried: list[str] = []
+    for codec in candidates:
+        try:
+            return Decoded(data.decode(codec), _NAMES.get(codec, codec))
+        except UnicodeDecodeError:
+            tried.append(codec)
+    lossy = [Decoded(data.decode(codec, "replace"), _NAMES.get(codec, codec)) for codec in dict.fromkeys(tried)]
+    best = min(lossy, key=lambda decoded: decoded.text.count("\ufffd"))
+    return best if best.text.count("\ufffd") <= MAX_REPLACED_SHARE * len(best.text) else None
+
+
+def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
+    """Codec names to try, best first. uchardet is last: it misreads 15-30 % of Chinese texts under 300 characters."""
+    yield "utf-8"
+    for label in declared:
+        name = str(map_encoding_to_html5(label))
+        if not name.startswith("utf-16"):  # a declaration of UTF-16 that reads as ASCII is wrong by itself (WHATWG)
+            yield from _CODECS.get(name, (name,))
+    shares = {codec: _everyday_share(data[:SAMPLE_BYTES], codec) for codec in ("gb18030", "big5hkscs")}
+    likely = max(shares, key=lambda codec: shares[codec])
+    if shares[likely] >= MIN_EVERYDAY_SHARE:
+        yield likely
+    detected = str(detect_encoding(data))
+    yield from _CODECS.get(detected, (detected,))
+
+
+def _everyday_share(data: bytes, codec: str) -> float:
+    """How Chinese `data` looks in `codec`: everyday characters among those outside ASCII; 0 without a very common one.
+
+    Korean in EUC-KR reads as everyday Chinese characters too, but not as the very common ones.
+    """
+    text = data.decode(codec, "replace")
+    num_common = len(_MOST_COMMON.findall(text))
+    if not num_common:
+        return 0.0
+    num_wide = len(_NOT_ASCII.findall(text))
+    return (len(_everyday_characters().findall(text)) + num_common) / num_wide
+
+
+@cache
+def _everyday_characters() -> re.Pattern[str]:
+    """The first levels of GB 2312 (3,755) and Big5 (5,401), ordered by use, and Chinese punctuation."""
+    gb = (bytes((lead, trail)).decode("gb2312", "ignore") for lead in range(0xB0, 0xD8) for trail in range(0xA1, 0xFF))
+    trails = (*range(0x40, 0x7F), *range(0xA1, 0xFF))
+    big5 = (bytes((lead, trail)).decode("big5", "ignore") for lead in range(0xA4, 0xC7) for trail in trails)
+    return re.compile(f"[{''.join(sorted({*gb, *big5}))}，。、；：？！「」“”]")

@@ -1,0 +1,111 @@
+"""JSON Lines and JSON arrays: one object, one record; text, id and url under configurable keys.
+
+Also read where present: `title`, `date`, `license`, and `path` and `lang` (or `language`) to know source code by.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ctllm.pipelines.code_language import language_of_name, language_of_path
+from ctllm.pipelines.sources.compression import is_compressed, read_blocks, read_whole
+from ctllm.pipelines.sources.lines import Line, split_lines
+from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure, Record
+from ctllm.pipelines.sources.split import Split
+from ctllm.schemas.curation_config import SourceConfig
+
+FURTHER_KEYS = ("title", "date", "license", "path", "lang", "language")
+"""Keys read beside the configured ones."""
+
+MAX_ARRAY_BYTES = 1 << 30  # a JSON array is parsed whole, in five times its size of memory
+
+
+def read_jsonl(split: Split, *, config: SourceConfig) -> Iterator[Record | Failure]:
+    """One record or failure per line that starts in the split; empty lines do not count.
+
+    A record without an id gets path#row; in later blocks of a file path@start#row, with rows counted from the block.
+    """
+    origin = f"{split.url}@{split.start}" if split.start else split.url
+    is_empty = True
+    for row, line in enumerate(_lines_of(split, config)):
+        is_empty = False
+        if isinstance(line, Failure):
+            yield line
+        elif line.data.strip():
+            yield _parse_line(line, f"{origin}#{row}", config)
+    if is_empty and not split.start:
+        yield Failure(0, "empty_file", "no bytes")
+
+
+def read_json(split: Split, *, config: SourceConfig) -> Iterator[Record | Failure]:
+    """One record or failure per object of a JSON array, `offset` its row; or the file's single object."""
+    data = read_whole(split.url, max_bytes=MAX_ARRAY_BYTES)
+    if isinstance(data, Failure):
+        yield data
+        return
+    value = _load(0, data)
+    for row, each in enumerate(value if isinstance(value, list) else [value]):
+        yield each if isinstance(each, Failure) else parse_row(each, id=f"{split.url}#{row}", offset=row, config=config)
+
+
+def parse_row(row: object, *, id: str, offset: int, config: SourceConfig) -> Record | Failure:
+    """The record in a JSON object or Parquet row; `id` is used where it has none of its own."""
+    if not isinstance(row, Mapping):
+        return Failure(offset, "wrong_schema", f"a {type(row).__name__} instead of an object")
+    text = row.get(config.text_field)
+    if text is None:
+        return Failure(offset, "missing_text", f"no {config.text_field!r} among {', '.join(map(str, row))[:200]}")
+    if not isinstance(text, str):
+        return Failure(offset, "not_text", f"{config.text_field!r} is a {type(text).__name__}")
+    own_id = row.get(config.id_field)
+    return Record(
+        id=str(own_id) if isinstance(own_id, str | int) and own_id != "" else id,
+        offset=offset,
+        text=text,
+        url=_string(row, config.url_field),
+        title=_string(row, "title"),
+        date=_string(row, "date"),
+        license=_string(row, "license"),
+        code_language=_code_language(row),
+    )
+
+
+def _lines_of(split: Split, config: SourceConfig) -> Iterator[Line | Failure]:
+    """The lines that start in [start, end); a compressed file is one split, whatever its offsets."""
+    end = math.inf if is_compressed(split.url) else split.end
+    first = max(0, split.start - 1)  # the byte before the block tells whether a line starts with the block
+    lines = split_lines(read_blocks(split.url, start=first), offset=first, max_bytes=config.max_document_bytes)
+    for line in lines:
+        if line.offset >= end:
+            return
+        if line.offset >= split.start:
+            yield line
+
+
+def _parse_line(line: Line, id: str, config: SourceConfig) -> Record | Failure:
+    row = _load(line.offset, line.data)
+    parsed = row if isinstance(row, Failure) else parse_row(row, id=id, offset=line.offset, config=config)
+    return replace(parsed, first_bytes=line.data[:NUM_FIRST_BYTES]) if isinstance(parsed, Failure) else parsed
+
+
+def _load(offset: int, data: bytes) -> Any:  # noqa: ANN401 - whatever JSON can hold, or a Failure
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        return Failure(offset, "broken_encoding", f"not UTF-8 at byte {error.start}", data[:NUM_FIRST_BYTES])
+    except (ValueError, RecursionError) as error:
+        return Failure(offset, "broken_json", str(error), data[:NUM_FIRST_BYTES])
+
+
+def _string(row: Mapping[str, object], key: str) -> str | None:
+    value = row.get(key)
+    return value if isinstance(value, str) and value else None
+
+
+def _code_language(row: Mapping[str, object]) -> str | None:
+    if (path := _string(row, "path")) and (language := language_of_path(path)):
+        return language
+    name = _string(row, "lang") or _string(row, "language")
+    return language_of_name(name) if name else None

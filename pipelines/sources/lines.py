@@ -1,0 +1,47 @@
+"""Blocks of bytes as lines with their byte offsets; over-long and damaged lines become failures."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ctllm.pipelines.sources.compression import Damage
+from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure
+
+
+class Line(NamedTuple):
+    """A line without its line feed; `offset` is where it starts in the decompressed file."""
+
+    offset: int
+    data: bytes
+
+
+def split_lines(blocks: Iterable[bytes | Damage], *, offset: int, max_bytes: int) -> Iterator[Line | Failure]:
+    """The lines of `blocks`, the first of which starts at `offset`. A line beyond `max_bytes` is never held whole."""
+    pending = bytearray()
+    num_pending = 0  # of the line at hand; more than len(pending) once it is too large
+    for block in blocks:
+        if isinstance(block, Damage):
+            yield Failure(offset, block.error, block.message, bytes(pending[:NUM_FIRST_BYTES]))
+            offset += num_pending
+            pending, num_pending = bytearray(), 0
+            continue
+        start = 0
+        while (end := block.find(b"\n", start)) >= 0:
+            pending += block[start:end]
+            num_pending += end - start
+            yield _line(offset, bytes(pending), num_pending, max_bytes)
+            offset += num_pending + 1
+            pending, num_pending, start = bytearray(), 0, end + 1
+        num_pending += len(block) - start
+        if num_pending <= max_bytes:
+            pending += block[start:]
+        elif len(pending) < NUM_FIRST_BYTES:
+            pending += block[start : start + NUM_FIRST_BYTES]
+    if num_pending:
+        yield _line(offset, bytes(pending), num_pending, max_bytes)
+
+
+def _line(offset: int, data: bytes, num_bytes: int, max_bytes: int) -> Line | Failure:
+    if num_bytes <= max_bytes:
+        return Line(offset, data)
+    message = f"a line of {num_bytes} bytes is more than sources.max_document_bytes={max_bytes}"
+    return Failure(offset, "too_large", message, data[:NUM_FIRST_BYTES])

@@ -1,0 +1,79 @@
+"""Parquet: one row, one record; columns as the keys of `jsonl`. Bytes columns are read as UTF-8."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctllm.pipelines.sources.jsonl import FURTHER_KEYS, parse_row
+from ctllm.pipelines.sources.records import Failure, Record
+from ctllm.pipelines.sources.split import Split
+from ctllm.schemas.curation_config import SourceConfig
+
+_TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view())
+
+ROWS_PER_READ = 1024  # a few MiB of web text
+
+
+def read_parquet_rows(split: Split, *, config: SourceConfig) -> Iterator[Record | Failure]:
+    """One record or failure per row of the split's row groups; a damaged row group is one failure. `offset` is the row.
+
+    A record without an id gets path#row, rows counted in the file.
+    """
+    if not split.size_bytes:
+        yield Failure(0, "empty_file", "no bytes")
+        return
+    with fsspec.open(split.url, "rb") as handle:
+        try:
+            file = pq.ParquetFile(handle)
+        except (OSError, pa.ArrowException) as error:
+            yield Failure(0, "unreadable", f"no readable Parquet footer: {error}")
+            return
+        names = file.schema_arrow.names
+        if config.text_field not in names:
+            yield Failure(0, "wrong_schema", f"no column {config.text_field!r} among {', '.join(names)[:200]}")
+            return
+        wanted = dict.fromkeys((config.text_field, config.id_field, config.url_field, *FURTHER_KEYS))
+        if not file.metadata.num_rows:
+            yield Failure(0, "empty_file", "no rows")
+        columns = [name for name in wanted if name in names]
+        first_row = sum(file.metadata.row_group(group).num_rows for group in range(split.start))
+        for group in range(split.start, split.end):
+            yield from _read_row_group(file, group, columns, first_row=first_row, url=split.url, config=config)
+            first_row += file.metadata.row_group(group).num_rows
+
+
+def _read_row_group(
+    file: pq.ParquetFile, group: int, columns: list[str], *, first_row: int, url: str, config: SourceConfig
+) -> Iterator[Record | Failure]:
+    row = first_row
+    try:
+        for batch in file.iter_batches(ROWS_PER_READ, row_groups=[group], columns=columns):
+            for values in _rows(batch):
+                yield _parse(values, row, url=url, config=config)
+                row += 1
+    except (OSError, pa.ArrowException) as error:
+        yield Failure(row, "broken_record", f"row group {group} cannot be read from row {row} on: {error}")
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The batch's rows with strings as bytes: Arrow does not check that what Parquet calls a string is UTF-8."""
+    columns = {name: _raw(batch.column(name)).to_pylist() for name in batch.schema.names}
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _raw(column: "pa.Array[Any]") -> "pa.Array[Any]":
+    if isinstance(column.type, pa.DictionaryType):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_binary()) if column.type in _TEXT_TYPES else column
+
+
+def _parse(values: dict[str, Any], row: int, *, url: str, config: SourceConfig) -> Record | Failure:
+    try:
+        decoded = {name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()}
+    except UnicodeDecodeError as error:
+        return Failure(row, "broken_encoding", f"not UTF-8 at byte {error.start}", values[config.text_field][:200])
+    return parse_row(decoded, id=f"{url}#{row}", offset=row, config=config)

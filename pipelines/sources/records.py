@@ -1,0 +1,37 @@
+"""What readers yield: a record that may become a document, or a failure that is counted."""
+
+from dataclasses import dataclass
+
+from ctllm.schemas.document import FailureKind
+
+NUM_FIRST_BYTES = 200  # as FAILURES says
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A text and what its source says about it; `offset` as in `Failure`, `path` set where a split has many files."""
+
+    id: str
+    offset: int
+    text: str
+    charset: str = "utf-8"
+    url: str | None = None
+    title: str | None = None
+    date: str | None = None
+    license: str | None = None
+    code_language: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not become a record.
+
+    `offset` counts bytes of the decompressed file, or rows (Parquet, JSON arrays), or files (directories).
+    """
+
+    offset: int
+    error: FailureKind
+    message: str
+    first_bytes: bytes = b""
+    path: str | None = None
