@@ -5,7 +5,6 @@ words elsewhere. An item shorter than that counts as one n-gram, with its option
 Phrasing anew hides an item; this finds copies only.
 """
 
-import glob
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,19 +109,20 @@ class BenchmarkIndex:
 
 
 def _read_items(pattern: str) -> Iterator[BenchmarkItem]:
-    paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+    fs, location = fsspec.core.url_to_fs(pattern)
+    paths = sorted(fs.glob(location))
     if not paths:
         raise InputError(f"decontamination.benchmarks: nothing matches {pattern}")
     for path in paths:
         try:
-            with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as file:
+            with fs.open(path, "rt", encoding="utf-8", compression="infer") as file:
                 yield from _parse_items(file, path)
-        except OSError as error:
-            raise InputError(f"decontamination.benchmarks: cannot read {path} ({error})") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"decontamination.benchmarks: cannot read {path} ({error}); give JSONL files") from error
 
 
 def _parse_items(lines: Iterator[str], path: str) -> Iterator[BenchmarkItem]:
-    benchmark = path.rsplit("/", 1)[-1].split(".")[0]
+    benchmark = path.rsplit("/", 1)[-1].partition(".")[0]
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -14,8 +14,8 @@ from ctllm.pipelines.batch import kernel
 SPACE, HAN, LATIN, DIGIT, PUNCTUATION, SYMBOL = 1, 2, 4, 8, 16, 32
 WORD, SINGLE, MARK = 64, 128, 256
 END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT = 512, 1024, 2048, 4096, 8192
-"""Bits of a code point's class. WORD: letter or number of a script that joins into words; SINGLE: Han, kana or hangul,
-a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu entries."""
+"""Bits of a code point's class. WORD: letter or number of a script that joins into words; SINGLE: Han, kana or
+hangul, a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu entries."""
 
 END_MARKS = "。．.！!？?…｡⋯"
 CLOSERS = "”’」』】）〉》〕］)]\"'*_`"
@@ -83,7 +83,7 @@ def _class_of(character: str) -> int:
 
 @cache
 def fold_table() -> np.ndarray:
-    """What a code point counts as when texts are compared: NFKC and lower case where they give one character; uint32."""
+    """What a code point counts as in comparisons: NFKC and lower case where they give one character; uint32."""
     table = np.arange(_NUM_CODEPOINTS, dtype=np.uint32)
     for codepoint in _ASSIGNED:
         folded = unicodedata.normalize("NFKC", chr(codepoint)).lower()
@@ -170,7 +170,7 @@ def _url_chars(codepoints: np.ndarray) -> int:
     i = 0
     while i < codepoints.shape[0]:
         c = codepoints[i] | 0x20
-        begins = (c == 0x68 or c == 0x77) and (
+        begins = c in (0x68, 0x77) and (
             _starts_with(codepoints, i, LINKS[0])
             or _starts_with(codepoints, i, LINKS[1])
             or _starts_with(codepoints, i, LINKS[2])
@@ -192,7 +192,7 @@ def _ellipsis_chars(codepoints: np.ndarray) -> int:
     run = 0
     for i in range(codepoints.shape[0] + 1):
         c = codepoints[i] if i < codepoints.shape[0] else np.uint32(0)
-        total += c == 0x2026 or c == 0x22EF
+        total += c in (0x2026, 0x22EF)
         if c in (0x2E, 0x3002) and (run == 0 or codepoints[i - 1] == c):
             run += 1
             continue
@@ -258,6 +258,8 @@ def _mojibake_length(codepoints: np.ndarray, at: int) -> int:
 @kernel
 def _run_length(codepoints: np.ndarray, at: int, first: int, last: int, shortest: int) -> int:
     end = at
-    while end < codepoints.shape[0] and first <= codepoints[end] <= last and codepoints[end] != 0xB7:  # ···· is no mojibake
+    while (
+        end < codepoints.shape[0] and first <= codepoints[end] <= last and codepoints[end] != 0xB7
+    ):  # ···· is no mojibake
         end += 1
     return end - at if end - at >= shortest else 0

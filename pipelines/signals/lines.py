@@ -1,11 +1,24 @@
 """Where lines begin and end, and the signals that follow from lines."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.characters import BULLET, CLOSER, CUT, END_MARK, HAN, SENTENCE_MARK, SINGLE, SPACE, WORD
+from ctllm.pipelines.signals.characters import (
+    BULLET,
+    CLOSER,
+    CUT,
+    END_MARK,
+    HAN,
+    SENTENCE_MARK,
+    SINGLE,
+    SPACE,
+    WORD,
+    class_table,
+)
+from ctllm.pipelines.signals.vocabulary import ZH_SENTENCE_CHARACTERS
 
 SHORT_LINE_CHARS = 10  # ChineseWebText 2.0: mean line at least 10
 READMORE_PHRASES = (
@@ -41,26 +54,33 @@ def split_lines(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndar
     return Lines(starts[:used], ends[:used], indents[:used], line_offsets)
 
 
-def measure_lines(
-    codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray, stop_table: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The signals of `COLUMNS` by name, each (texts,), float64. `stop_table`: (1,114,112,), bool, function characters."""
+def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) -> dict[str, np.ndarray]:
+    """The signals of `COLUMNS` by name, each (texts,), float64."""
     num_texts = len(lines.offsets) - 1
     values = np.zeros((num_texts, len(COLUMNS)))
     phrases, phrase_offsets = _readmore_table()
+    sentence_table = _sentence_table()
     hashes = _hash_lines(codepoints, lines.starts, lines.ends)
     duplicate = _repeated_earlier(hashes, lines.offsets)
     for text in range(num_texts):
         part = slice(lines.offsets[text], lines.offsets[text + 1])
         if part.stop > part.start:
             spans = lines.starts[part], lines.ends[part], duplicate[part]
-            _measure_text(codepoints, classes, stop_table, *spans, phrases, phrase_offsets, values[text])
+            _measure_text(codepoints, classes, sentence_table, *spans, phrases, phrase_offsets, values[text])
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
 def _readmore_table() -> tuple[np.ndarray, np.ndarray]:
     codepoints = np.array([ord(each) for phrase in READMORE_PHRASES for each in phrase], np.uint32)
     return codepoints, np.cumsum([0, *map(len, READMORE_PHRASES)])
+
+
+@cache
+def _sentence_table() -> np.ndarray:
+    """Whether a code point is one that menu entries do not hold: (1,114,112,), bool."""
+    table = np.zeros(len(class_table()), bool)
+    table[[ord(each) for each in ZH_SENTENCE_CHARACTERS]] = True
+    return table
 
 
 @kernel
@@ -124,7 +144,7 @@ def _repeated_earlier(hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,
     classes: np.ndarray,
-    stop_table: np.ndarray,
+    sentence_table: np.ndarray,
     starts: np.ndarray,
     ends: np.ndarray,
     duplicate: np.ndarray,
@@ -144,7 +164,7 @@ def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
         bullets += (classes[start] & BULLET) != 0
         readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
         repeated += length if duplicate[line] else 0
-        menu_line, visible_line = _menu_chars(codepoints, classes, stop_table, start, end)
+        menu_line, visible_line = _menu_chars(codepoints, classes, sentence_table, start, end)
         menu += menu_line
         visible += visible_line
     out[0], out[1] = num_lines, chars / num_lines
@@ -192,11 +212,11 @@ def _ends_in_phrase(
 
 @kernel
 def _menu_chars(
-    codepoints: np.ndarray, classes: np.ndarray, stop_table: np.ndarray, start: int, end: int
+    codepoints: np.ndarray, classes: np.ndarray, sentence_table: np.ndarray, start: int, end: int
 ) -> tuple[int, int]:
     """Visible characters of a line's menu entries, and of the whole line.
 
-    An entry is a piece of under 10 visible characters with a letter in it, without sentence mark and function
+    An entry is a piece of under 10 visible characters with a letter in it, without sentence mark and sentence
     character. Pieces end at bars, arrows and dots (not in table rows, which start with a bar) and at whitespace
     between two Han characters.
     """
@@ -214,7 +234,7 @@ def _menu_chars(
             continue
         piece += 1
         has_letter = has_letter or (bits & (WORD | SINGLE)) != 0
-        is_entry = is_entry and not bits & SENTENCE_MARK and not stop_table[codepoints[i]]
+        is_entry = is_entry and not bits & SENTENCE_MARK and not sentence_table[codepoints[i]]
     return menu, visible
 
 

@@ -10,7 +10,7 @@ from ctllm.pipelines.signals.code import measure_code
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.spam import SpamVocabulary
-from ctllm.pipelines.signals.words import measure_words, split_units, stop_table
+from ctllm.pipelines.signals.words import measure_words, split_units
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.signals import SIGNALS
 
@@ -39,7 +39,7 @@ class Measurer:
             "num_chars": np.diff(offsets),
             "num_bytes": np.diff(byte_offsets),
             **measure_characters(codepoints, offsets, classes=classes),
-            **measure_lines(codepoints, lines, classes=classes, stop_table=stop_table()),
+            **measure_lines(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines),
             **measure_words(units),
             **measure_repetition(units),

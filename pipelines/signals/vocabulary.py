@@ -10,6 +10,10 @@ ZH_FUNCTION_CHARACTERS = frozenset(
     "乎焉矣哉耳也曰乃吾汝尔爾夫盖蓋故吗嗎呢吧啊说說看来來去给給向比更最每各该該应應需须須"
 )  # modern and classical, simplified and traditional; about a fifth of running text
 
+ZH_SENTENCE_CHARACTERS = frozenset(
+    "的了是不着著过過也就都很又再还還被把吗嗎呢吧啊没沒无無之乎矣焉哉而何兮若岂豈谁誰那这這她他你"
+)  # those that sentences and verse hold but menu entries (关于我们, 网站地图, 在线客服, 作者) do not
+
 EN_STOP_WORDS = frozenset(
     """a about after all also an and any are as at be because been but by can could did do does for from had has have he
     her him his how i if in into is it its just like may me more most my no not of on one only or other our out over she

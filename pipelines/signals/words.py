@@ -70,14 +70,6 @@ def _stop_units() -> np.ndarray:
     return table
 
 
-@cache
-def stop_table() -> np.ndarray:
-    """Whether a code point is a Chinese function character: (1,114,112,), bool."""
-    table = np.zeros(len(fold_table()), bool)
-    table[[ord(each) for each in ZH_FUNCTION_CHARACTERS]] = True
-    return table
-
-
 @kernel
 def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,

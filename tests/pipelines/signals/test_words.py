@@ -1,0 +1,71 @@
+"""Units are Han characters and words; equal units under NFKC and lower case have equal numbers."""
+
+import unicodedata
+
+import pytest
+from ctllm.pipelines.signals.vocabulary import EN_STOP_WORDS, ZH_FUNCTION_CHARACTERS
+from ctllm.pipelines.signals.words import measure_words, units_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TEXT = st.text(
+    st.sampled_from("汉的𠀀〇かカｶ한a bTHEthe1٣é\u0301\ufe0f\u200d👩，.\n'") | st.characters(exclude_categories=["Cs"]), max_size=60
+)
+
+
+def is_single(char: str) -> bool:
+    ranges = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD), (0x3041, 0x3096), (0x309D, 0x309F),
+              (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0xFF66, 0xFF9F), (0xAC00, 0xD7A3))  # fmt: skip
+    return char in "々〇" or any(first <= ord(char) <= last for first, last in ranges)
+
+
+def plain_units(text: str) -> list[str]:
+    """Units with Python's own Unicode data, folded."""
+    units: list[str] = []
+    is_open = False
+    for char in text:
+        kind = "S" if is_single(char) else unicodedata.category(char)[0]
+        if is_single(char):
+            units.append(char)
+            is_open = False
+        elif kind in "LN" or (kind == "M" and is_open):
+            units[-1:] = [units[-1] + char] if is_open else [*units[-1:], char]
+            is_open = True
+        else:
+            is_open = False
+    return ["".join(map(fold, unit)) for unit in units]
+
+
+def fold(char: str) -> str:
+    folded = unicodedata.normalize("NFKC", char).lower()
+    return folded if len(folded) == 1 else char
+
+
+@settings(deadline=None)  # the first call compiles
+@given(TEXT, TEXT)
+def test_units_equal_a_plain_python_version(first: str, second: str) -> None:
+    """Two texts have equal unit numbers where, and only where, their units fold alike; lengths count characters."""
+    units = units_of([first, second])
+    expected = plain_units(first) + plain_units(second)
+    assert units.offsets.tolist() == [0, len(plain_units(first)), len(expected)]
+    assert units.lengths.tolist() == [len(unit) for unit in expected]
+    assert len(set(zip(units.ids.tolist(), expected, strict=True))) == len(set(units.ids.tolist())) == len(set(expected))
+
+
+@settings(deadline=None)
+@given(TEXT)
+def test_word_signals_equal_a_plain_python_version(text: str) -> None:
+    """Counts, mean length and function-word share are what Python lists give."""
+    units = plain_units(text)
+    stops = [unit for unit in units if unit in ZH_FUNCTION_CHARACTERS | EN_STOP_WORDS]
+    signals = {name: values[0] for name, values in measure_words(units_of([text])).items()}
+    assert signals == {
+        "num_words": len(units),
+        "mean_word_chars": pytest.approx(sum(map(len, units)) / max(len(units), 1)),
+        "stop_word_share": pytest.approx(len(stops) / max(len(units), 1)),
+    }
+
+
+def test_width_and_case_do_not_part_words() -> None:
+    """Ｌｉｎｕｘ, LINUX and linux are one word."""
+    assert len(set(units_of(["Ｌｉｎｕｘ", "LINUX", "linux"]).ids.tolist())) == 1
