@@ -1,6 +1,7 @@
 """A run's directory: which stages ended there, and whether what is there belongs to this config and these inputs."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -61,7 +62,8 @@ class Run:
             "publish": [config.privacy.digest()],
         }
         upstream = list(groups)[: list(groups).index(stage) + 1]
-        return hashlib.sha256(repr([groups[name] for name in upstream]).encode()).hexdigest()[:16]
+        canonical = json.dumps([groups[name] for name in upstream], sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def finished(self, stage: str) -> StageManifest | None:
         """The manifest of `stage` if it ended here with the present fingerprint."""

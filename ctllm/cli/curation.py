@@ -75,8 +75,8 @@ def print_summary(summary: Any) -> None:  # noqa: ANN401 - RunSummary, imported 
     accounts = summary.accounts
     skipped = f"; already finished: {', '.join(summary.skipped)}" if summary.skipped else ""
     console.print(
-        f"read {accounts['read']:,} = kept {accounts['kept']:,} + removed {accounts['removed']:,} + failed {accounts['failed']:,}"
-        f" in {summary.seconds:.1f} s{skipped}"
+        f"read {accounts['read']:,} = kept {accounts['kept']:,} + removed {accounts['removed']:,} "
+        f"+ failed {accounts['failed']:,} in {summary.seconds:.1f} s{skipped}"
     )
 
 
