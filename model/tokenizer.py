@@ -77,17 +77,14 @@ class Tokenizer:
         return str(self._processor.id_to_piece(token))
 
 
-def train_tokenizer(
-    curated_dirs: Sequence[str], *, config: TokenizerConfig, out: str, progress: Progress = silent
-) -> TokenizerManifest:
-    """Trains on a sample of the runs' curated text, writes `out/tokenizer.model` and `out/manifest.json`.
+def train_tokenizer(run: str, *, config: TokenizerConfig, out: str, progress: Progress = silent) -> TokenizerManifest:
+    """Trains on a sample of the run's curated text, writes `out/tokenizer.model` and `out/manifest.json`.
 
     Equal text and config give equal bytes. Raises InputError without curated text, ConfigError when the sample does not
     support the vocabulary size.
     """
     progress(ProgressEvent("tokenizer", 0, 2, unit="steps", message="choosing the sample"))
-    parts = [part for directory in curated_dirs for part in curated_parts(directory)]
-    sample = _Sample(parts, config)
+    sample = _Sample(curated_parts(run), config)
     progress(ProgressEvent("tokenizer", 1, 2, unit="steps", message="training"))
     model = _train(sample.lines(), config)
     with written_whole(join(out, TOKENIZER)) as file:

@@ -16,6 +16,7 @@ from ctllm.model.optimizer import build_optimizer
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.tokenizer import train_tokenizer
 from ctllm.model.transformer import new_transformer
+from ctllm.schemas.conversations import TABLES, ConversationKind
 from ctllm.schemas.files import file_digest, write_json, write_parquet
 from ctllm.schemas.manifest import finish_stage
 from ctllm.schemas.tokens import (
@@ -166,3 +167,37 @@ def make_exported(make_checkpoint: Callable[..., str], tmp_path_factory: pytest.
         return export_hf(checkpoint or make_checkpoint(**changes), str(tmp_path_factory.mktemp("exported")))
 
     return make
+
+
+@pytest.fixture
+def write_chats(tmp_path: Path) -> Callable[[Sequence[Any]], str]:
+    """A function that writes lists of messages as converted conversations."""
+
+    def write(chats: Sequence[Any]) -> str:
+        rows = [{"messages": chat} for chat in chats]
+        return _write_converted(str(tmp_path / f"chats-{len(chats)}"), "sft", rows)
+
+    return write
+
+
+@pytest.fixture
+def write_pairs(tmp_path: Path) -> Callable[[Sequence[Any]], str]:
+    """A function that writes (prompt, chosen, rejected) as converted preference pairs."""
+
+    def write(pairs: Sequence[Any]) -> str:
+        rows = [{"prompt": prompt, "chosen": chosen, "rejected": rejected} for prompt, chosen, rejected in pairs]
+        return _write_converted(str(tmp_path / "pairs"), "preference", rows)
+
+    return write
+
+
+def _write_converted(out: str, kind: ConversationKind, rows: list[dict[str, Any]]) -> str:
+    name, schema = TABLES[kind]
+    origins = [
+        {"id": str(n), "source": "test", "lane": "zh", "digest": hashlib.md5(repr(row).encode()).hexdigest()}
+        for n, row in enumerate(rows)
+    ]
+    table = pa.Table.from_pylist([{**origin, **row} for origin, row in zip(origins, rows, strict=True)], schema=schema)
+    write_parquet(f"{out}/{name}/part-00000.parquet", table)
+    finish_stage(out, stage="conversations", fingerprint="", counts={}, seconds=0)
+    return out

@@ -1,0 +1,219 @@
+"""The training loop: exact resume, one normaliser, clean stops, clear errors."""
+
+import math
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ctllm.model import checkpoint
+from ctllm.model.batches import Batch
+from ctllm.model.checkpoint import load_model, weights_digest
+from ctllm.model.ledger import read_ledger
+from ctllm.model.losses import IGNORED, LossOutput
+from ctllm.model.pretrain import next_token_loss
+from ctllm.model.trainer import Trainer
+from ctllm.model.transformer import Transformer, new_transformer
+from ctllm.schemas.errors import ConfigError, OutputError, StageError
+from ctllm.schemas.progress import ProgressEvent
+from ctllm.schemas.training_config import LoopConfig, ModelConfig, OptimizerConfig, ScheduleConfig
+from ctllm.schemas.training_run import LedgerLine
+
+LOOP = LoopConfig(steps=8, sequences_per_step=4, checkpoint_every_steps=3, evaluate_every_steps=4, device="cpu")
+
+
+def random_batch(step: int) -> Batch:
+    """Four sequences of 16 tokens, with 4, 8, 12 and 16 labels: ragged, as SFT's are."""
+    generator = torch.Generator().manual_seed(step)
+    tokens_BT = torch.randint(0, 64, (4, 17), generator=generator)
+    labels_BT = tokens_BT[:, 1:].clone()
+    for row in range(4):
+        labels_BT[row, 4 * (row + 1) :] = IGNORED
+    positions_BT = torch.arange(16).expand(4, 16)
+    return Batch(tokens_BT[:, :-1], labels_BT, positions_BT, torch.zeros(4, 16, dtype=torch.long))
+
+
+@pytest.fixture
+def trainer(tiny: ModelConfig, tmp_path: Path) -> Callable[..., Trainer[Batch]]:
+    """Makes trainers of the same eight steps; keyword arguments change parts of them."""
+    tokenizer = tmp_path / "tokenizer.model"
+    tokenizer.write_bytes(b"abc")
+
+    def make(run: str = "run", loop: LoopConfig = LOOP, **changes: Any) -> Trainer[Batch]:
+        trainer = Trainer(
+            stage="test",
+            run=str(tmp_path / run),
+            model=new_transformer(tiny, seed=0),
+            loop=loop,
+            optimizer=OptimizerConfig(learning_rate=1e-2),
+            schedule=ScheduleConfig(warmup_steps=2),
+            batch=random_batch,
+            loss=next_token_loss,
+            tokenizer=str(tokenizer),
+            identity={"loop": loop.model_dump(mode="json")},
+        )
+        return replace(trainer, **changes)
+
+    return make
+
+
+def without_speed(lines: list[LedgerLine]) -> list[LedgerLine]:
+    """The ledger without its only figure that depends on the machine."""
+    return [line.model_copy(update={"tokens_per_s": 0.0}) for line in lines]
+
+
+def final_digest(run: str) -> str:
+    """Digest of the newest checkpoint's weights."""
+    return weights_digest(load_model(run)[0])
+
+
+def test_eight_lives_equal_one(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Stopped by the time limit after every step and resumed, the run gives the same bits and the same ledger."""
+    whole = trainer("whole")
+    summary = whole.train(resume=False)
+    parts = [trainer("parts").train(resume=life > 0, max_seconds=0) for life in range(8)]
+    assert [part.finished for part in parts] == [False] * 7 + [True]
+    assert [part.step for part in parts] == list(range(1, 9))
+    assert final_digest(whole.run) == final_digest(trainer("parts").run)
+    lines, lines_of_parts = read_ledger(whole.run), read_ledger(trainer("parts").run)
+    assert without_speed(lines) == without_speed(lines_of_parts)
+    assert [line.step for line in lines] == list(range(8))
+    assert summary.label_tokens == parts[-1].label_tokens == 8 * 40
+
+
+def test_half_precision_checkpoints_would_show(
+    trainer: Callable[..., Trainer[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: with weights rounded to 16 bits in the checkpoint the comparison above fails."""
+    whole, parts = trainer("whole"), trainer("parts")
+    whole.train(resume=False)
+    save_file = checkpoint.save_file
+
+    def save_half(tensors: Mapping[str, Tensor], path: Path) -> None:
+        save_file({name: tensor.half() for name, tensor in tensors.items()}, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", save_half)
+    parts.train(resume=False, max_seconds=0)
+    trainer("parts").train(resume=True)
+    assert read_ledger(whole.run)[1].loss != read_ledger(parts.run)[1].loss
+
+
+def test_micro_batches_change_nothing(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Ragged sequences one at a time give the losses and gradient norms of the whole step; means of means would not."""
+    whole, split = trainer("whole"), trainer("split", LOOP.model_copy(update={"sequences_per_micro_batch": 1}))
+    whole.train(resume=False)
+    split.train(resume=False)
+    for line, expected in zip(read_ledger(split.run), read_ledger(whole.run), strict=True):
+        assert line.loss == pytest.approx(expected.loss, rel=1e-5)
+        assert line.grad_norm == pytest.approx(expected.grad_norm, rel=1e-4)
+
+    def mean_loss(model: Transformer, batch: Batch) -> LossOutput:
+        output = next_token_loss(model, batch)
+        return LossOutput(output.loss_sum / output.num_label_tokens, 1)
+
+    naive = trainer("naive", LOOP.model_copy(update={"sequences_per_micro_batch": 1, "steps": 1}), loss=mean_loss)
+    naive.train(resume=False)
+    assert abs(read_ledger(naive.run)[0].grad_norm / read_ledger(whole.run)[0].grad_norm - 1) > 0.05
+
+
+def test_two_sequences_are_learnt_by_heart(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """On the same batch again and again the loss falls from guessing to nearly nothing."""
+    overfit = trainer(
+        loop=LoopConfig(steps=120, sequences_per_step=4, checkpoint_every_steps=1000),
+        batch=lambda _step: random_batch(0),
+    )
+    summary = overfit.train(resume=False)
+    assert summary.first_loss == pytest.approx(math.log(64), abs=0.1)
+    assert summary.last_loss < 0.05
+
+
+def test_evaluations_stand_in_ledger_and_summary(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Measured before the first step, every fourth step and at the end; the model measured is the updated one."""
+    seen: list[str] = []
+
+    def evaluate(model: Transformer) -> dict[str, float]:
+        assert not model.training
+        seen.append(weights_digest(model))
+        return {"count": float(len(seen))}
+
+    run = trainer(evaluate=evaluate)
+    summary = run.train(resume=False)
+    lines = read_ledger(run.run)
+    assert {line.step: line.evaluation for line in lines if line.evaluation} == {3: {"count": 2}, 7: {"count": 3}}
+    assert (summary.evaluation_before, summary.evaluation) == ({"count": 1}, {"count": 3})
+    assert seen[0] == weights_digest(new_transformer(run.model.config, seed=0))
+    assert seen[-1] == final_digest(run.run)
+
+
+def test_figures_of_the_loss_are_means_over_labels(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Sums that a loss returns beside its own are divided by the same number of labels, over all micro-batches."""
+
+    def loss(model: Transformer, batch: Batch) -> LossOutput:
+        output = next_token_loss(model, batch)
+        return LossOutput(output.loss_sum, output.num_label_tokens, {"sequences": float(batch.num_sequences)})
+
+    run = trainer(loop=LOOP.model_copy(update={"sequences_per_micro_batch": 3}), loss=loss)
+    run.train(resume=False)
+    assert read_ledger(run.run)[0].values == {"sequences": pytest.approx(4 / 40)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_in_a_checkpoint(trainer: Callable[..., Trainer[Batch]], number: signal.Signals) -> None:
+    """After SIGTERM or Ctrl-C the step is finished, a checkpoint is there, the error says so, and a resume goes on."""
+
+    def stop_at_step_two(event: ProgressEvent) -> None:
+        if event.done == 2:
+            os.kill(os.getpid(), number)
+
+    run = trainer(progress=stop_at_step_two)
+    with pytest.raises(StageError, match=f"stopped by {number.name} after step 2; run the same command with --resume"):
+        run.train(resume=False)
+    trainer().train(resume=True)
+    whole = trainer("whole")
+    whole.train(resume=False)
+    assert final_digest(run.run) == final_digest(whole.run)
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_the_run(trainer: Callable[..., Trainer[Batch]], factor: float) -> None:
+    """The message has step, batch and learning rate; the checkpoint before stays, and no bad one is written."""
+
+    def loss(model: Transformer, batch: Batch) -> LossOutput:
+        output = next_token_loss(model, batch)
+        is_bad = batch.digest() == random_batch(4).digest()
+        return LossOutput(output.loss_sum * (factor if is_bad else 1), output.num_label_tokens)
+
+    run = trainer(loss=loss)
+    with pytest.raises(StageError, match=r"step 4, batch \w{16}: loss (nan|inf), .* lower optimizer.learning_rate"):
+        run.train(resume=False)
+    assert [path.name for path in (Path(run.run) / "checkpoints").iterdir()] == ["step-00000003"]
+    assert all(bool(torch.isfinite(each).all()) for each in load_model(run.run)[0].parameters())
+
+
+def test_a_batch_without_labels_stops_the_run(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Nothing to learn is an error, not a step that does nothing."""
+    empty = replace(random_batch(0), labels_BT=torch.full((4, 16), IGNORED))
+    with pytest.raises(StageError, match="no label in the whole batch"):
+        trainer(batch=lambda _step: empty).train(resume=False)
+
+
+def test_directories_are_not_mixed_up(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """A taken directory needs --resume, and --resume needs the same settings."""
+    trainer().train(resume=False, max_seconds=0)
+    with pytest.raises(OutputError, match="pass --resume"):
+        trainer().train(resume=False)
+    with pytest.raises(ConfigError, match=r"loop\.steps was 8, is 9"):
+        trainer(loop=LOOP.model_copy(update={"steps": 9})).train(resume=True)
+
+
+def test_a_finished_run_can_be_resumed_without_harm(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Nothing is trained, the summary is the same but for its time."""
+    first = trainer().train(resume=False)
+    again = trainer().train(resume=True)
+    assert again.model_copy(update={"seconds": 0.0}) == first.model_copy(update={"seconds": 0.0})
