@@ -1,0 +1,134 @@
+"""DPO: the reference and its check, the ledger's figures, that it learns, and that a resume changes no bit."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from ctllm.model.checkpoint import load_model, weights_digest
+from ctllm.model.dpo import REFERENCE, Objective, dpo
+from ctllm.model.ledger import read_ledger
+from ctllm.model.preference_pairs import Pair, pairs_digest, preference_accuracy, tokenize_pairs, wins
+from ctllm.model.tokenizer import Tokenizer
+from ctllm.schemas.errors import AccountingError, InputError
+from ctllm.schemas.files import list_files, read_parquet, write_parquet
+from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
+from ctllm.schemas.tuning_config import DpoConfig, TuningDataConfig
+
+PAIRS = [
+    ([{"role": "user", "content": f"{number}？"}], f"好的，{number}。", f"不知道{number}!!") for number in range(24)
+]
+
+
+@pytest.fixture
+def config(checkpoint: str, write_pairs: Callable[..., str], tmp_path: Path) -> DpoConfig:
+    """Ten steps over two dozen pairs whose rejected answers are easily told apart."""
+    return DpoConfig(
+        checkpoint=checkpoint,
+        preferences=write_pairs(PAIRS),
+        out=str(tmp_path / "dpo"),
+        data=TuningDataConfig(held_out_share=0.2),
+        beta=0.1,
+        loop=LoopConfig(steps=10, sequences_per_step=4, checkpoint_every_steps=4, evaluate_every_steps=5),
+        optimizer=OptimizerConfig(learning_rate=1e-3),
+    )
+
+
+@pytest.fixture
+def pairs(tokenizer_directory: str) -> list[Pair]:
+    """The pairs as tokens."""
+    rows = [{"lane": "zh", "prompt": prompt, "chosen": good, "rejected": bad} for prompt, good, bad in PAIRS]
+    return tokenize_pairs(rows, tokenizer=Tokenizer(tokenizer_directory), context_length=128).pairs
+
+
+def test_it_starts_at_ln_2_and_learns(config: DpoConfig) -> None:
+    """The first loss is ln 2 with no margin; afterwards held-out pairs are told apart; the ledger has both levels."""
+    summary = dpo(config)
+    first, *_, last = read_ledger(config.out)
+    assert first.loss == pytest.approx(math.log(2), abs=1e-6)
+    assert abs(first.values["margin"]) < 1e-6
+    assert summary.evaluation_before["held_out_loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert summary.evaluation_before["held_out_reward_accuracy"] == 0.5
+    assert summary.evaluation["held_out_reward_accuracy"] == 1.0
+    assert summary.evaluation["held_out_loss"] < 0.6
+    assert last.values["margin"] > 0.1
+    assert last.values["margin"] == pytest.approx(0.1 * (last.values["chosen_gain"] - last.values["rejected_gain"]))
+    assert {"accuracy", "chosen_log_probability", "rejected_log_probability", "chosen_tokens"} < set(last.values)
+
+
+def test_a_resume_changes_no_bit(config: DpoConfig, tmp_path: Path) -> None:
+    """Stopped after every step and continued from the same reference file, the run ends in the same weights."""
+    whole = dpo(config)
+    pieces = config.model_copy(update={"out": str(tmp_path / "pieces")})
+    summary = dpo(pieces, resume=True, max_seconds=0)
+    while not summary.finished:
+        summary = dpo(pieces, resume=True, max_seconds=0)
+    digests = [weights_digest(load_model(each.checkpoint)[0]) for each in (whole, summary)]
+    assert digests[0] == digests[1]
+    assert len(list_files(f"{pieces.out}/reference")) == 1
+
+
+def test_micro_batches_change_nothing(config: DpoConfig, tmp_path: Path) -> None:
+    """Four pairs at once or one after the other: the gradients are those of the step."""
+    whole = dpo(config)
+    loop = config.loop.model_copy(update={"sequences_per_micro_batch": 1})
+    pieces = dpo(config.model_copy(update={"out": str(tmp_path / "pieces"), "loop": loop}))
+    assert pieces.last_loss == pytest.approx(whole.last_loss, abs=1e-5)
+
+
+def test_a_foreign_reference_is_noticed(config: DpoConfig) -> None:
+    """Log-probabilities that are not the checkpoint's stop the run before its first step and name the file."""
+    dpo(config)
+    (path,) = list_files(f"{config.out}/reference")
+    table = read_parquet(path)
+    moved = [value + 1e-3 for value in table["chosen"].to_pylist()]
+    write_parquet(path, pa.table([moved, table["rejected"]], schema=REFERENCE))
+    with pytest.raises(AccountingError, match=r"reference/.*instead of 0\.6931472"):
+        dpo(config, resume=True)
+
+
+def test_gradients_reach_the_policy_only(config: DpoConfig, pairs: list[Pair], checkpoint: str) -> None:
+    """The loss has a gradient in every weight, in the direction that raises the chosen answer."""
+    model, _ = load_model(checkpoint)
+    objective = Objective(config, pairs[:8], [], padding_id=1)
+    objective.load_reference(model)
+    batch = objective.batch(0)
+    output = objective.loss(model, batch)
+    output.loss_sum.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            assert parameter.grad is not None
+            parameter.sub_(0.01 * parameter.grad)
+    assert objective.loss(model, batch).loss_sum < output.loss_sum
+
+
+def test_long_pairs_are_cut_or_dropped(tokenizer_directory: str) -> None:
+    """Answers are cut at the context; a prompt that leaves no room for one drops its pair; both are counted."""
+    tokenizer = Tokenizer(tokenizer_directory)
+    prompts = ["短", "长" * 60]
+    rows = [
+        {"lane": "zh", "prompt": [{"role": "user", "content": prompt}], "chosen": "好" * 40, "rejected": "坏"}
+        for prompt in prompts
+    ]
+    result = tokenize_pairs(rows, tokenizer=tokenizer, context_length=32)
+    assert (len(result.pairs), result.num_truncated, result.num_dropped) == (1, 2, 1)
+    (pair,) = result.pairs
+    assert len(pair.chosen.prompt) + len(pair.chosen.tokens) == 33
+    assert result.tokens_cut > 0
+
+
+def test_accuracy_counts_ties_half(pairs: list[Pair], checkpoint: str) -> None:
+    """Preference accuracy is the share of pairs whose chosen answer is likelier per token; no pairs are refused."""
+    assert wins(torch.tensor([1.0, 0.0, -1.0])).tolist() == [1.0, 0.5, 0.0]
+    model, _ = load_model(checkpoint)
+    swapped = [Pair(pair.lane, pair.rejected, pair.chosen) for pair in pairs]
+    result, mirrored = (preference_accuracy(model, each, padding_id=1) for each in (pairs, swapped))
+    assert result.accuracy + mirrored.accuracy == pytest.approx(1)
+    assert result.accuracy_of_sums + mirrored.accuracy_of_sums == pytest.approx(1)
+    assert result.pairs == 24
+    with pytest.raises(InputError):
+        preference_accuracy(model, [], padding_id=1)
+    assert pairs_digest(pairs) != pairs_digest(swapped)

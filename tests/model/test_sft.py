@@ -1,0 +1,102 @@
+"""Supervised fine-tuning: what is trained on, what is reported, that it learns, and that a resume changes no bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctllm.model.chat_template import RenderedChat, render_answer
+from ctllm.model.checkpoint import load_model, weights_digest
+from ctllm.model.losses import IGNORED
+from ctllm.model.sft import PackedChats, cut_chat, sft
+from ctllm.model.tokenizer import Tokenizer
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import read_json
+from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
+from ctllm.schemas.tuning_config import SftConfig, TuningDataConfig
+from ctllm.schemas.tuning_run import TuningDataReport
+
+CHATS = [
+    [{"role": "user", "content": f"{number} 号问题"}, {"role": "assistant", "content": f"答案是 {number}。"}]
+    for number in range(24)
+]
+
+
+@pytest.fixture
+def config(checkpoint: str, write_chats: Callable[..., str], tmp_path: Path) -> SftConfig:
+    """Twelve steps over two dozen short conversations."""
+    return SftConfig(
+        checkpoint=checkpoint,
+        conversations=write_chats(CHATS),
+        out=str(tmp_path / "sft"),
+        data=TuningDataConfig(held_out_share=0.15),
+        loop=LoopConfig(steps=12, sequences_per_step=2, checkpoint_every_steps=5, evaluate_every_steps=6),
+        optimizer=OptimizerConfig(learning_rate=1e-2),
+    )
+
+
+def test_labels_are_the_assistants_tokens() -> None:
+    """A label is the next token where the assistant says it; what is cut off is counted."""
+    chat = RenderedChat([1, 3, 40, 5, 4, 50, 60, 5], [False] * 5 + [True] * 3)
+    whole = cut_chat(chat, lane="zh", context_length=7)
+    assert whole.segment[0].tolist() == [1, 3, 40, 5, 4, 50, 60]
+    assert whole.segment[1].tolist() == [IGNORED] * 4 + [50, 60, 5]
+    assert (whole.num_labels, whole.tokens_cut) == (3, 0)
+    short = cut_chat(chat, lane="zh", context_length=5)
+    assert (short.segment[1].tolist(), short.num_labels, short.tokens_cut) == ([IGNORED] * 4 + [50], 1, 2)
+
+
+def test_packing_keeps_every_label() -> None:
+    """A pass over the packed sequences holds each label of each conversation once; one without labels is left out."""
+    chats = [
+        cut_chat(RenderedChat([1, *range(10, 10 + size)], [False, *[True] * size]), lane="zh", context_length=16)
+        for size in (3, 9, 14, 5, 2, 7)
+    ]
+    unlabelled = cut_chat(RenderedChat([1, 2, 3], [False] * 3), lane="zh", context_length=16)
+    packed = PackedChats([*chats, unlabelled], context_length=16, padding_id=1)
+    batches = [packed.batch(step, per_step=1, seed=0) for step in range(len(packed.sequences))]
+    labels = np.concatenate([batch.labels_BT.numpy().ravel() for batch in batches])
+    expected = np.concatenate([chat.segment[1] for chat in chats])
+    assert sorted(labels[labels != IGNORED]) == sorted(expected[expected != IGNORED])
+    assert len(packed.sequences) == 3
+    with pytest.raises(InputError, match="raise context_length"):
+        PackedChats([unlabelled], context_length=16, padding_id=1)
+
+
+def test_it_learns_and_reports(config: SftConfig) -> None:
+    """The held-out loss falls; data.json accounts for every conversation and counts the labels."""
+    summary = sft(config)
+    assert summary.evaluation_before["held_out_loss"] > summary.evaluation["held_out_loss"] + 0.5
+    assert summary.evaluation["held_out_loss"] == summary.evaluation["held_out_loss_zh"]
+    report = TuningDataReport.model_validate(read_json(f"{config.out}/data.json"))
+    assert (report.rows_trained, report.rows_held_out, report.rows_truncated, report.rows_dropped) == (20, 4, 0, 0)
+    tokenizer = Tokenizer(config.checkpoint)
+    answers = [len(render_answer(f"答案是 {number}。", tokenizer=tokenizer)) for number in range(24)]
+    assert sum(sorted(answers)[:20]) <= report.label_tokens <= sum(sorted(answers)[-20:])
+
+
+def test_truncation_is_counted(config: SftConfig, write_chats: Callable[..., str]) -> None:
+    """A conversation longer than the context is cut and counted; one that never reaches its answer is dropped."""
+    long_answer = [{"role": "user", "content": "写"}, {"role": "assistant", "content": "长" * 300}]
+    long_question = [{"role": "user", "content": "长" * 300}, {"role": "assistant", "content": "好"}]
+    changes = {
+        "conversations": write_chats([*CHATS, long_answer, long_question]),
+        "data": TuningDataConfig(held_out_share=0),
+    }
+    sft(config.model_copy(update=changes))
+    report = TuningDataReport.model_validate(read_json(f"{config.out}/data.json"))
+    assert (report.rows_trained, report.rows_truncated, report.rows_dropped) == (25, 2, 1)
+    assert report.tokens_cut > 300
+
+
+def test_a_resume_changes_no_bit(config: SftConfig, tmp_path: Path) -> None:
+    """Stopped after every step and continued, the run ends in the weights and the ledger of an uninterrupted one."""
+    whole = sft(config)
+    pieces = config.model_copy(update={"out": str(tmp_path / "pieces")})
+    summary = sft(pieces, resume=True, max_seconds=0)
+    while not summary.finished:
+        summary = sft(pieces, resume=True, max_seconds=0)
+    digests = [weights_digest(load_model(each.checkpoint)[0]) for each in (whole, summary)]
+    assert digests[0] == digests[1]
+    assert whole.evaluation == summary.evaluation

@@ -1,0 +1,134 @@
+"""The conversion job: nothing is lost, copies are found across files, and workers change no byte."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from ctllm.pipelines.conversations import convert_conversations, find_inputs
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.conversations import CONVERSATION_FAILURES, CONVERSATIONS, PREFERENCES
+from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.files import read_parquet
+from ctllm.schemas.manifest import StageManifest
+
+OPTIONS = RunnerOptions(workers=1)
+
+
+def chat(question: str) -> bytes:
+    """One conversation as a line."""
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": "好"}]
+    return json.dumps({"messages": messages}, ensure_ascii=False).encode() + b"\n"
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    """Plain, gzip and zstd files with copies within and across them, broken lines, an empty file, a cut-off gzip."""
+    directory = tmp_path / "in"
+    directory.mkdir()
+    (directory / "a.jsonl").write_bytes(
+        chat("一") + b"\n" + chat("二") + chat("一") + b"{broken\n" + chat("三").rstrip()
+    )
+    (directory / "b.jsonl.gz").write_bytes(gzip.compress(chat("二") + chat("四") + b'{"messages": []}\n'))
+    (directory / "c.jsonl.zst").write_bytes(zstandard.compress(chat("五")) + zstandard.compress(chat("四")))
+    (directory / "d.jsonl").write_bytes(b"\n \n")
+    (directory / "e.jsonl.gz").write_bytes(gzip.compress(b"".join(chat(str(n)) for n in range(9000)))[:-400])
+    (directory / "readme.txt").write_bytes(b"not chat data")
+    return directory
+
+
+def convert(inputs: Path, out: Path, options: RunnerOptions = OPTIONS) -> StageManifest:
+    """The conversion of a directory."""
+    return convert_conversations([str(inputs)], kind="sft", out=str(out), options=options)
+
+
+def questions(out: Path, part: int) -> list[str]:
+    """The users' questions of one output file."""
+    rows = read_parquet(f"{out}/conversations/part-{part:05d}.parquet").to_pylist()
+    return [row["messages"][0]["content"] for row in rows]
+
+
+def failures(out: Path, part: int) -> list[tuple[int, str, str]]:
+    """Line, error and message of one file of failures."""
+    rows: list[dict[str, Any]] = read_parquet(f"{out}/failures/part-{part:05d}.parquet").to_pylist()
+    return [(row["line"], row["error"], row["message"]) for row in rows]
+
+
+def test_every_record_is_kept_or_has_a_reason(inputs: Path, tmp_path: Path) -> None:
+    """Read = kept + failed; the first of equal conversations stays, the others name it; damage costs what it broke."""
+    manifest = convert(inputs, tmp_path / "out")
+    assert [questions(tmp_path / "out", part) for part in range(4)] == [["一", "二", "三"], ["四"], ["五"], []]
+    name = str(inputs / "a.jsonl")
+    assert [failure[:2] for failure in failures(tmp_path / "out", 0)] == [(4, "duplicate"), (5, "broken_json")]
+    assert failures(tmp_path / "out", 0)[0][2] == f"same messages as {name} line 1"
+    assert failures(tmp_path / "out", 1)[0] == (1, "duplicate", f"same messages as {name} line 3")
+    assert [failure[1] for failure in failures(tmp_path / "out", 2)] == ["duplicate"]
+    assert failures(tmp_path / "out", 3) == [(0, "empty_file", "no line holds anything")]
+    damaged = len(questions(tmp_path / "out", 4))
+    assert 5000 < damaged < 9000
+    assert [failure[:2] for failure in failures(tmp_path / "out", 4)] == [(damaged + 1, "unreadable")]
+    counts = manifest.counts
+    assert counts["read"] == counts["kept"] + counts["failed"]
+    assert counts == {
+        "read": 12 + damaged,
+        "kept": 5 + damaged,
+        "failed": 7,
+        "kept:en": damaged,
+        "kept:zh": 5,
+        "failed:broken_json": 1,
+        "failed:duplicate": 3,
+        "failed:empty_file": 1,
+        "failed:no_assistant_turn": 1,
+        "failed:unreadable": 1,
+    }
+
+
+def test_schemas_are_the_contract(inputs: Path, tmp_path: Path) -> None:
+    """Rows and failures have the schemas of ctllm.schemas, also where a file has none of them."""
+    convert(inputs, tmp_path / "out")
+    for part in range(5):
+        assert read_parquet(f"{tmp_path}/out/conversations/part-{part:05d}.parquet").schema == CONVERSATIONS
+        assert read_parquet(f"{tmp_path}/out/failures/part-{part:05d}.parquet").schema == CONVERSATION_FAILURES
+
+
+def test_workers_change_no_byte(inputs: Path, tmp_path: Path) -> None:
+    """One worker or three: every file has the same digest, and a second run does nothing."""
+    one = convert(inputs, tmp_path / "one")
+    three = convert(inputs, tmp_path / "three", RunnerOptions(workers=3))
+    assert one.files == three.files
+    assert convert(inputs, tmp_path / "one") == one
+
+
+def test_preferences_have_their_own_table(tmp_path: Path) -> None:
+    """Preference pairs go to preferences/ with their schema."""
+    pair = {"prompt": "你好", "chosen": "您好", "rejected": "走开"}
+    (tmp_path / "p.jsonl").write_text(json.dumps(pair) + "\n")
+    out = str(tmp_path / "out")
+    manifest = convert_conversations([str(tmp_path / "p.jsonl")], kind="preference", out=out, options=OPTIONS)
+    assert manifest.counts == {"read": 1, "kept": 1, "failed": 0, "kept:zh": 1}
+    table = read_parquet(f"{out}/preferences/part-00000.parquet")
+    assert (table.schema, table["rejected"].to_pylist()) == (PREFERENCES, ["走开"])
+
+
+def test_dead_inputs_are_explained(inputs: Path, tmp_path: Path) -> None:
+    """A missing file, a directory without chat data and a file without a usable record each end in one message."""
+    (tmp_path / "empty").mkdir()
+    for given in (tmp_path / "nothing.jsonl", tmp_path / "empty", tmp_path / "*.csv"):
+        with pytest.raises(InputError, match="nothing to read there"):
+            find_inputs([str(given)])
+    with pytest.raises(InputError, match="none of 1 records can be used; see"):
+        convert(inputs / "d.jsonl", tmp_path / "out")
+    assert find_inputs([str(inputs / "*.jsonl"), str(inputs / "a.jsonl")]) == [
+        str(inputs / "a.jsonl"),
+        str(inputs / "d.jsonl"),
+    ]
+
+
+def test_a_directory_of_other_inputs_is_refused(inputs: Path, tmp_path: Path) -> None:
+    """A finished conversion is not overwritten by another one."""
+    convert(inputs / "a.jsonl", tmp_path / "out")
+    with pytest.raises(OutputError, match="choose another --out"):
+        convert(inputs / "b.jsonl.gz", tmp_path / "out")
