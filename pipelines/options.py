@@ -36,7 +36,7 @@ class RunnerOptions:
         """Beam's own options. Raises ConfigError when `beam_args` holds a flag that Beam does not know."""
         flags = [flag.format(workers=self.workers) for flag in _FLAGS[self.runner]]
         options = PipelineOptions([*flags, *self.beam_args])
-        known = PipelineOptions().get_all_options()
+        known = PipelineOptions([]).get_all_options()  # without a list it would read sys.argv
         unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known))
         if unknown:
             raise ConfigError(f"--{unknown[0]}: Beam has no such option; see its documentation for {self.runner}")

@@ -25,6 +25,7 @@ def near_candidates(rows: np.ndarray, *, max_bucket: int) -> tuple[np.ndarray, i
     """
     rows = _sorted(rows)
     rows = rows[_is_new_group(rows[:, :2])]
+    rows = rows[np.lexsort((rows[:, 2], rows[:, 0]))]
     starts = np.append(np.flatnonzero(_is_new_group(rows[:, :1])), len(rows))
     sizes = np.diff(starts)
     is_hot = sizes > max_bucket
@@ -61,6 +62,6 @@ def _link(positions: np.ndarray, starts: np.ndarray, is_hot: np.ndarray, pairs: 
         last_first = starts[bucket] + 1 if is_hot[bucket] else end
         for first in range(starts[bucket], last_first):
             for second in range(first + 1, end):
-                pairs[used, 0] = min(positions[first], positions[second])
-                pairs[used, 1] = max(positions[first], positions[second])
+                pairs[used, 0] = positions[first]
+                pairs[used, 1] = positions[second]
                 used += 1

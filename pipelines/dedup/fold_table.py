@@ -53,9 +53,8 @@ def fold_table(*, fold_variants: bool, code: bool) -> np.ndarray:
 
 def _entry(character: str, *, composing: frozenset[str], variants: dict[str, str]) -> int:
     compatible = unicodedata.normalize("NFKC", character)
-    if len(compatible) > 1:  # ㎡, ℃, ﬁ; … and ´ hold no letter and stay what they are: separators
-        holds_letters = any(_class_of(each) in (LETTER, CJK) for each in compatible)
-        return NEEDS_CONTEXT if holds_letters else SEPARATOR << CLASS_SHIFT
+    if len(compatible) > 1:  # ㎡, ℃, ﬁ, …
+        return NEEDS_CONTEXT
     folded = compatible.lower()[0]  # only İ becomes two: i and a mark that is dropped
     folded = variants.get(folded, "σ" if folded == "ς" else folded)
     flag = NEEDS_CONTEXT if character in composing or compatible in composing else 0
@@ -102,6 +101,6 @@ def _make_symbols_tokens(table: np.ndarray) -> None:
     for codepoint in _ASSIGNED:
         character = chr(codepoint)
         if unicodedata.category(character)[0] in "PS" and not table[codepoint] & NEEDS_CONTEXT:
-            folded = int(table[codepoint]) & FOLDED_MASK or codepoint
+            folded = int(table[codepoint]) & FOLDED_MASK
             kind = LETTER if folded == ord("_") else SYMBOL
             table[codepoint] = folded | kind << CLASS_SHIFT

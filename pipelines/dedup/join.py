@@ -6,6 +6,7 @@ band file is read twice and nothing is read at random. Every file of pairs belon
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 import apache_beam as beam
 import fsspec
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import TaggedOutput
 
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
@@ -43,7 +45,7 @@ def find_pairs(band_files: Sequence[str], *, out: str, config: DedupConfig, opti
     bits = _partition_bits([path for _, path in files], config)
     with beam.Pipeline(options=options) as pipeline:
         _pairs_job(pipeline, files, bits=bits, out=out, config=config)
-    counts: dict[str, int] = read_json(join(out, "counts.json"))
+    counts: dict[str, int] = read_json(join(out, "_counts.json"))
     if not list_files(out, suffix=".parquet"):
         write_parquet(join(out, "part-00000.parquet"), PAIRS.empty_table())
     return counts
@@ -62,14 +64,14 @@ def _pairs_job(
         | "Link buckets" >> beam.ParDo(LinkBuckets(bits, config)).with_outputs("hot", main="candidates")
     )
     verified = (
-        candidates.candidates.with_output_types(tuple[int, bytes])  # (file of the second document, pairs)
+        candidates.candidates  # (file of the second document, pairs)
         | "Group by second file" >> beam.GroupByKey()
         | "Take sketches along" >> beam.ParDo(TakeSketches(paths)).with_output_types(tuple[int, tuple[bytes, bytes]])
         | "Group by first file" >> beam.GroupByKey()
         | "Verify" >> beam.ParDo(VerifyPairs(paths, out, config)).with_output_types(tuple[int, ...])
     )
     _ = (
-        (candidates.hot.with_output_types(tuple[int, ...]), verified)
+        (candidates.hot, verified)
         | "All counts" >> beam.Flatten()
         | "Add up" >> beam.CombineGlobally(_add_counts)
         | "Write counts" >> beam.ParDo(WriteCounts(out))
@@ -107,7 +109,9 @@ class LinkBuckets(beam.DoFn):
         self._num_partitions = 1 << bits
         self._max_bucket = config.max_bucket
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes] | beam.pvalue.TaggedOutput]:
+    def process(
+        self, element: tuple[int, Iterable[bytes]]
+    ) -> Iterator[tuple[int, bytes] | TaggedOutput[Literal["hot"], tuple[int, ...]]]:
         """Candidates of one partition; the order in which rows arrive does not matter."""
         partition, packed = element
         rows = _unpacked(packed, columns=3)
@@ -115,7 +119,7 @@ class LinkBuckets(beam.DoFn):
             pairs = exact_candidates(rows)
         else:
             pairs, num_hot = near_candidates(rows, max_bucket=self._max_bucket)
-            yield beam.pvalue.TaggedOutput("hot", (0, 0, 0, 0, num_hot))
+            yield TaggedOutput("hot", (0, 0, 0, 0, num_hot))
         for number, own in _by_file(pairs, column=1):
             yield number, own.tobytes()
 
@@ -162,14 +166,14 @@ class VerifyPairs(beam.DoFn):
 
 
 class WriteCounts(beam.DoFn):
-    """The sum of all COUNTS to `counts.json`."""
+    """The sum of all COUNTS to `_counts.json`, which Parquet readers skip."""
 
     def __init__(self, out: str) -> None:
         self._out = out
 
     def process(self, element: tuple[int, ...]) -> None:
         """Written last, once."""
-        write_json(join(self._out, "counts.json"), dict(zip(COUNTS, element, strict=True)))
+        write_json(join(self._out, "_counts.json"), dict(zip(COUNTS, element, strict=True)))
 
 
 def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config: DedupConfig) -> pa.Table:

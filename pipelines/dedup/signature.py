@@ -55,7 +55,7 @@ class Signer:
         columns = [documents.column("key"), pa.array(high), pa.array(low), *self._near_columns(*sets)]
         return pa.record_batch(columns, schema=BANDS)
 
-    def _near_columns(self, shingles: np.ndarray, offsets: np.ndarray) -> list[pa.Array[Any]]:
+    def _near_columns(self, shingles: np.ndarray, offsets: np.ndarray) -> "list[pa.Array[Any]]":
         num_shingles = np.diff(offsets)
         signatures_DP = signatures(shingles, offsets, factors=self._factors, summands=self._summands)
         keys_DB = band_keys(signatures_DP, num_bands=self._num_bands, num_rows=self._num_rows)

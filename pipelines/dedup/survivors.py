@@ -59,7 +59,7 @@ def _order(keys: np.ndarray, order_columns: pa.Table, *, config: DedupConfig) ->
     sorter = np.argsort(known, kind="stable")
     places = np.searchsorted(known, keys, sorter=sorter)
     if len(keys) and (places[-1] == len(known) or (known[sorter[places]] != keys).any()):
-        raise AccountingError("dedup: a pair names a kept document without signals; run the stages again")
+        raise AccountingError("dedup: pairs name a kept document that is not in order_columns; run the stages again")
     rows = sorter[places]
     columns = {
         "source_priority": order_columns.column("source_rank").to_numpy()[rows],
@@ -76,6 +76,7 @@ def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table) -> p
     ranks[alive] = first
     jaccard, containment = (near.column(name).to_numpy() for name in ("jaccard", "containment"))
     both_alive = (ranks[edges] < len(keys)).all(axis=1)
+    edges = np.sort(edges, axis=1)  # of several edges between two nodes `stars` takes the first in one direction
     strongest = np.lexsort((edges[:, 1], edges[:, 0], -containment, -jaccard))
     strongest = strongest[both_alive[strongest]]
     centres, joining = stars(edges[strongest], ranks=ranks)

@@ -1,0 +1,143 @@
+"""Survivors: who stays, among those whom the rules keep."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctllm.pipelines.dedup.survivors import choose_survivors
+from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.document import document_keys
+from ctllm.schemas.duplicates import DUPLICATES, PAIRS
+from ctllm.schemas.errors import AccountingError
+
+Pair = tuple[int, int, str, float]
+
+
+def chosen(
+    pairs: list[Pair], *, kept: list[int], order: dict[int, tuple[int, int]], config: DedupConfig | None = None
+) -> list[dict[str, object]]:
+    """Rows of DUPLICATES; `order` maps a key to its source rank and length."""
+    columns = list(zip(*pairs, strict=True)) if pairs else [[], [], [], []]
+    table = pa.table(
+        [pa.array(columns[0], pa.uint64()), pa.array(columns[1], pa.uint64()), pa.array(columns[2], pa.string()),
+         pa.array(columns[3], pa.float32()), pa.array(columns[3], pa.float32())], schema=PAIRS,
+    )  # fmt: skip
+    order_columns = pa.table({
+        "key": pa.array(list(order), pa.uint64()),
+        "source_rank": pa.array([rank for rank, _ in order.values()], pa.int32()),
+        "num_chars": pa.array([length for _, length in order.values()], pa.int32()),
+    })  # fmt: skip
+    kept_keys = np.array(kept, np.uint64)
+    duplicates = choose_survivors(
+        table, kept_keys=kept_keys, order_columns=order_columns, config=config or DedupConfig()
+    )
+    assert duplicates.schema.equals(DUPLICATES)
+    return duplicates.to_pylist()
+
+
+@dataclass(frozen=True)
+class Case:
+    """Random pairs, and which documents the rules keep."""
+
+    pairs: list[Pair]
+    kept: list[int]
+    order: dict[int, tuple[int, int]]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Up to 12 documents, keys in no order that means anything."""
+    keys = draw(st.lists(st.integers(0, 2**60), min_size=2, max_size=12, unique=True))
+    edges = draw(st.sets(st.tuples(st.sampled_from(keys), st.sampled_from(keys)).filter(lambda e: e[0] < e[1])))
+    kinds = st.one_of(st.just(("exact", 1.0)), st.tuples(st.just("near"), st.sampled_from([0.8, 0.85, 0.9, 0.95])))
+    pairs = [(*edge, *draw(kinds)) for edge in sorted(edges)]
+    order = {key: (draw(st.integers(0, 2)), draw(st.integers(10, 13))) for key in keys}
+    return Case(pairs, draw(st.lists(st.sampled_from(keys), unique=True)), order)
+
+
+def exact_groups(case: Case) -> dict[int, int]:
+    """Group of exact copies of every key, by plain propagation."""
+    groups = {key: key for key in case.order}
+    for _ in case.order:
+        for one, other, kind, _ in case.pairs:
+            if kind == "exact":
+                groups[one] = groups[other] = min(groups[one], groups[other])
+    return groups
+
+
+@settings(deadline=None)  # the first call may compile
+@given(cases(), st.randoms(use_true_random=False))
+def test_survivors_hold_their_promises(case: Case, random: object) -> None:
+    """A kept document is removed only for a better one that stays and that it was verified against.
+
+    The row states that pair's kind and Jaccard; no two survivors are copies; the order of pairs means nothing.
+    """
+    rows = chosen(case.pairs, kept=case.kept, order=case.order)
+    groups = exact_groups(case)
+    verified: dict[tuple[int, int], float] = {}
+    for one, other, kind, jaccard in case.pairs:
+        if kind == "near":
+            edge = tuple(sorted((groups[one], groups[other])))
+            verified[edge] = max(jaccard, verified.get(edge, 0))
+    removed = {row["key"]: row for row in rows}
+    survivors = set(case.kept) - set(removed)
+    rank = {key: (source, -length, key) for key, (source, length) in case.order.items()}
+    for key, row in removed.items():
+        assert key in case.kept
+        assert row["kept_key"] in survivors
+        assert rank[row["kept_key"]] < rank[key]
+        edge = tuple(sorted((groups[key], groups[row["kept_key"]])))
+        expected = ("exact", 1.0) if edge[0] == edge[1] else ("near", verified[edge])
+        assert (row["kind"], row["jaccard"]) == (expected[0], np.float32(expected[1]))
+    for one in survivors:
+        for other in survivors - {one}:
+            edge = tuple(sorted((groups[one], groups[other])))
+            assert edge[0] != edge[1]
+            assert edge not in verified
+    shuffled = list(case.pairs)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert chosen(shuffled, kept=case.kept[::-1], order=dict(reversed(case.order.items()))) == rows
+
+
+def test_order_of_survival_is_the_configured_one() -> None:
+    """Source first, then length, then key; with another order another document stays."""
+    pairs = [(1, 2, "near", 0.9), (1, 3, "near", 0.9), (2, 3, "near", 0.9)]
+    order = {1: (1, 500), 2: (0, 100), 3: (0, 100)}
+    assert [row["kept_key"] for row in chosen(pairs, kept=[1, 2, 3], order=order)] == [2, 2]
+    by_length = DedupConfig(survivor_order=("num_chars",))
+    assert [row["kept_key"] for row in chosen(pairs, kept=[1, 2, 3], order=order, config=by_length)] == [1, 1]
+
+
+def test_document_that_the_rules_removed_neither_stays_nor_takes_others_along() -> None:
+    """The longest copy fails a rule: of the rest the best stays, through exact copies of the removed one too."""
+    pairs = [(1, 2, "exact", 1.0), (1, 3, "exact", 1.0), (1, 9, "near", 0.84)]
+    rows = chosen(pairs, kept=[2, 3, 9], order={1: (0, 900), 2: (0, 300), 3: (0, 200), 9: (0, 100)})
+    assert [(row["key"], row["kept_key"], row["kind"], row["cluster_size"]) for row in rows] == [
+        (3, 2, "exact", 3), (9, 2, "near", 3),
+    ]  # fmt: skip
+    assert chosen(pairs, kept=[9], order={9: (0, 100)}) == []
+
+
+def test_row_names_cluster_and_snapshot() -> None:
+    """A cluster is named after its smallest key, also when another document stays, and says of which crawl that is."""
+    old, new = (int(document_keys(snapshot=each, split=0, first_row=5, num_rows=1)[0]) for each in (1, 2))
+    rows = chosen([(old, new, "near", 0.9)], kept=[old, new], order={old: (1, 10), new: (0, 10)})
+    assert rows == [
+        {"key": old, "kept_key": new, "kept_snapshot": 2, "cluster_id": old, "cluster_size": 2, "kind": "near",
+         "jaccard": pytest.approx(0.9), "containment": pytest.approx(0.9)}
+    ]  # fmt: skip
+
+
+def test_no_pairs_give_no_duplicates() -> None:
+    """A corpus without copies loses nothing."""
+    assert chosen([], kept=[1, 2], order={}) == []
+
+
+def test_kept_document_without_signals_is_an_accounting_error() -> None:
+    """A key that nobody measured is never ranked by chance."""
+    with pytest.raises(AccountingError, match="not in order_columns"):
+        chosen([(1, 2, "exact", 1.0)], kept=[1, 2], order={1: (0, 1)})

@@ -1,0 +1,42 @@
+"""Runner options."""
+
+import pytest
+
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.errors import ConfigError
+
+
+def test_direct_runner_never_looks_for_prism() -> None:
+    """Locally Beam runs on FnApiRunner with worker threads, as many as asked for."""
+    options = RunnerOptions(workers=3).pipeline_options().get_all_options()
+    found = {name: options[name] for name in ("runner", "direct_running_mode", "direct_num_workers")}
+    assert found == {"runner": "FnApiRunner", "direct_running_mode": "multi_threading", "direct_num_workers": 3}
+
+
+def test_workers_default_to_the_cores_of_this_process() -> None:
+    """Without `--workers` there is at least one worker."""
+    assert RunnerOptions().workers >= 1
+
+
+def test_other_runners_take_workers_and_any_beam_option() -> None:
+    """Flink gets its parallelism, Dataflow its first workers; what stands after `--` wins."""
+    flink = RunnerOptions("flink", 4, ("--flink_master=localhost:8081", "--environment_type=DOCKER")).pipeline_options()
+    dataflow = RunnerOptions("dataflow", 5, ("--project=my-project",)).pipeline_options().get_all_options()
+    values = flink.get_all_options()
+    assert (values["runner"], values["parallelism"], values["flink_master"]) == ("FlinkRunner", 4, "localhost:8081")
+    assert values["environment_type"] == "DOCKER"
+    assert (dataflow["runner"], dataflow["num_workers"], dataflow["project"]) == ("DataflowRunner", 5, "my-project")
+
+
+def test_misspelt_beam_option_is_refused_by_name() -> None:
+    """Beam itself only warns about a flag that it does not know; here it is an error before any work."""
+    with pytest.raises(ConfigError, match="--flnk_master: Beam has no such option"):
+        RunnerOptions("flink", beam_args=("--flnk_master=x",)).pipeline_options()
+
+
+def test_impossible_options_are_refused() -> None:
+    """No worker, or a runner nobody has heard of, is a configuration error."""
+    with pytest.raises(ConfigError, match="--workers 0"):
+        RunnerOptions(workers=0)
+    with pytest.raises(ConfigError, match="--runner spark: unknown; one of direct, flink, dataflow"):
+        RunnerOptions("spark")  # type: ignore[arg-type]
