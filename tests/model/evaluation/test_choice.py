@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -64,16 +65,10 @@ def test_figures_are_those_of_a_plain_recomputation(checkpoint: str, items: str,
     hits = [answer == right for answer, right in chosen]
     assert result.accuracy_micro == sum(hits) / 8
     assert result.accuracy_macro == pytest.approx((sum(hits[:5]) / 5 + sum(hits[5:]) / 3) / 2)
-    assert result.answers_by_letter == {
-        each: [c for c, _ in chosen].count(each) for each in sorted({c for c, _ in chosen})
-    }
+    assert result.answers_by_letter == Counter(answer for answer, _ in chosen)
     assert result.standard_error == math.sqrt(result.accuracy_micro * (1 - result.accuracy_micro) / 8)
-    assert (result.items, result.chance, result.constant_letter, result.constant_letter_accuracy) == (
-        8,
-        0.25,
-        "B",
-        0.625,
-    )
+    assert (result.items, result.chance) == (8, 0.25)
+    assert (result.constant_letter, result.constant_letter_accuracy) == ("B", 0.625)
     assert (set(result.compared_tokens) == set("ABCD")) is (form == "letter")
 
 
