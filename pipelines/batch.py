@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 kernel = nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-"""Compiles a loop over arrays that runs without the GIL. Its cache watches one file: call no kernel of another module."""
+"""Compiles a loop over arrays; it runs without the GIL. Its cache watches one file: call no other module's kernels."""
 
 
 def text_buffers(column: "pa.Array[Any]") -> tuple[np.ndarray, np.ndarray]:

@@ -60,5 +60,5 @@ def _reasons(counts: np.ndarray, names: np.ndarray, values: np.ndarray, threshol
         [pa.array(names, pa.string()), pa.array(values), pa.array(thresholds)],
         fields=[kinds.field(i) for i in range(3)],
     )
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), structs).cast(REASONS)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, structs, type=REASONS)

@@ -33,7 +33,7 @@ _CHARACTER_SHARES = {
 
 _LINE_SHARES = {
     "short_line_share": "characters in lines under 10 characters that end in no end mark",
-    "menu_share": "characters in short pieces between line ends, bars and arrows that hold no end mark and no function word",
+    "menu_share": "characters in short pieces between line ends and bars without mark and sentence word",
     "end_mark_line_share": "lines that hold the end of a sentence",
     "bullet_line_share": "lines that start with a bullet",
     "readmore_line_share": "lines that end in a read-more phrase",

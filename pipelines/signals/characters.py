@@ -13,9 +13,10 @@ from ctllm.pipelines.batch import kernel
 
 SPACE, HAN, LATIN, DIGIT, PUNCTUATION, SYMBOL = 1, 2, 4, 8, 16, 32
 WORD, SINGLE, MARK = 64, 128, 256
-END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT = 512, 1024, 2048, 4096, 8192
+END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT, SUSPECT = 512, 1024, 2048, 4096, 8192, 16384
 """Bits of a code point's class. WORD: letter or number of a script that joins into words; SINGLE: Han, kana or
-hangul, a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu entries."""
+hangul, a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu
+entries; SUSPECT: mojibake may begin here."""
 
 END_MARKS = "。．.！!？?…｡⋯"
 CLOSERS = "”’」』】）〉》〕］)]\"'*_`"
@@ -40,6 +41,8 @@ _SYLLABLE_RANGES = (
     (0xAC00, 0xD7A3),
 )
 _LATIN_RANGES = ((0x41, 0x24F), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F), (0xA720, 0xA7FF), (0xFF21, 0xFF5A))
+_BROKEN = "\ufffd銆鈥锛鐨"  # what bytes that do not decode, and 。“，的 read as GBK, become; hardly ever real Chinese
+_SUSPECTS = (*map(ord, _BROKEN + "锟烫屯"), *range(0xA1, 0x100))
 _NUM_CODEPOINTS = 0x110000
 _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
 
@@ -69,6 +72,7 @@ def class_table() -> np.ndarray:
     named = ((END_MARKS, END_MARK), (CLOSERS, CLOSER), (BULLETS, BULLET), (SENTENCE_MARKS, SENTENCE_MARK), (CUTS, CUT))
     for characters, bit in named:
         table[[ord(each) for each in characters]] |= bit
+    table[list(_SUSPECTS)] |= SUSPECT
     return table
 
 
@@ -130,7 +134,7 @@ def _measure_text(codepoints: np.ndarray, classes: np.ndarray, seen: np.ndarray,
     out[9] = _ellipsis_chars(codepoints) / count
     out[10] = _bracket_chars(codepoints) / count
     out[11], out[12] = _variety(codepoints, classes, seen, visible)
-    out[13] = _mojibake_chars(codepoints) / count
+    out[13] = _mojibake_chars(codepoints, classes) / count
 
 
 @kernel
@@ -219,39 +223,41 @@ def _bracket_chars(codepoints: np.ndarray) -> int:
 
 
 @kernel
-def _mojibake_chars(codepoints: np.ndarray) -> int:
+def _mojibake_chars(codepoints: np.ndarray, classes: np.ndarray) -> int:
     """Characters that only a wrong decoding leaves behind."""
-    total = 0
-    i = 0
-    while i < codepoints.shape[0]:
-        length = _mojibake_length(codepoints, i)
-        total += length
-        i += max(length, 1)
+    total = done = 0
+    for i in range(codepoints.shape[0]):
+        if classes[i] & SUSPECT and i >= done:
+            length = _latin1_length(codepoints, i) if codepoints[i] <= 0xFF else _gbk_length(codepoints, i)
+            total += length
+            done = i + length
     return total
 
 
 @kernel
-def _mojibake_length(codepoints: np.ndarray, at: int) -> int:
-    """Length of the mojibake that starts at `at`; 0 when none does."""
-    left = codepoints.shape[0] - at
+def _gbk_length(codepoints: np.ndarray, at: int) -> int:
+    """Length of what another charset read as GBK leaves at `at`; 0 when it is real text."""
     c = codepoints[at]
-    if c < 0xA1 or 0xFF < c < 0x5C6F:
-        return 0
-    if c in (0xFFFD, 0x9286, 0x9225, 0x951B, 0x9428):  # 銆鈥锛鐨: what 。“，的 become when UTF-8 is read as GBK
-        return 1
     if c == 0x951F:  # 锟斤拷: U+FFFD written as UTF-8 and read as GBK
-        return 3 if left >= 3 and codepoints[at + 1] == 0x65A4 and codepoints[at + 2] == 0x62F7 else 0
+        is_whole = at + 2 < codepoints.shape[0] and codepoints[at + 1] == 0x65A4 and codepoints[at + 2] == 0x62F7
+        return 3 if is_whole else 0
     if c in (0x70EB, 0x5C6F):  # 烫烫烫, 屯屯屯: uninitialised memory read as GBK
-        return _run_length(codepoints, at, c, c, 3)
-    if c > 0xFF:
-        return 0
-    run = _run_length(codepoints, at, np.uint32(0xA1), np.uint32(0xFF), 6)  # GBK or UTF-8 read as Latin-1
-    if run:
-        return run
-    if c in (0xC2, 0xC3) and left >= 2 and 0x80 <= codepoints[at + 1] <= 0xBF:  # Ã©: UTF-8 read as Latin-1
-        return 2
-    if 0xE2 <= c <= 0xEF and left >= 3 and (0x80 <= codepoints[at + 1] <= 0xBF or codepoints[at + 1] == 0x20AC):
-        return 3 if 0x80 <= codepoints[at + 2] <= 0xBF or 0x2013 <= codepoints[at + 2] <= 0x2122 else 0  # â€™, ä¸­
+        return int(_run_length(codepoints, at, c, c, 3))
+    return 1
+
+
+@kernel
+def _latin1_length(codepoints: np.ndarray, at: int) -> int:
+    """Length of what UTF-8 or GBK read as Latin-1 or cp1252 leaves at `at`; 0 when it is real text."""
+    run = _run_length(codepoints, at, np.uint32(0xA1), np.uint32(0xFF), 6)
+    c = codepoints[at]
+    second = codepoints[at + 1] if at + 1 < codepoints.shape[0] else np.uint32(0)
+    third = codepoints[at + 2] if at + 2 < codepoints.shape[0] else np.uint32(0)
+    continues = 0x80 <= second <= 0xBF
+    if run or (c in (0xC2, 0xC3) and continues):  # Ã©
+        return run if run else 2
+    if 0xE2 <= c <= 0xEF and (continues or second == 0x20AC):  # ä¸­, â€™
+        return 3 if 0x80 <= third <= 0xBF or 0x2013 <= third <= 0x2122 else 0
     return 0
 
 

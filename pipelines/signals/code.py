@@ -38,7 +38,7 @@ def _is_comment(codepoints: np.ndarray, start: int, end: int) -> bool:
     first = codepoints[start]
     second = codepoints[start + 1] if start + 1 < end else np.uint32(0)
     if first == 0x2F:
-        return second in (0x2F, 0x2A)
+        return bool(second in (0x2F, 0x2A))
     if first in (0x2D, 0x3C):
-        return second == (0x2D if first == 0x2D else 0x21)
-    return first in (0x23, 0x2A, 0x3B)
+        return bool(second == (0x2D if first == 0x2D else 0x21))
+    return bool(first in (0x23, 0x2A, 0x3B))

@@ -23,8 +23,8 @@ def measure_repetition(units: Units) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64.
 
     top_n: the largest share of unit characters that the occurrences of one repeated n-gram cover, overlaps once.
-    duplicate_n: the share of unit characters in n-grams that stand earlier in the text, overlaps once. The first occurrence
-    is free, so a text written twice has 0.5.
+    duplicate_n: the share of unit characters in n-grams that stand earlier in the text, overlaps once. The first
+    occurrence is free, so a text written twice has 0.5.
     """
     num_texts = len(units.offsets) - 1
     values = np.zeros((num_texts, len(COLUMNS)))

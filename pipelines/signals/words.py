@@ -1,4 +1,4 @@
-"""Units: Han, kana and hangul characters and words, as 64-bit numbers. What repetition, vocabulary and benchmarks compare.
+"""Units, Han characters and words as 64-bit numbers: what repetition, vocabulary and benchmarks compare.
 
 Equal units under NFKC and lower case have equal numbers, so 赌场 matches 赌 场 and ＡＢＣ matches abc.
 """

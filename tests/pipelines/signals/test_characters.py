@@ -13,7 +13,7 @@ from ctllm.pipelines.signals.characters import class_table, fold_table, measure_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-TRICKY = "汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHhTtpPsS:/.<>\"锟斤拷烫屯Ã©â€™å·"
+TRICKY = '汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHhTtpPsS:/.<>"锟斤拷烫屯Ã©â€™å·'
 TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
@@ -42,7 +42,8 @@ def plain(text: str) -> dict[str, float]:
         "punctuation_share": num_punctuation / max(len(text), 1),
         "symbol_share": sum(kind[0] == "S" for kind in kinds) / max(len(text), 1),
         "whitespace_share": sum(map(str.isspace, text)) / max(len(text), 1),
-        "alnum_share": sum(kind[0] in "LN" or is_han(char) for kind, char in zip(kinds, text, strict=True)) / max(len(text), 1),
+        "alnum_share": sum(kind[0] in "LN" or is_han(char) for kind, char in zip(kinds, text, strict=True))
+        / max(len(text), 1),
         "url_share": sum(map(len, links)) / max(len(text), 1),
         "hash_share": len(re.findall("[#＃]", text)) / max(len(text), 1),
         "ellipsis_share": sum(map(len, ellipses)) / max(len(text), 1),
@@ -77,7 +78,13 @@ def test_latin_letters_are_counted_in_every_width_and_with_accents(text: str, ex
 
 @pytest.mark.parametrize(
     ("text", "covered"),
-    [("【广告】正文", 4), ("【没有尾巴\n正文】", 0), ("【甲】乙【丙】", 6), ("【" + "长" * 250 + "】", 0), ("【【甲】】", 4)],
+    [
+        ("【广告】正文", 4),
+        ("【没有尾巴\n正文】", 0),
+        ("【甲】乙【丙】", 6),
+        ("【" + "长" * 250 + "】", 0),
+        ("【【甲】】", 4),
+    ],
 )
 def test_brackets_cover_from_mark_to_mark_on_one_line(text: str, covered: int) -> None:
     """An unclosed bracket does not swallow the page."""
@@ -103,7 +110,13 @@ def test_a_wrong_decoding_leaves_marks(wrong: str) -> None:
 
 @pytest.mark.parametrize(
     "right",
-    ["目录······第一页", "café, naïve, Ångström, “São Paulo”…", "屯田和烫伤，拷问与公斤", "§1 °C ±3 ×2 «été» ¿qué?", "한국어 かな Ελληνικά"],
+    [
+        "目录······第一页",
+        "café, naïve, Ångström, “São Paulo”…",
+        "屯田和烫伤，拷问与公斤",
+        "§1 °C ±3 ×2 «été» ¿qué?",
+        "한국어 かな Ελληνικά",
+    ],
 )
 def test_real_text_with_rare_characters_leaves_no_marks(right: str) -> None:
     """Accents, leaders, signs and characters that mojibake also uses are no mojibake."""

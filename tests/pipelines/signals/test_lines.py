@@ -32,7 +32,9 @@ def plain(text: str) -> dict[str, float]:
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     num_lines, num_chars = max(len(lines), 1), max(sum(map(len, lines)), 1)
     closed = re.compile(f"[{re.escape(END_MARKS)}][{re.escape(CLOSERS)}\\s]*$")
-    short = [line for line in lines if len(line) < SHORT_LINE_CHARS and not closed.search(line.rstrip(CLOSERS + " \t\u3000"))]
+    short = [
+        line for line in lines if len(line) < SHORT_LINE_CHARS and not closed.search(line.rstrip(CLOSERS + " \t\u3000"))
+    ]
     return {
         "num_lines": len(lines),
         "mean_line_chars": sum(map(len, lines)) / num_lines,

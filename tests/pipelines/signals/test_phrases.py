@@ -17,7 +17,9 @@ def test_matches_equal_a_plain_search(phrases: list[str], texts: list[str]) -> N
     sizes = np.diff(listed.offsets)
     index = PhraseIndex.build(listed, listed.offsets[:-1], sizes)
     matches = index.find(units_of(texts))
-    numbers = dict(zip(phrases, np.searchsorted(index.hashes, hash_phrases(listed, listed.offsets[:-1], sizes)), strict=True))
+    numbers = dict(
+        zip(phrases, np.searchsorted(index.hashes, hash_phrases(listed, listed.offsets[:-1], sizes)), strict=True)
+    )
     starts = np.cumsum([0, *map(len, texts)])
     expected = [
         (int(starts[i]) + at, len(phrase), int(numbers[phrase]))

@@ -28,7 +28,9 @@ def plain(units: list[str]) -> dict[str, float]:
             places.setdefault(tuple(units[i : i + size]), []).append(i)
         repeated = [starts for starts in places.values() if len(starts) > 1]
         if size in TOP_SIZES:
-            signals[f"top_{size}gram_share"] = max((covered(units, starts, size) for starts in repeated), default=0) / total
+            signals[f"top_{size}gram_share"] = (
+                max((covered(units, starts, size) for starts in repeated), default=0) / total
+            )
         else:
             later = [start for starts in repeated for start in starts[1:]]
             signals[f"duplicate_{size}gram_share"] = covered(units, later, size) / total

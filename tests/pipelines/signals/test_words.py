@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 TEXT = st.text(
-    st.sampled_from("汉的𠀀〇かカｶ한a bTHEthe1٣é\u0301\ufe0f\u200d👩，.\n'") | st.characters(exclude_categories=["Cs"]), max_size=60
+    st.sampled_from("汉的𠀀〇かカｶ한a bTHEthe1٣é\u0301\ufe0f\u200d👩，.\n'") | st.characters(exclude_categories=["Cs"]),
+    max_size=60,
 )
 
 
@@ -49,7 +50,9 @@ def test_units_equal_a_plain_python_version(first: str, second: str) -> None:
     expected = plain_units(first) + plain_units(second)
     assert units.offsets.tolist() == [0, len(plain_units(first)), len(expected)]
     assert units.lengths.tolist() == [len(unit) for unit in expected]
-    assert len(set(zip(units.ids.tolist(), expected, strict=True))) == len(set(units.ids.tolist())) == len(set(expected))
+    assert (
+        len(set(zip(units.ids.tolist(), expected, strict=True))) == len(set(units.ids.tolist())) == len(set(expected))
+    )
 
 
 @settings(deadline=None)

@@ -1,0 +1,56 @@
+"""Measuring a batch gives one row of SIGNALS per document, whatever the batch."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from ctllm.pipelines.signals.measure import Measurer
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.document import DOCUMENTS
+from ctllm.schemas.signals import SIGNALS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TEXTS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("汉𠀀👩\u200d👧Ａ的。\n")), max_size=5
+)
+
+
+@pytest.fixture(scope="module")
+def measurer() -> Measurer:
+    return Measurer(CurationConfig())
+
+
+def documents(texts: list[str]) -> pa.RecordBatch:
+    columns = [
+        pa.array(
+            texts if field.name == "text" else ["" if pa.types.is_string(field.type) else i for i in range(len(texts))],
+            field.type,
+        )
+        for field in DOCUMENTS
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=DOCUMENTS)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(texts=TEXTS)
+def test_a_document_measures_the_same_alone_and_in_any_batch(measurer: Measurer, texts: list[str]) -> None:
+    """Signals depend on the text only, so the number of workers and the size of batches change nothing."""
+    together = measurer.measure(documents(texts))
+    assert together.schema == SIGNALS
+    assert together.column("num_chars").to_pylist() == [len(text) for text in texts]
+    assert together.column("num_bytes").to_pylist() == [len(text.encode()) for text in texts]
+    for row in range(len(texts)):
+        alone = measurer.measure(documents(texts).slice(row, 1))
+        assert alone.to_pylist() == together.slice(row, 1).to_pylist()
+
+
+@settings(deadline=None)
+@given(texts=TEXTS)
+def test_signals_are_finite_and_shares_lie_between_zero_and_one(measurer: Measurer, texts: list[str]) -> None:
+    """No text, not the empty one either, measures as NaN, infinite or more than everything."""
+    signals = measurer.measure(documents([*texts, ""]))
+    for field in list(SIGNALS)[1:]:
+        values = np.asarray(signals.column(field.name))
+        assert np.isfinite(values).all()
+        if field.metadata[b"unit"] == b"share":
+            assert ((values >= 0) & (values <= 1)).all(), field.name
