@@ -1,0 +1,125 @@
+"""What a stage leaves on its Prefect run page: the funnel, the loss curve, the evaluation, where the report lies."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from ctllm.flows.commands import Step
+from ctllm.flows.pictures import as_markdown, curve, waterfall
+from ctllm.model.ledger import read_ledger
+from ctllm.schemas.files import join, read_json, read_parquet
+from ctllm.schemas.training_run import SUMMARY, TrainingSummary
+from ctllm.schemas.tuning_run import EVALUATION, EvaluationResult
+
+MAX_LOSSES = 12  # bars of the waterfall; smaller ones are drawn together
+
+
+def show_result(step: Step) -> None:
+    """Puts the artefacts of a finished step on the page of the current run; most steps have none."""
+    show = _SHOW.get(step.command)
+    if show is not None:
+        show(step)
+
+
+def _show_funnel(step: Step) -> None:
+    rows = read_parquet(join(step.out, "stats", "funnel.parquet")).to_pylist()
+    text = f"## Where the documents went\n\n{funnel_picture(rows)}\n\n{_report_line(step.out)}"
+    create_markdown_artifact(text, key="funnel-picture", description=f"funnel of {step.out}")
+    create_table_artifact(funnel_table(rows), key="funnel", description=f"funnel of {step.out}")
+
+
+def funnel_picture(rows: list[dict[str, Any]]) -> str:
+    """Rows of stats/funnel.parquet as a waterfall in Markdown: largest losses first, the small ones together."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        name = {"kept": "kept", "removed": row["reason"]}.get(row["outcome"], f"failed: {row['reason']}")
+        counts[name] += row["documents"]
+    kept, read = counts.pop("kept", 0), sum(row["documents"] for row in rows)
+    losses = counts.most_common(MAX_LOSSES)
+    others = read - kept - sum(count for _, count in losses)
+    drawn = [*losses, *([("other reasons", others)] if others else [])]
+    return as_markdown(waterfall(read, drawn, kept=kept), title=f"{kept:,} of {read:,} documents kept")
+
+
+def funnel_table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of stats/funnel.parquet added over sources: lane, outcome, reason and counts, largest first."""
+    totals: dict[tuple[str, str, str], Counter[str]] = {}
+    for row in rows:
+        group = totals.setdefault((row["lane"], row["outcome"], row["reason"]), Counter())
+        group.update({name: row[name] for name in ("documents", "chars", "tokens")})
+    table = [
+        {"lane": lane, "outcome": outcome, "first reason": reason, **counts}
+        for (lane, outcome, reason), counts in totals.items()
+    ]
+    return sorted(table, key=lambda each: (-each["documents"], each["lane"], each["first reason"]))
+
+
+def _show_training(step: Step) -> None:
+    losses = [line.loss for line in read_ledger(step.out)]
+    summary = TrainingSummary.model_validate(read_json(join(step.out, SUMMARY)))
+    picture = as_markdown(curve(losses, x_label="step", y_label="loss"), title=f"loss of {step.name}")
+    text = f"## Loss of {step.name}\n\n{picture}\n\n{summary_table(summary)}"
+    create_markdown_artifact(text, key=f"loss-{step.command}", description=f"loss curve of {step.out}")
+
+
+def summary_table(summary: TrainingSummary) -> str:
+    """What a training reached, as a Markdown table."""
+    state = "" if summary.finished else " (time limit; run it again to continue)"
+    rows = {
+        "steps": f"{summary.step:,} of {summary.steps:,}{state}",
+        "labels trained on": f"{summary.label_tokens:,}",
+        "parameters": f"{summary.num_parameters:,}",
+        "loss, first step → last steps": f"{summary.first_loss:.4f} → {summary.last_loss:.4f}",
+        "labels a second": f"{summary.tokens_per_s:,.0f}",
+        "checkpoint": f"`{summary.checkpoint}`",
+    }
+    for name, value in summary.evaluation.items():
+        before = summary.evaluation_before.get(name)
+        rows[f"{name}, before → after"] = f"{'-' if before is None else f'{before:.4f}'} → {value:.4f}"
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def _show_evaluation(step: Step) -> None:
+    result = EvaluationResult.model_validate(read_json(join(step.out, EVALUATION)))
+    key = step.name.replace(" ", "-")
+    create_table_artifact(evaluation_table(result), key=key, description=f"evaluation of {result.checkpoint}")
+
+
+def evaluation_table(result: EvaluationResult) -> list[dict[str, Any]]:
+    """One row per measure: its value and what it was measured on."""
+    rows: list[dict[str, Any]] = []
+    for lane, measured in result.bits_per_byte.items():
+        value, rest = measured["value"], {name: each for name, each in measured.items() if name != "value"}
+        rows.append({"measure": f"bits per byte, {lane}", "value": round(value, 4), "measured on": _spell(rest)})
+    for name, choice in result.choice.items():
+        basis = f"{choice.items} questions; chance {choice.chance:.3f}; standard error {choice.standard_error:.3f}"
+        rows.append({"measure": f"accuracy, {name}", "value": round(choice.accuracy_micro, 4), "measured on": basis})
+    if pairs := result.preferences:
+        basis = f"{pairs.pairs} pairs; standard error {pairs.standard_error:.3f}"
+        rows.append({"measure": "preference accuracy", "value": round(pairs.accuracy, 4), "measured on": basis})
+    return rows
+
+
+def _spell(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
+
+
+def _show_report(step: Step) -> None:
+    run = step.out.rpartition("/")[0]
+    create_markdown_artifact(_report_line(run), key="report", description=f"report of {run}")
+
+
+def _report_line(run: str) -> str:
+    return f"The whole report is one file, to be opened in a browser: `{join(run, 'report.html')}`"
+
+
+_SHOW: dict[str, Callable[[Step], None]] = {
+    "curate": _show_funnel,
+    "pretrain": _show_training,
+    "sft": _show_training,
+    "dpo": _show_training,
+    "evaluate": _show_evaluation,
+    "report": _show_report,
+}

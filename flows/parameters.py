@@ -1,0 +1,37 @@
+"""Types of the flows' parameters, each with the sentence that Prefect's form shows beside the field."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True)
+class Help:
+    """A description that Prefect keeps: it drops those of `Field`."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The type's own schema with the description added."""
+        return {**handler(schema), "description": self.text}
+
+
+ConfigFile = Annotated[str, Help("YAML file of the stage's settings")]
+Out = Annotated[str, Help("directory to write; what is finished there is not repeated")]
+Inputs = Annotated[list[str], Field(min_length=1), Help("files, globs, directories or URLs")]
+Run = Annotated[str, Help("run directory of a curation")]
+TokenizerFile = Annotated[str, Help("a tokenizer.model file")]
+Tokens = Annotated[str, Help("directory of token shards")]
+Plan = Annotated[str, Help("directory of the plan")]
+Conversations = Annotated[str, Help("directory of converted conversations")]
+Preferences = Annotated[str, Help("directory of converted preference pairs")]
+Checkpoint = Annotated[str, Help("a checkpoint, or a training run (its newest)")]
+Workers = Annotated[
+    Annotated[int, Field(ge=1)] | None, Help("worker threads of the local Beam runner; empty = all cores")
+]
+MaxSeconds = Annotated[
+    Annotated[float, Field(gt=0)] | None, Help("stop with a checkpoint after this time; empty = all steps")
+]
+Workspace = Annotated[str, Help("directory of everything that is made; what is finished there is not repeated")]

@@ -1,0 +1,60 @@
+"""The local Prefect server: its settings, and what it refuses before anything starts."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from ctllm.flows.local_server import LocalServer, default_home, find_project, running_server, start, stop
+from ctllm.schemas.errors import ConfigError
+
+
+def test_environment_is_ours_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings of another Prefect do not leak in, and nothing is sent anywhere."""
+    monkeypatch.setenv("PREFECT_API_KEY", "of somebody's cloud")
+    monkeypatch.setenv("NO_PROXY", "internal")
+    environment = LocalServer(tmp_path, port=4299).environment(Path("/project"))
+    assert "PREFECT_API_KEY" not in environment
+    assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4299/api"
+    assert environment["PREFECT_HOME"] == str(tmp_path / "prefect")
+    assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert environment["DO_NOT_TRACK"] == "1"
+    assert environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith("lease_storage.filesystem")
+    assert environment["NO_PROXY"] == "internal,127.0.0.1"
+    assert environment["PWD"] == "/project"
+
+
+def test_taken_port_is_refused(tmp_path: Path) -> None:
+    """A port that another program listens on is named, and no process is left."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"--port {port}: .*choose another"):
+            start(LocalServer(tmp_path, port=port), say=print)
+    assert running_server(tmp_path) is None
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    """A server that is not there is not healthy, and stopping it stops nothing."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        assert not LocalServer(tmp_path, port=free.getsockname()[1]).is_healthy()
+    assert stop(tmp_path) == []
+
+
+def test_home_is_here_or_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Everything lies in `.ctllm` of the current directory, or where CTLLM_HOME says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CTLLM_HOME", raising=False)
+    assert default_home() == tmp_path / ".ctllm"
+    monkeypatch.setenv("CTLLM_HOME", "elsewhere")
+    assert default_home() == tmp_path / "elsewhere"
+
+
+def test_deployments_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The prefect.yaml of the current directory comes before that of the checkout."""
+    monkeypatch.chdir(tmp_path)
+    assert (find_project() / "flows" / "stages.py").is_file()
+    (tmp_path / "prefect.yaml").touch()
+    assert find_project() == tmp_path
