@@ -17,6 +17,7 @@ _DECLARED = re.compile(
     rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]{0,100}?encoding=["']([\w.:-]+)""", re.I
 )
 _CODECS = {"gbk": ("gb18030",), "gb2312": ("gb18030",), "big5": ("big5hkscs", "cp950")}
+_NEIGHBOURS = frozenset({"euc_jp", "shift_jis", "iso2022_jp", "euc_kr"})
 _NAMES = {"big5hkscs": "big5", "cp950": "big5"}
 
 DECLARATION_BYTES = 8192  # browsers look at 1,024; portals of 2019 put keywords first (web_zh_pages)
@@ -44,6 +45,8 @@ def decode(data: bytes, *, http_charset: str | None = None, is_html: bool = Fals
     for mark, name in _BOMS:
         if data.startswith(mark):
             return _first_fitting(data[len(mark) :], iter([name]))
+    if _is_damaged_utf8(data):
+        return _first_fitting(data, iter(["utf-8"]))
     declared = [http_charset] if http_charset else []
     if is_html and (match := _DECLARED.search(data, 0, DECLARATION_BYTES)):
         declared.append((match[1] or match[2]).decode("ascii", "replace"))
@@ -62,18 +65,35 @@ def _first_fitting(data: bytes, candidates: Iterator[str]) -> Decoded | None:
     return best if best.text.count("\ufffd") <= MAX_REPLACED_SHARE * len(best.text) else None
 
 
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Whether UTF-8 with bytes knocked out is likelier than any other charset; Windows-1252 would "fit" it always.
+
+    Texts in other charsets have at most 0.53 whole UTF-8 characters for one U+FFFD (1,200 Chinese, some others).
+    """
+    text = data.decode("utf-8", "replace")
+    num_replaced = text.count("\ufffd")
+    num_wide = len(_NOT_ASCII.findall(text)) - num_replaced
+    return 0 < num_replaced < 1.5 * num_wide
+
+
 def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
-    """Codec names to try, best first. uchardet is last: it misreads 15-30 % of Chinese texts under 300 characters."""
+    """Codec names to try, best first.
+
+    uchardet is asked after our own look at Chinese: it misses 15 % of texts of 20 characters, ours none. It never takes
+    Chinese for Japanese or Korean, which ours may.
+    """
     yield "utf-8"
     for label in declared:
         name = str(map_encoding_to_html5(label))
         if not name.startswith("utf-16"):  # a declaration of UTF-16 that reads as ASCII is wrong by itself (WHATWG)
             yield from _CODECS.get(name, (name,))
+    detected = str(detect_encoding(data))
+    if detected in _NEIGHBOURS:
+        yield detected
     shares = {codec: _everyday_share(data[:SAMPLE_BYTES], codec) for codec in ("gb18030", "big5hkscs")}
     likely = max(shares, key=lambda codec: shares[codec])
     if shares[likely] >= MIN_EVERYDAY_SHARE:
         yield likely
-    detected = str(detect_encoding(data))
     yield from _CODECS.get(detected, (detected,))
 
 

@@ -9,16 +9,16 @@ _EXTENSIONS = {
     "groovy": "gradle groovy", "haskell": "hs", "java": "java", "javascript": "cjs js jsx mjs", "julia": "jl",
     "kotlin": "kt kts", "lisp": "el lisp", "lua": "lua", "makefile": "mk", "matlab": "m", "nim": "nim",
     "objective-c": "mm", "ocaml": "ml mli", "pascal": "pas pp", "perl": "pl pm", "php": "php", "powershell": "ps1",
-    "protobuf": "proto", "python": "py pyi pyx", "r": "r", "ruby": "rb", "rust": "rs", "scala": "scala", "scheme": "scm ss",
-    "shell": "bash sh zsh", "solidity": "sol", "sql": "sql", "swift": "swift", "tcl": "tcl", "typescript": "ts tsx",
-    "verilog": "sv v", "vhdl": "vhd vhdl", "vue": "vue", "zig": "zig",
+    "protobuf": "proto", "python": "py pyi pyx", "r": "r", "ruby": "rb", "rust": "rs", "scala": "scala",
+    "scheme": "scm ss", "shell": "bash sh zsh", "solidity": "sol", "sql": "sql", "swift": "swift", "tcl": "tcl",
+    "typescript": "ts tsx", "verilog": "sv v", "vhdl": "vhd vhdl", "vue": "vue", "zig": "zig",
 }  # fmt: skip
 _LANGUAGE_OF = {extension: language for language, names in _EXTENSIONS.items() for extension in names.split()}
 # Not "sh" and "ts": in a record's `lang` they are Serbo-Croatian and Tsonga.
 _ALIASES = {"bash": "shell", "c#": "csharp", "c++": "cpp", "f#": "fsharp", "golang": "go", "js": "javascript"}
 
 _CODE_LINE = re.compile(
-    r"""^\s*(?:
+    r"""^[ \t]*(?:
         [{}()\[\];]+ \s*$                                               # closing and opening lines
       | .*[;{}] \s* (?://.*)? $                                         # C family
       | (?:def|class|async\s+def)\s+\w+.*:\s*$ | (?:if|elif|else|for|while|try|except|with)\b.*:\s*$
@@ -30,7 +30,7 @@ _CODE_LINE = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _COMMENT = re.compile(
-    r"""^\s*(?: // | /\* | \* | -- | ; | \#(?!\s*(?:include|define|ifdef|ifndef|endif|pragma)\b) ).*$""",
+    r"""^[ \t]*(?: // | /\* | \* | -- | ; | \#(?!\s*(?:include|define|ifdef|ifndef|endif|pragma)\b) ).*$""",
     re.VERBOSE | re.MULTILINE,
 )
 _LINE = re.compile(r"^.*\S.*$", re.MULTILINE)

@@ -25,6 +25,7 @@ _CONTENT_TYPE = re.compile(rb"^content-type:[ \t]*([^\s;]*)", re.IGNORECASE | re
 
 _HTML_TYPES = frozenset({b"text/html", b"application/xhtml+xml"})
 _TEXT_TYPE = b"text/plain"
+_SPACE = b"\xef\xbb\xbf \t\r\n"  # with the byte order mark
 
 
 def read_warc(split: Split, *, config: SourceConfig) -> Iterator[Record | Failure]:
@@ -76,7 +77,7 @@ def _decoded(frame: Frame) -> tuple[WarcRecord, bytes]:
         return _read(data, auto_decode="all")
     except OSError:
         record, payload = _read(data, auto_decode="none")
-        if b"<" not in payload[:1024]:
+        if not payload[:1024].lstrip(_SPACE).startswith(b"<"):
             raise
         return record, payload
 

@@ -1,8 +1,8 @@
 """A WARC file cut into records, damaged ones skipped.
 
 fastwarc's ArchiveIterator stops for good at the first bad header and swallows the records behind a wrong length; here
-every record is cut out by its length, checked to be followed by another one, and else passed over to the next
-`WARC/1.` line. What is cut out is parsed by fastwarc (`warc.py`).
+every record is cut out by its length where a record can end there, and else passed over to the next `WARC/1.` line.
+What is cut out is parsed by fastwarc (`warc.py`).
 """
 
 import re
@@ -116,10 +116,15 @@ def _cut(window: _Window, *, max_bytes: int, is_wanted: Callable[[bytes, bytes],
         message = f"ends after {len(window.bytes) - start} of {end - start} bytes"
         return _failure(window, "truncated", message)
     window.reach(end + MAX_MARK_BYTES)
-    behind = window.bytes[end : end + MAX_MARK_BYTES].lstrip(_LINE_ENDS)
-    if not behind.startswith(_START) and not _START.startswith(behind):
-        return _failure(window, "broken_record", f"no record starts behind Content-Length {end - start}")
+    if not _is_record_end(window.bytes[end : end + MAX_MARK_BYTES]):
+        return _failure(window, "broken_record", f"no record ends at Content-Length {end - start}")
     return Frame(window.offset, header, bytes(window.bytes[start:end]))
+
+
+def _is_record_end(behind: bytes) -> bool:
+    """Whether a record can end before these bytes: its two line ends, the next record or the file's end."""
+    rest = behind.lstrip(_LINE_ENDS)
+    return behind.startswith(_LINE_ENDS * 2) or rest.startswith(_START) or _START.startswith(rest)
 
 
 def _failure(window: _Window, error: FailureKind, message: str) -> Failure:
