@@ -5,6 +5,8 @@ Units of repetition and words: one Han, kana or hangul character, or one run of 
 Shares run from 0 to 1; a share of nothing is 0.
 """
 
+from typing import Any
+
 import pyarrow as pa
 
 _COUNTS = {
@@ -74,7 +76,7 @@ _MEANS = {
 }
 
 
-def _fields() -> list[pa.Field]:
+def _fields() -> list["pa.Field[Any]"]:
     counts = [_field(name, pa.int32(), unit, meaning) for name, (unit, meaning) in _COUNTS.items()]
     means = [_field(name, pa.float32(), unit, meaning) for name, (unit, meaning) in _MEANS.items()]
     groups = (_CHARACTER_SHARES, _LINE_SHARES, _REPETITION_SHARES, _WORD_SHARES, _CODE_SHARES, _OVERLAP_SHARES)
@@ -82,7 +84,7 @@ def _fields() -> list[pa.Field]:
     return [*counts, *means, *shares]
 
 
-def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> "pa.Field[Any]":
     return pa.field(name, kind, nullable=False, metadata={"unit": unit, "meaning": meaning})
 
 

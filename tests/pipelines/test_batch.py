@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 
 def decoded(column: pa.Array) -> list[str]:
+    """The texts of a column, through buffers and code points."""
     codepoints, offsets = decode_utf8(*text_buffers(column))
     return ["".join(map(chr, codepoints[offsets[i] : offsets[i + 1]])) for i in range(len(column))]
 

@@ -75,6 +75,7 @@ def test_no_benchmarks_measure_as_no_overlap() -> None:
 
 
 def grams(text: str, size: int) -> set[str]:
+    """The set of n-grams of a text."""
     return {text[i : i + size] for i in range(len(text) - size + 1)}
 
 

@@ -10,10 +10,12 @@ EVERYTHING = PrivacyConfig()
 
 
 def redacted(text: str, config: PrivacyConfig = EVERYTHING) -> str:
+    """One text as published."""
     return redact([text], config=config)[0][0]
 
 
 def id_number(first_17: str) -> str:
+    """An ID number with its check digit."""
     return first_17 + ID_CHECK_DIGITS[sum(w * int(d) for w, d in zip(ID_WEIGHTS, first_17, strict=True)) % 11]
 
 
@@ -78,9 +80,15 @@ def test_a_type_that_is_off_stays() -> None:
 
 @pytest.mark.parametrize(
     ("first_17", "is_valid"),
-    [("11010119000228001", True), ("11010119000229001", False), ("11010118991231001", False), ("99010119900307451", False),
-     ("11010120000229001", True), ("11010119901301001", False)],
-)  # fmt: skip
+    [
+        ("11010119000228001", True),
+        ("11010119000229001", False),
+        ("11010118991231001", False),
+        ("99010119900307451", False),
+        ("11010120000229001", True),
+        ("11010119901301001", False),
+    ],
+)
 def test_an_id_number_has_a_province_and_a_date(first_17: str, is_valid: bool) -> None:
     """A right check digit alone makes no identity: leap days, months, centuries and provinces count."""
     assert is_id_number(id_number(first_17)) is is_valid

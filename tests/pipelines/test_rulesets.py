@@ -28,6 +28,7 @@ def signal_rows(rows: list[dict[str, float]]) -> pa.Table:
 
 
 def decide(rows: list[dict[str, float]], lane: str, rules: RulesConfig | None = None) -> list[list[dict[str, Any]]]:
+    """Reasons of documents of one lane."""
     kept, reasons = evaluate(signal_rows(rows), pa.array([lane] * len(rows)), rules=rules or RulesConfig())
     listed: list[list[dict[str, Any]]] = reasons.to_pylist()
     assert kept.tolist() == [not each for each in listed]
@@ -109,6 +110,7 @@ def test_vectorised_decisions_equal_one_by_one(rows: list[tuple[float, float, st
 
 
 def reasons_of(text: str, lane: str) -> list[str]:
+    """Names of the rules that one text fails."""
     columns = [pa.array([text], field.type) if field.name == "text" else _blank(field) for field in DOCUMENTS]
     documents = pa.RecordBatch.from_arrays(columns, schema=DOCUMENTS)
     _, reasons = evaluate(Measurer(CurationConfig()).measure(documents), pa.array([lane]), rules=RulesConfig())
@@ -119,21 +121,39 @@ def _blank(field: pa.Field) -> pa.Array:
     return pa.array(["" if pa.types.is_string(field.type) else 0], field.type)
 
 
-PROSE = "春天的早晨，河边的柳树刚刚发芽。老人提着鱼竿慢慢走来，在石阶上坐下，点了一支烟，看着水面上的雾一点一点散开。他说，鱼不着急，人也不必着急。"
+PROSE = (
+    "春天的早晨，河边的柳树刚刚发芽。老人提着鱼竿慢慢走来，在石阶上坐下，点了一支烟，看着水面上的雾一点一"
+    "点散开。他说，鱼不着急，人也不必着急。"
+)
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("首页\n新闻\n体育\n财经\n娱乐\n科技\n汽车\n房产\n教育\n关于我们\n联系我们\n广告服务\n网站地图\n人才招聘\n" * 2, "max_menu_share"),
-        ("减肥药,减肥产品,减肥方法,快速减肥,减肥茶,瘦身减肥,减肥瘦身,减肥食谱,减肥药排行,产后减肥,减肥仪器,中医减肥,减肥操", "max_top_2gram_share"),
-        ("澳门赌场真人百家乐，注册送彩金。时时彩、老虎机、六合彩平台欢迎投注，返水高，提款快，是您最好的选择，博彩公司信誉第一。", "max_gambling_share"),
+        ((
+            "首页\n新闻\n体育\n财经\n娱乐\n科技\n汽车\n房产\n教育\n关于我们\n联系我们\n广告服务\n网站地图\n人才招"
+            "聘\n"
+        ) * 2, "max_menu_share"),
+        (
+            "减肥药,减肥产品,减肥方法,快速减肥,减肥茶,瘦身减肥,减肥瘦身,减肥食谱,减肥药排行,产后减肥,减肥仪器,中"
+            "医减肥,减肥操",
+            "max_top_2gram_share",
+        ),
+        (
+            "澳门赌场真人百家乐，注册送彩金。时时彩、老虎机、六合彩平台欢迎投注，返水高，提款快，是您最好的选择，"
+            "博彩公司信誉第一。",
+            "max_gambling_share",
+        ),
         (PROSE.encode().decode("gbk", "replace"), "max_replacement_share"),
         (PROSE.encode("gbk").decode("utf-8", "replace"), "max_replacement_share"),
         ("商品名称：\n价格：\n加入购物车", "min_num_chars"),
         (PROSE * 4, "max_duplicate_5gram_share"),
         ("本页面没有内容，请返回首页。\n" * 12, "max_duplicate_line_share"),
-        ("2019 10 13 15:24:42 0571 8888 2020 11 12 33 44 55 66 77 88 的了 3.14159 2653 58979 323846 2643 38327 950288", "max_digit_share"),
+        (
+            "2019 10 13 15:24:42 0571 8888 2020 11 12 33 44 55 66 77 88 的了 3.14159 2653 58979 323846 2643 38327"
+            " 950288",
+            "max_digit_share",
+        ),
     ],
 )  # fmt: skip
 def test_what_must_not_be_trained_on_is_caught(text: str, reason: str) -> None:
@@ -145,13 +165,23 @@ def test_what_must_not_be_trained_on_is_caught(text: str, reason: str) -> None:
     "text",
     [
         PROSE,
-        "學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？人不知而不慍，不亦君子乎？曾子曰：吾日三省吾身，為人謀而不忠乎？與朋友交而不信乎？",
-        "风起的时候\n我在窗前坐着\n把没有写完的信\n又读了一遍\n\n雨是昨夜停的\n院子里还湿着\n你种的那株石榴\n开了第一朵花\n\n我没有告诉任何人\n只是把灯熄了",
-        "江雪\n千山鸟飞绝，\n万径人踪灭。\n孤舟蓑笠翁，\n独钓寒江雪。\n\n登鹳雀楼\n白日依山尽，\n黄河入海流。\n欲穷千里目，\n更上一层楼。",
-        "在 Linux 上安装 Docker 之前，先确认内核版本不低于 4.0。执行 `sudo apt-get update && sudo apt-get install docker.io`，然后用 `docker run hello-world` 检查安装是否成功。如果出现 permission denied，把当前用户加入 docker 组即可。",
-        "“你来了？”\n“来了。”\n“外面还下雨吗？”\n“小了。”\n“吃过饭没有？”\n“路上吃了两个包子。”\n“那就坐一会儿吧。”\n“不坐了，还要赶车。”\n她没有再留他，只把伞递了过去。",
-        "第一条　为了规范合同的订立和履行，保护当事人的合法权益，制定本办法。\n第二条　本办法适用于平等主体之间订立的合同。\n第三条　当事人应当遵循公平、诚信的原则。\n第四条　依法成立的合同，受法律保护。\n第五条　本办法自公布之日起施行。",
-        "各季度产量如下表所示，单位为吨，数据由各车间上报后汇总，四舍五入到整数。\n| 季度 | 一车间 | 二车间 | 合计 |\n| --- | --- | --- | --- |\n| 一季度 | 120 | 80 | 200 |\n| 二季度 | 135 | 95 | 230 |\n二季度比一季度增长了一成半，主要因为二车间的新设备已经投产。",
+        "學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？人不知而不慍，不亦君子乎？曾子曰：吾日三省吾身，為人謀"
+        "而不忠乎？與朋友交而不信乎？",
+        "风起的时候\n我在窗前坐着\n把没有写完的信\n又读了一遍\n\n雨是昨夜停的\n院子里还湿着\n你种的那株石榴\n"
+        "开了第一朵花\n\n我没有告诉任何人\n只是把灯熄了",
+        "江雪\n千山鸟飞绝，\n万径人踪灭。\n孤舟蓑笠翁，\n独钓寒江雪。\n\n登鹳雀楼\n白日依山尽，\n黄河入海流。"
+        "\n欲穷千里目，\n更上一层楼。",
+        "在 Linux 上安装 Docker 之前，先确认内核版本不低于 4.0。执行 `sudo apt-get update && sudo apt-get ins"
+        "tall docker.io`，然后用 `docker run hello-world` 检查安装是否成功。如果出现 permission denied，把当"
+        "前用户加入 docker 组即可。",
+        "“你来了？”\n“来了。”\n“外面还下雨吗？”\n“小了。”\n“吃过饭没有？”\n“路上吃了两个包子。”\n“那就坐一会"
+        "儿吧。”\n“不坐了，还要赶车。”\n她没有再留他，只把伞递了过去。",
+        "第一条　为了规范合同的订立和履行，保护当事人的合法权益，制定本办法。\n第二条　本办法适用于平等主体之"
+        "间订立的合同。\n第三条　当事人应当遵循公平、诚信的原则。\n第四条　依法成立的合同，受法律保护。\n第五"
+        "条　本办法自公布之日起施行。",
+        "各季度产量如下表所示，单位为吨，数据由各车间上报后汇总，四舍五入到整数。\n| 季度 | 一车间 | 二车间 |"
+        " 合计 |\n| --- | --- | --- | --- |\n| 一季度 | 120 | 80 | 200 |\n| 二季度 | 135 | 95 | 230 |\n二季度"
+        "比一季度增长了一成半，主要因为二车间的新设备已经投产。",
     ],
     ids=["prose", "classical", "free verse", "quatrains", "mixed", "dialogue", "statute", "table"],
 )  # fmt: skip
@@ -168,7 +198,7 @@ def test_english_prose_survives_and_a_list_of_links_does_not() -> None:
         "of my childhood, and the gulls followed us as far as the last buoy before they turned back."
     )
     links = "\n".join(
-        f"{word} Archive\n{word} Downloads" for word in "Alpha Beta Gamma Delta Kappa Sigma Omega".split() * 4
+        f"{word} Archive\n{word} Downloads" for word in ("Alpha", "Beta", "Gamma", "Delta", "Kappa", "Sigma") * 4
     )
     assert reasons_of(prose, "en") == []
     assert {"min_stop_word_share", "min_end_mark_line_share"} <= set(reasons_of(links, "en"))
@@ -176,7 +206,10 @@ def test_english_prose_survives_and_a_list_of_links_does_not() -> None:
 
 def test_code_survives_and_minified_code_does_not() -> None:
     """Code rules keep an ordinary function and refuse one line of thousands of characters."""
-    code = "def area(width, height):\n    # both in metres\n    if width < 0 or height < 0:\n        raise ValueError\n    return width * height\n"
+    code = (
+        "def area(width, height):\n    # both in metres\n    if width < 0 or height < 0:\n        raise Value"
+        "Error\n    return width * height\n"
+    )
     assert reasons_of(code, "code") == []
     assert reasons_of("a=b+c;" * 500, "code") == ["max_max_line_chars", "max_mean_code_line_chars"]
 

@@ -18,12 +18,14 @@ TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]
 
 
 def measured(text: str) -> dict[str, float]:
+    """Signals of one text by name."""
     codepoints, offsets = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
     signals = measure_characters(codepoints, offsets, classes=class_table()[codepoints])
     return {name: float(values[0]) for name, values in signals.items()}
 
 
 def is_han(char: str) -> bool:
+    """Whether a character is of the Han script."""
     ranges = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD))
     return char in "々〇" or any(first <= ord(char) <= last for first, last in ranges)
 

@@ -13,12 +13,14 @@ COMMENTS = ("#", "//", "/*", "*", "--", ";", "<!")
 
 
 def measured(texts: list[str]) -> list[dict[str, float]]:
+    """Signals of one text by name."""
     codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
     signals = measure_code(codepoints, split_lines(codepoints, offsets, classes=class_table()[codepoints]))
     return [{name: float(values[i]) for name, values in signals.items()} for i in range(len(texts))]
 
 
 def plain(text: str) -> dict[str, float]:
+    """The same values with plain Python strings."""
     lines = [line.rstrip() for line in text.split("\n") if line.strip()]
     return {
         "max_line_chars": max(map(len, lines), default=0),

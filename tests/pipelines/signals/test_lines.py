@@ -15,6 +15,7 @@ TEXT = st.text(st.sampled_from("汉字的a1 \t\n\n。.!？”）)，•-展开�
 
 
 def measured(text: str) -> dict[str, float]:
+    """Signals of one text by name."""
     codepoints, offsets = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
     classes = class_table()[codepoints]
     lines = split_lines(codepoints, offsets, classes=classes)
@@ -23,6 +24,7 @@ def measured(text: str) -> dict[str, float]:
 
 
 def ends_inside(line: str) -> Iterator[bool]:
+    """For each character whether it is an end mark that ends a sentence."""
     for mark, following in zip(line, [*line[1:], " "], strict=True):
         yield mark in END_MARKS and (mark > "\x7f" or following.isspace() or following in CLOSERS)
 

@@ -17,10 +17,12 @@ TEXTS = st.lists(
 
 @pytest.fixture(scope="module")
 def measurer() -> Measurer:
+    """One measurer for all tests of this file."""
     return Measurer(CurationConfig())
 
 
 def documents(texts: list[str]) -> pa.RecordBatch:
+    """A batch of DOCUMENTS with these texts."""
     columns = [
         pa.array(
             texts if field.name == "text" else ["" if pa.types.is_string(field.type) else i for i in range(len(texts))],

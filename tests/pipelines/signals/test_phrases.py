@@ -30,3 +30,10 @@ def test_matches_equal_a_plain_search(phrases: list[str], texts: list[str]) -> N
     ]
     found = zip(matches.starts.tolist(), matches.lengths.tolist(), matches.phrases.tolist(), strict=True)
     assert list(found) == expected
+
+
+def test_a_phrase_does_not_reach_into_the_next_text() -> None:
+    """The end of one document and the beginning of the next make no match."""
+    phrase = units_of(["甲乙丙丁"])
+    index = PhraseIndex.build(phrase, phrase.offsets[:-1], np.diff(phrase.offsets))
+    assert index.find(units_of(["甲乙丙", "丁甲乙丙丁"])).starts.tolist() == [4]

@@ -10,6 +10,7 @@ UNITS = st.lists(st.sampled_from(["一", "二", "三", "ab", "cde"]), max_size=6
 
 
 def measured(text: str) -> dict[str, float]:
+    """Signals of one text by name."""
     return {name: float(values[0]) for name, values in measure_repetition(units_of([text])).items()}
 
 

@@ -6,6 +6,7 @@ from ctllm.pipelines.signals.words import units_of
 
 
 def covered(text: str) -> dict[str, float]:
+    """Share of the text that each vocabulary covers."""
     return {name: float(values[0]) for name, values in SpamVocabulary().measure(units_of([text])).items()}
 
 

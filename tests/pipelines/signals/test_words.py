@@ -15,8 +15,10 @@ TEXT = st.text(
 
 
 def is_single(char: str) -> bool:
-    ranges = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD), (0x3041, 0x3096), (0x309D, 0x309F),
-              (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0xFF66, 0xFF9F), (0xAC00, 0xD7A3))  # fmt: skip
+    """Whether a character is a unit of its own."""
+    han = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFD))
+    kana = ((0x3041, 0x3096), (0x309D, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0xFF66, 0xFF9F))
+    ranges = (*han, *kana, (0xAC00, 0xD7A3))
     return char in "々〇" or any(first <= ord(char) <= last for first, last in ranges)
 
 
@@ -38,6 +40,7 @@ def plain_units(text: str) -> list[str]:
 
 
 def fold(char: str) -> str:
+    """What a character counts as in comparisons."""
     folded = unicodedata.normalize("NFKC", char).lower()
     return folded if len(folded) == 1 else char
 
