@@ -1,0 +1,106 @@
+"""What the data card shows of a run, as one JSON value: read from `stats/` and the manifest, nothing counted anew."""
+
+import json
+from collections import Counter, defaultdict
+from typing import Any
+
+import pyarrow as pa
+
+from ctllm.schemas.config import parse_config
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import exists, join, read_json, read_parquet
+from ctllm.schemas.manifest import RunManifest
+from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
+
+MAX_SOURCES = 60  # chosen: more rows than a heat map can show; the rest is added up under one name
+OTHER_SOURCES = "…"
+STAGES = ("measure", "pairs", "decide", "publish")  # a manifest's keys are sorted; this is their order in time
+
+
+def run_card(run: str) -> dict[str, Any]:
+    """Everything the page needs, JSON values only. Raises InputError when `run` has no manifest or no statistics."""
+    for name in ("manifest.json", "stats/stats.json"):
+        if not exists(join(run, name)):
+            raise InputError(f"{join(run, name)}: not there; give the --out of a `ctllm curate` that ended well")
+    manifest = RunManifest.model_validate(read_json(join(run, "manifest.json")))
+    config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
+    summary = read_json(join(run, "stats", "stats.json"))
+    tables = {name: _table(run, name) for name in ("funnel", "rules", "histograms", "samples", "clusters")}
+    num_sources = len(set(tables["funnel"]["source"].to_pylist()))
+    shown = _shown_sources(tables["funnel"])
+    return {
+        "run": {name: getattr(manifest, name) for name in ("run_id", "version", "code", "config_digest", "config")},
+        "inputs": _inputs(manifest),
+        "stages": _stages(manifest),
+        "accounts": summary["accounts"],
+        "clusters": summary["clusters"] | {"examples": [_cluster(row) for row in tables["clusters"].to_pylist()]},
+        "rules": {lane: [list(rule) for rule in getattr(config.rules, lane).rules()] for lane in ("zh", "en", "code")},
+        "signals": _signals(),
+        "num_sources": num_sources,
+        "num_merged_sources": num_sources - len(shown),
+        "funnel": _merged(tables["funnel"], shown, num_keys=4),
+        "rule_counts": _merged(tables["rules"], shown, num_keys=4),
+        "histograms": _histograms(tables["histograms"]),
+        "samples": [_sample(row) for row in tables["samples"].to_pylist()],
+    }
+
+
+def _table(run: str, name: str) -> pa.Table:
+    return read_parquet(join(run, "stats", f"{name}.parquet"))
+
+
+def _shown_sources(funnel: pa.Table) -> set[str]:
+    """The sources with most documents, as many as a page can show."""
+    totals: Counter[str] = Counter()
+    for row in funnel.select(["source", "documents"]).to_pylist():
+        totals[row["source"]] += row["documents"]
+    ranked = sorted(totals, key=lambda source: (-totals[source], source))
+    return set(ranked if len(ranked) <= MAX_SOURCES else ranked[: MAX_SOURCES - 1])
+
+
+def _merged(table: pa.Table, shown: set[str], *, num_keys: int) -> list[list[Any]]:
+    """Rows of `table` with the sources that are not shown added up; the first `num_keys` columns are the group."""
+    totals: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * (table.num_columns - num_keys))
+    for source, *rest in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        group = (source if source in shown else OTHER_SOURCES, *rest[: num_keys - 1])
+        for at, count in enumerate(rest[num_keys - 1 :]):
+            totals[group][at] += count
+    ranked = sorted(totals, key=lambda group: tuple(str(part) for part in group))
+    return [[*group, *totals[group]] for group in ranked]
+
+
+def _histograms(table: pa.Table) -> dict[str, dict[str, list[list[float]]]]:
+    """Signal → lane → rows of left, right, documents, chars, tokens."""
+    result: dict[str, dict[str, list[list[float]]]] = {}
+    for signal, lane, *row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        result.setdefault(signal, {}).setdefault(lane, []).append(row)
+    return result
+
+
+def _sample(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"key": str(row["key"]), "reasons": json.loads(row["reasons"])}  # JavaScript's numbers end at 53 bits
+
+
+def _cluster(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"cluster_id": str(row["cluster_id"])}
+
+
+def _signals() -> dict[str, dict[str, str]]:
+    return {
+        name: {key.decode(): text.decode() for key, text in (SIGNALS.field(name).metadata or {}).items()}
+        for name in SIGNAL_NAMES
+    }
+
+
+def _inputs(manifest: RunManifest) -> list[list[Any]]:
+    """Source, format, files and bytes, summed over the splits of each source and format."""
+    sizes: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in manifest.inputs:
+        sizes[row["source"], row["format"]][row["url"]] = row["size_bytes"]
+    return [[*group, len(files), sum(files.values())] for group, files in sorted(sizes.items())]
+
+
+def _stages(manifest: RunManifest) -> list[dict[str, Any]]:
+    names = sorted(manifest.stages, key=lambda name: (STAGES.index(name) if name in STAGES else len(STAGES), name))
+    return [{"stage": name, **manifest.stages[name]} for name in names]

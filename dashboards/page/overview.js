@@ -1,0 +1,241 @@
+"use strict";
+/* How much: overview, funnel, mixture, source by reason, failures. All from the rows of stats/funnel.parquet. */
+
+const MAX_SANKEY_SOURCES = 10;
+const MAX_SANKEY_REASONS = 14;
+const NODE_GAP = 20; // px between nodes: a line of text fits
+const LAYER_PLACES = [0.001, 0.36, 0.999]; // lanes stand left of the middle, because reasons have the longer names
+const MAX_BARS = 20;
+const MAX_HEAT_SOURCES = 24;
+
+const isKept = (row) => row.outcome === "kept";
+const isRemoved = (row) => row.outcome === "removed";
+const isCopy = (row) => row.reason.endsWith("_duplicate");
+const byUnit = (row) => row[state.unit];
+const unitWord = () => word(state.unit);
+
+/** A source's name; "…" are the sources that the card adds up because a page cannot show them all. */
+const OTHERS = "…";
+const sourceWord = (source) => (source === OTHERS ? word("other_sources", { count: whole(card.num_merged_sources) }) : source);
+
+/** A tile: a large figure, what it is, and what it is a part of. */
+function tile(id, value, label, remark) {
+  const large = make("data", { value, id: `tile-${id}`, title: whole(value) }, compact(value));
+  return make("div", { class: `tile tile-${id}` }, make("p", { class: "large" }, large), make("p", { class: "label" }, label),
+    make("p", { class: "remark" }, remark));
+}
+
+function overviewView() {
+  const { read, kept, removed, failed } = card.accounts;
+  const keptRows = card.funnel.filter(isKept);
+  const [keptChars, keptTokens] = ["chars", "tokens"].map((unit) => total(keptRows, (row) => row[unit]));
+  const [allChars, allTokens] = ["chars", "tokens"].map((unit) => total(card.funnel, (row) => row[unit]));
+  const share = (part) => word("of_read", { share: percent(part, read) });
+  const { count, removed: copies } = card.clusters;
+  return [
+    make("div", { class: "tiles" },
+      tile("read", read, word("read"), word("in_sources", { count: whole(card.num_sources) })),
+      tile("kept", kept, word("kept"), share(kept)),
+      tile("removed", removed, word("removed"), share(removed)),
+      tile("failed", failed, word("failed"), share(failed)),
+      tile("chars", keptChars, word("kept_chars"), word("of_all_chars", { share: percent(keptChars, allChars) })),
+      tile("tokens", keptTokens, word("kept_tokens"), word("of_all_tokens", { share: percent(keptTokens, allTokens) })),
+      tile("clusters", count, word("clusters"), word("copies_removed", { count: whole(copies) }))),
+    strip(card.accounts),
+  ];
+}
+
+/** All records read as one bar: kept, removed by cause, failed; and whether they add up. */
+function strip({ read, kept, removed, failed }) {
+  const removedRows = card.funnel.filter(isRemoved);
+  const count = (test) => total(removedRows.filter(test), (row) => row.documents);
+  const isOther = (row) => row.reason === "other_language";
+  const parts = [
+    ["kept", word("kept"), kept],
+    ["removed", word("by_rules"), count((row) => !isCopy(row) && !isOther(row))],
+    ["copies", word("as_copies"), count(isCopy)],
+    ["lane-other", word("other_lane"), count(isOther)],
+    ["failed", word("failed"), failed],
+  ].filter(([, , documents]) => documents > 0);
+  const sum = word("balance", { read: whole(read), kept: whole(kept), removed: whole(removed), failed: whole(failed) });
+  const isBalanced = read === kept + removed + failed;
+  return make("div", { class: "strip" },
+    make("div", { class: "pieces", "aria-hidden": "true" }, parts.map(([name, text, documents]) =>
+      make("i", { style: `flex-grow:${documents};background:var(--${name})`, title: `${text}: ${whole(documents)}` }))),
+    make("ul", { class: "legend" }, parts.map(([name, text, documents]) =>
+      make("li", {}, dot(name), `${text} `, make("b", {}, whole(documents)), ` ${percent(documents, read)}`))),
+    make("p", { class: isBalanced ? "balance" : "balance wrong", id: "balance" },
+      `${sum} · ${word(isBalanced ? "balanced" : "unbalanced")}`));
+}
+
+const dot = (name) => make("i", { class: "dot", style: `background:var(--${name})` });
+
+function funnelView() {
+  const rows = card.funnel.filter((row) => byUnit(row) > 0);
+  return [
+    rows.length ? sankeyChart(rows) : make("p", { class: "empty" }, word("nothing_read", { unit: unitWord() })),
+    make("p", { class: "aside" }, state.unit === "documents" ? "" : word("failed_uncounted")),
+    folded(word("as_table"), funnelTable()),
+  ];
+}
+
+/** Every row of the funnel, in all units. */
+function funnelTable() {
+  const cells = card.funnel.map((row) => [sourceWord(row.source), row.lane ? laneWord(row.lane) : "–", word(row.outcome),
+    row.reason ? reasonWord(row.reason) : "–", figure(row.documents), figure(row.chars), figure(row.tokens)]);
+  const headings = [word("source"), word("lane"), word("outcome"), word("reason"), ...UNITS.map((unit) => `#${word(unit)}`)];
+  return table(word("funnel"), headings, cells);
+}
+
+function sankeyChart(rows) {
+  const { nodes, links } = sankey(rows);
+  const longest = Math.max(...[0, 1, 2].map((layer) => nodes.filter((node) => node.layer === layer).length));
+  const height = Math.max(360, 2 * NODE_GAP * longest);
+  const places = nodePlaces(nodes, height);
+  const trace = {
+    type: "sankey", arrangement: "fixed", textfont: { color: colour("ink"), size: 13, shadow: `0 0 3px ${colour("card")}` },
+    node: {
+      label: nodes.map((node) => `${node.text}  ${compact(node.value)}`), color: nodes.map((node) => node.colour),
+      x: places.map(([x]) => x), y: places.map(([, y]) => y), pad: NODE_GAP, thickness: 14, line: { width: 0 }, customdata: nodes.map((node) => [node.text, whole(node.value)]),
+      hovertemplate: `%{customdata[0]}<br>%{customdata[1]} ${unitWord()}<extra></extra>`,
+    },
+    link: {
+      source: links.map((link) => link.from), target: links.map((link) => link.to), value: links.map((link) => link.value),
+      color: links.map((link) => faint(nodes[link.to].colour, 0.28)), customdata: links.map((link) => whole(link.value)),
+      hovertemplate: `%{source.customdata[0]} → %{target.customdata[0]}<br>%{customdata} ${unitWord()}<extra></extra>`,
+    },
+  };
+  return chart(word("funnel"), height, [trace], {});
+}
+
+/** Where nodes stand, as shares of width and height: largest first, what is kept on top, what failed at the bottom. */
+function nodePlaces(nodes, height) {
+  const places = new Map();
+  const room = height - 2 * CHART_MARGIN;
+  const layers = [0, 1, 2].map((layer) => nodes.filter((node) => node.layer === layer).sort((a, b) => a.rank - b.rank || b.value - a.value));
+  const scale = Math.min(...layers.filter((each) => each.length).map((each) => (room - NODE_GAP * (each.length - 1)) / total(each, (node) => node.value)));
+  layers.forEach((layer, at) => {
+    let top = 0;
+    for (const node of layer) {
+      places.set(node, [LAYER_PLACES[at], Math.min(0.999, Math.max(0.001, (top + (node.value * scale) / 2) / room))]);
+      top += node.value * scale + NODE_GAP;
+    }
+  });
+  return nodes.map((node) => places.get(node));
+}
+
+/** Nodes and links of source → lane → outcome. Failures have no lane: their links go straight from source to failed. */
+function sankey(rows) {
+  const largest = (each, name, limit) => sums(each, name, byUnit).map(([key]) => key).filter((key) => key !== OTHERS).slice(0, limit);
+  const sources = new Set(largest(rows, (row) => row.source, MAX_SANKEY_SOURCES));
+  const reasons = new Set(largest(rows.filter(isRemoved), (row) => row.reason, MAX_SANKEY_REASONS));
+  const numReasons = distinct(rows.filter(isRemoved).map((row) => row.reason)).length;
+  const nodes = new Map();
+  const links = new Map();
+  const touch = (layer, key, text, ink, value, rank = 0) => {
+    const id = `${layer} ${key}`;
+    if (!nodes.has(id)) nodes.set(id, { at: nodes.size, layer, text, colour: ink, value: 0, rank });
+    nodes.get(id).value += value;
+    return nodes.get(id).at;
+  };
+  const join = (from, to, value) => {
+    const id = `${from} ${to}`;
+    links.set(id, { from, to, value: (links.get(id)?.value ?? 0) + value });
+  };
+  const touchSource = (source, value) => sources.has(source)
+    ? touch(0, source, chartName(sourceWord(source)), colour("ink-soft"), value)
+    : touch(0, OTHERS, word("other_sources", { count: whole(card.num_sources - sources.size) }), colour("ink-soft"), value, 1);
+  const touchOutcome = ({ outcome, reason }, value) => {
+    if (outcome !== "removed") return touch(2, outcome, word(outcome), colour(outcome), value, outcome === "kept" ? -1 : 2);
+    if (reasons.has(reason)) return touch(2, `by ${reason}`, reasonWord(reason), reasonColour(reason), value);
+    return touch(2, OTHERS, word("other_reasons", { count: numReasons - reasons.size }), colour("removed"), value, 1);
+  };
+  for (const row of [...rows].sort((a, b) => byUnit(b) - byUnit(a))) {
+    const value = byUnit(row);
+    const from = touchSource(row.source, value);
+    const to = touchOutcome(row, value);
+    if (!row.lane) { join(from, to, value); continue; }
+    const middle = touch(1, row.lane, laneWord(row.lane), laneColour(row.lane), value);
+    join(from, middle, value);
+    join(middle, to, value);
+  }
+  return { nodes: [...nodes.values()], links: [...links.values()] };
+}
+
+function mixtureView() {
+  const kept = card.funnel.filter((row) => isKept(row) && byUnit(row) > 0);
+  if (!kept.length) return [make("p", { class: "empty" }, word("nothing_kept"))];
+  const lanes = LANE_ORDER.filter((lane) => kept.some((row) => row.lane === lane));
+  const laneTotals = lanes.map((lane) => total(kept.filter((row) => row.lane === lane), byUnit));
+  const ring = {
+    type: "pie", hole: 0.62, values: laneTotals, labels: lanes.map(laneWord), sort: false, textinfo: "label+text",
+    text: laneTotals.map((amount) => percent(amount, total(kept, byUnit))),
+    textposition: "outside", marker: { colors: lanes.map(laneColour), line: { color: colour("card"), width: 2 } },
+    hovertemplate: `%{label}<br>%{value:,} ${unitWord()}<extra></extra>`,
+  };
+  const middle = { text: `<b>${compact(total(kept, byUnit))}</b><br>${word(`${state.unit}_short`)}`, showarrow: false, font: { size: 15 } };
+  const sources = sums(kept, (row) => row.source, byUnit).map(([source]) => source).filter((source) => source !== OTHERS).slice(0, MAX_BARS);
+  const beyond = total(kept.filter((row) => !sources.includes(row.source)), byUnit);
+  const beyondRemark = word("beyond_sources", { amount: whole(beyond), unit: unitWord(), share: percent(beyond, total(kept, byUnit)) });
+  return [make("div", { class: "pair" },
+    make("div", {}, make("h3", {}, word("by_lane")),
+      chart(word("by_lane"), 290, [ring], { annotations: [middle], margin: { l: 60, r: 60, t: 40, b: 40 } })),
+    make("div", {}, make("h3", {}, word("by_source")),
+      chart(word("by_source"), Math.max(180, 60 + 30 * sources.length), sourceBars(kept, sources, lanes), {
+        barmode: "stack", bargap: 0.3, margin: { l: 8, r: 76, t: 8, b: 8 }, annotations: sources.map((source) => keptShare(source, kept)),
+        yaxis: { autorange: "reversed", type: "category", ticklabelstandoff: 8, showgrid: false }, xaxis: { rangemode: "tozero", nticks: 6 },
+      }),
+      beyond ? make("p", { class: "aside" }, beyondRemark) : null))];
+}
+
+/** One stacked bar per source, a colour per lane. */
+function sourceBars(kept, sources, lanes) {
+  return lanes.map((lane) => {
+    const amount = (source) => total(kept.filter((row) => row.lane === lane && row.source === source), byUnit);
+    return {
+      type: "bar", orientation: "h", name: laneWord(lane), y: sources.map((source) => chartName(sourceWord(source))), x: sources.map(amount),
+      marker: { color: laneColour(lane) }, hovertemplate: `%{y} · ${laneWord(lane)}<br>%{x:,} ${unitWord()}<extra></extra>`,
+    };
+  });
+}
+
+/** The remark at the end of a source's bar: how much of the source was kept. */
+function keptShare(source, kept) {
+  const amount = total(kept.filter((row) => row.source === source), byUnit);
+  const all = total(card.funnel.filter((row) => row.source === source), byUnit);
+  return { x: amount, y: chartName(sourceWord(source)), text: percent(amount, all), xanchor: "left", showarrow: false, xshift: 4,
+    font: { color: colour("ink-soft") } };
+}
+
+function heatView() {
+  const limit = isPaper() ? 9 : MAX_HEAT_SOURCES;
+  const lost = card.funnel.filter((row) => !isKept(row) && byUnit(row) > 0);
+  if (!lost.length) return [make("p", { class: "empty" }, word("nothing_lost"))];
+  const sources = sums(card.funnel, (row) => row.source, byUnit).slice(0, limit).map(([source]) => source);
+  const reasons = sums(lost, (row) => row.reason, byUnit).map(([reason]) => reason);
+  const all = sources.map((source) => total(card.funnel.filter((row) => row.source === source), byUnit));
+  const amounts = reasons.map((reason) => sources.map((source) =>
+    total(lost.filter((row) => row.source === source && row.reason === reason), byUnit)));
+  const trace = {
+    type: "heatmap", x: sources.map((source) => chartName(sourceWord(source))), y: reasons.map(reasonWord), zmin: 0, xgap: 2, ygap: 2,
+    z: amounts.map((row) => row.map((amount, at) => (amount ? Math.sqrt(amount / all[at]) : null))), // small shares stay visible
+    text: amounts.map((row) => row.map((amount, at) => (amount ? percent(amount, all[at]) : ""))), texttemplate: "%{text}",
+    customdata: amounts.map((row) => row.map(whole)), hoverongaps: false, textfont: { size: 11 },
+    colorscale: [[0, colour("heat-low")], [1, colour("heat-high")]], showscale: false,
+    hovertemplate: `%{x} · %{y}<br>%{customdata} ${unitWord()} (%{text})<extra></extra>`,
+  };
+  const holder = chart(word("heat"), 110 + 26 * reasons.length, [trace], {
+    xaxis: { side: "top", tickangle: sources.length > 8 ? -35 : 0, showgrid: false, type: "category" },
+    yaxis: { autorange: "reversed", showgrid: false, type: "category", ticklabelstandoff: 6 },
+  });
+  holder.style.minWidth = `${220 + 44 * sources.length}px`;
+  return [make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("heat") }, holder)];
+}
+
+function failuresView() {
+  const rows = card.funnel.filter((row) => row.outcome === "failed").sort((a, b) => b.documents - a.documents);
+  if (!rows.length) return [make("p", { class: "empty" }, word("no_failures"))];
+  const cells = rows.map((row) => [sourceWord(row.source), failureWord(row.reason), make("code", {}, row.reason),
+    failureMeaning(row.reason), figure(row.documents)]);
+  return [table(word("failures"), [word("source"), word("failed"), word("kind"), word("meaning"), `#${word("documents")}`], cells)];
+}

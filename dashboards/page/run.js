@@ -1,0 +1,61 @@
+"use strict";
+/* How it was made: training runs, stages, inputs, config. */
+
+function trainingView() {
+  const runs = card.trainings;
+  return [make("div", { class: "curves" }, runs.map(lossCurve)), summaryTable(runs), ...runs.flatMap(resultTable)];
+}
+
+function lossCurve(run, at) {
+  const ink = colour(["lane-en", "lane-code", "kept"][at % 3]);
+  const line = {
+    type: "scatter", mode: "lines", x: run.curve.map((point) => point[0]), y: run.curve.map((point) => point[1]), line: { color: ink, width: 1.6 },
+    name: word("loss"), hovertemplate: `${word("step")} %{x}: %{y:.4f}<extra>${word("loss")}</extra>`,
+  };
+  const isLoss = (name) => /loss$/.test(name);
+  const names = distinct(run.evaluations.flatMap(([, values]) => Object.keys(values))).filter(isLoss);
+  const held = names.map((name) => ({
+    type: "scatter", mode: "lines+markers", name, x: run.evaluations.map(([step]) => step), y: run.evaluations.map(([, values]) => values[name] ?? null),
+    line: { color: colour("removed"), dash: "dot" }, marker: { size: 7 }, hovertemplate: `${word("step")} %{x}: %{y:.4f}<extra>${chartName(name)}</extra>`,
+  }));
+  return make("div", {}, make("h3", {}, run.summary.stage ? `${run.name} · ${run.summary.stage}` : run.name),
+    chart(`${word("loss")}: ${run.name}`, 260, [line, ...held], {
+      xaxis: { title: { text: word("step") }, rangemode: "tozero" }, yaxis: { title: { text: word("loss") } },
+    }));
+}
+
+function summaryTable(runs) {
+  const cells = runs.map((run) => [run.name, figure(run.steps), figure(run.label_tokens),
+    run.curve.length ? `${decimal(run.curve[0][1])} → ${decimal(run.curve.at(-1)[1])}` : "–"]);
+  return table(word("training"), [word("training"), `#${word("steps")}`, `#${word("label_tokens")}`, `#${word("first_last")}`], cells);
+}
+
+/** What was measured of one run: before and after training, then the figures of its evaluation. */
+function resultTable(run) {
+  const names = distinct([...Object.keys(run.before), ...Object.keys(run.after)]);
+  const cells = [
+    ...names.map((name) => [make("code", {}, name), decimal(run.before[name] ?? null), decimal(run.after[name] ?? null)]),
+    ...Object.entries(run.results).map(([name, value]) => [make("code", {}, name), "", decimal(value)]),
+  ];
+  const caption = `${word("evaluation")} · ${run.name}`;
+  return cells.length ? [make("h3", {}, caption), table(caption, [word("measure"), `#${word("before")}`, `#${word("after")}`], cells)] : [];
+}
+
+function stagesView() {
+  const longest = Math.max(...card.stages.map((stage) => stage.seconds ?? 0), 0);
+  const counts = (stage) => Object.entries(stage.counts ?? {}).map(([name, count]) => make("li", {}, `${name} `, make("b", {}, whole(count))));
+  const stages = card.stages.map((stage) => [stageWord(stage.stage), figure(stage.seconds ?? 0, decimal(stage.seconds ?? 0)),
+    meter((stage.seconds ?? 0) / longest), make("ul", { class: "legend" }, counts(stage))]);
+  const inputs = card.inputs.slice(0, 100).map(([source, format, files, size]) => [source, format, figure(files), figure(size, bytesText(size))]);
+  return [
+    table(word("stages"), [word("stage"), `#${word("seconds")}`, "", word("counts")], stages),
+    folded(word("inputs"), table(word("inputs"), [word("source"), word("format"), `#${word("files")}`, `#${word("bytes")}`], inputs)),
+    folded(word("config"), make("pre", { tabindex: 0 }, JSON.stringify(card.run.config, null, 2))),
+  ];
+}
+
+function bytesText(size) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(size, 1)) / 10));
+  return `${decimal(size / 1024 ** power)} ${units[power]}`;
+}

@@ -1,0 +1,264 @@
+"use strict";
+/* What the page says, in both languages: [Chinese, English]. {name} is filled in. */
+
+const WORDS = {
+  title: ["数据卡", "Data card"],
+  subtitle: ["读入了什么，留下了什么，为什么", "What was read, what was kept, and why"],
+  skip: ["跳到正文", "Skip to the content"],
+  contents: ["目录", "Contents"],
+  footer: ["由 ctllm 生成；此文件不联网，可直接保存或转发。", "Made by ctllm. This file asks nothing of the network: keep it, or send it on."],
+  documents: ["文档", "documents"],
+  chars: ["字符", "characters"],
+  tokens: ["词元（估计）", "tokens (estimated)"],
+  documents_short: ["文档", "documents"],
+  chars_short: ["字符", "characters"],
+  tokens_short: ["词元", "tokens"],
+  unit: ["计量单位", "Count by"],
+  run: ["运行", "run"],
+  version: ["版本", "version"],
+  config_digest: ["配置摘要", "config"],
+  code: ["代码摘要", "code"],
+
+  overview: ["总览", "Overview"],
+  read: ["读入", "read"],
+  kept: ["保留", "kept"],
+  removed: ["移除", "removed"],
+  failed: ["失败", "failed"],
+  kept_chars: ["保留字符", "characters kept"],
+  kept_tokens: ["保留词元（估计）", "tokens kept (est.)"],
+  clusters: ["重复簇", "duplicate clusters"],
+  copies_removed: ["移除 {count} 份副本", "{count} copies removed"],
+  of_read: ["占读入 {share}", "{share} of read"],
+  of_all_chars: ["占全部字符 {share}", "{share} of all characters"],
+  of_all_tokens: ["占全部词元 {share}", "{share} of all tokens"],
+  in_sources: ["{count} 个来源", "{count} sources"],
+  by_rules: ["被规则移除", "removed by rules"],
+  as_copies: ["作为副本移除", "removed as copies"],
+  other_lane: ["其他语言", "other languages"],
+  balance: ["读入 {read} = 保留 {kept} + 移除 {removed} + 失败 {failed}", "{read} read = {kept} kept + {removed} removed + {failed} failed"],
+  balanced: ["账目相符", "the books balance"],
+  unbalanced: ["账目不符", "the books do not balance"],
+
+  funnel: ["去向", "Funnel"],
+  funnel_note: ["从来源到分道，再到保留、第一条未通过的规则或失败。带宽按{unit}计。", "From source to lane to kept, first failing rule or failure. Widths count {unit}."],
+  failed_uncounted: ["失败的记录没有文本，只计文档数。", "Failed records have no text, so they count as documents only."],
+  nothing_read: ["没有可按{unit}计的内容。", "There is nothing to count in {unit}."],
+  nothing_kept: ["没有保留任何内容。", "Nothing was kept."],
+  other_sources: ["其余 {count} 个来源", "{count} more sources"],
+  other_reasons: ["其余 {count} 个原因", "{count} more reasons"],
+  as_table: ["以表格查看", "Show as a table"],
+
+  mixture: ["配比", "Mixture"],
+  mixture_note: ["保留下来的内容按分道与来源的构成，按{unit}计。", "What is kept, by lane and by source, in {unit}."],
+  by_lane: ["按分道", "By lane"],
+  by_source: ["按来源（条末为留存率）", "By source (share kept at the end of each bar)"],
+  beyond_sources: ["其余来源：{amount} {unit}（{share}）", "All other sources: {amount} {unit} ({share})"],
+
+  heat: ["来源 × 原因", "Source × reason"],
+  heat_note: ["每格是该来源因此原因（首个未通过项）被移除的份额，按{unit}计；颜色越浓份额越大。", "Each cell is the share of a source that was removed for this reason first, in {unit}; stronger colour is more."],
+
+  nothing_lost: ["全部保留，没有移除。", "Everything was kept."],
+
+  rules: ["规则", "Rules"],
+  rules_note: ["每条规则拒绝了多少文档：总计、仅因它、首先因它。点开规则可看信号分布。", "How many documents each rule refuses: at all, alone, and first. Open a rule to see its signal."],
+  rule: ["规则", "rule"],
+  threshold: ["阈值", "threshold"],
+  failing: ["未通过", "failing"],
+  only: ["仅此一条", "only this"],
+  first: ["首条", "first"],
+  share_of_lane: ["占分道", "of the lane"],
+  lane: ["分道", "lane"],
+  source: ["来源", "source"],
+  reason: ["原因", "reason"],
+  all: ["全部", "all"],
+  hide_idle: ["隐藏未触发的规则", "hide rules that refused nothing"],
+  see_histogram: ["查看 {signal} 的分布", "see the histogram of {signal}"],
+  no_rules: ["没有规则被触发。", "No rule refused anything."],
+
+  histograms: ["信号分布", "Signals"],
+  histograms_note: ["每个分道各信号的直方图，按{unit}计。虚线为阈值，阴影一侧被拒绝。", "Histogram of every signal, lane by lane, in {unit}. The dashed line is the threshold; the shaded side is refused."],
+  signal: ["信号", "signal"],
+  with_rule: ["有阈值", "with a threshold"],
+  without_rule: ["仅测量", "measured only"],
+  log_scale: ["纵轴取对数", "logarithmic counts"],
+  at_least: ["不低于 {value}", "at least {value}"],
+  at_most: ["不高于 {value}", "at most {value}"],
+  refused_here: ["{lane}：拒绝 {count}（{share}）", "{lane}: {count} refused ({share})"],
+  no_threshold: ["{lane}：无阈值", "{lane}: no threshold"],
+  measure_documents: ["文档数", "documents"],
+
+  duplicates: ["重复", "Duplicates"],
+  duplicates_note: ["每簇只保留一份。下方并排比较保留的一份与最不相似的副本。", "One document of every cluster stays. Below, the one that stays beside its least similar copy."],
+  cluster_sizes: ["簇大小", "Cluster sizes"],
+  size: ["大小", "size"],
+  num_clusters: ["簇数", "clusters"],
+  largest: ["最大的簇", "largest cluster"],
+  exact: ["完全相同", "exact"],
+  near: ["近似", "near"],
+  cluster: ["簇", "cluster"],
+  survivor: ["保留的一份", "The one that stays"],
+  copy: ["最不相似的副本", "The least similar copy"],
+  same_excerpt: ["开头 600 个字符完全相同。", "The first 600 characters are the same."],
+  cluster_line: ["{kind} · {size} 份 · Jaccard {jaccard}", "{kind}, {size} documents, Jaccard {jaccard}"],
+  no_clusters: ["没有发现重复。", "No duplicates were found."],
+
+  samples: ["样本", "Samples"],
+  samples_note: ["每个分道与原因的若干文档（开头 600 个字符）。", "Some documents of every lane and reason (first 600 characters)."],
+  outcome: ["结果", "outcome"],
+  search: ["在样本中查找", "find in samples"],
+  shown_of: ["显示 {shown} / {total}", "{shown} of {total} shown"],
+  more: ["显示更多", "Show more"],
+  no_samples: ["没有符合条件的样本。", "No sample matches."],
+  value_against: ["测得 {value}，阈值 {threshold}", "measured {value}, threshold {threshold}"],
+
+  failures: ["失败", "Failures"],
+  failures_note: ["未能成为文档的记录；逐条详情见 failures/。", "Records that could not become documents; each is listed in failures/."],
+  kind: ["种类", "kind"],
+  meaning: ["含义", "meaning"],
+  no_failures: ["没有失败的记录。", "Nothing failed."],
+
+  training: ["训练", "Training"],
+  training_note: ["损失为每个标签的奈特数，更新前测得。", "Loss in nats per label, measured before each update."],
+  step: ["步", "step"],
+  steps: ["步数", "steps"],
+  loss: ["损失", "loss"],
+  label_tokens: ["训练标签", "labels trained on"],
+  measure: ["指标", "measure"],
+  before: ["之前", "before"],
+  after: ["之后", "after"],
+  evaluation: ["评测", "evaluation"],
+  first_last: ["首步 → 末步损失", "loss, first → last step"],
+
+  stages: ["过程", "The run"],
+  stages_note: ["各阶段用时与计数；输入与完整配置。", "Time and counts of each stage; the inputs; the whole config."],
+  stage: ["阶段", "stage"],
+  seconds: ["秒", "seconds"],
+  counts: ["计数", "counts"],
+  inputs: ["输入", "Inputs"],
+  format: ["格式", "format"],
+  files: ["文件数", "files"],
+  bytes: ["大小", "size"],
+  config: ["完整配置", "The whole config"],
+  too_low: ["{signal}过低", "{signal}: too low"],
+  too_high: ["{signal}过高", "{signal}: too high"],
+};
+
+const LANES = {
+  zh: ["中文", "Chinese"],
+  en: ["英文", "English"],
+  code: ["代码", "code"],
+  other: ["其他语言", "other language"],
+};
+
+const REASONS = {
+  exact_duplicate: ["完全重复", "exact copy"],
+  near_duplicate: ["近似重复", "near copy"],
+  other_language: ["其他语言", "other language"],
+};
+
+const FAILURES = {
+  broken_encoding: ["编码损坏", "broken encoding", "字节无法按任何字符集解码", "the bytes are text of no character set"],
+  broken_json: ["JSON 损坏", "broken JSON", "该行不是合法 JSON", "the line is not valid JSON"],
+  broken_record: ["记录损坏", "broken record", "记录的头或长度不一致", "headers or length of the record do not fit"],
+  empty_file: ["空文件", "empty file", "文件没有内容", "the file holds nothing"],
+  empty_text: ["空文本", "empty text", "抽取后没有正文", "no text was left after extraction"],
+  missing_text: ["缺少文本", "missing text", "记录没有文本字段", "the record has no text field"],
+  not_text: ["不是文本", "not text", "图片、压缩包等二进制内容", "an image, an archive or other binary content"],
+  too_large: ["过大", "too large", "超过单个文档的上限", "above the bound for one document"],
+  truncated: ["截断", "truncated", "文件在记录中途结束", "the file ends inside a record"],
+  unreadable: ["无法读取", "unreadable", "文件打不开或读到一半出错", "the file cannot be opened or read to the end"],
+  wrong_schema: ["结构不符", "wrong schema", "列或字段与约定不一致", "columns or fields are not the expected ones"],
+};
+
+const STAGES = {
+  measure: ["测量", "measure"],
+  pairs: ["找副本", "pairs"],
+  decide: ["裁定", "decide"],
+  publish: ["发布", "publish"],
+};
+
+const SIGNALS = {
+  num_chars: ["字符数", "length in characters"],
+  num_bytes: ["字节数", "length in bytes"],
+  num_lines: ["行数", "number of lines"],
+  max_line_chars: ["最长行", "longest line"],
+  num_words: ["词数", "number of words"],
+  char_entropy: ["字符熵", "character entropy"],
+  mean_line_chars: ["平均行长", "mean line length"],
+  mean_word_chars: ["平均词长", "mean word length"],
+  mean_code_line_chars: ["平均代码行长", "mean code line length"],
+  han_share: ["汉字占比", "Han characters"],
+  latin_share: ["拉丁字母占比", "Latin letters"],
+  digit_share: ["数字占比", "digits"],
+  punctuation_share: ["标点占比", "punctuation"],
+  symbol_share: ["符号占比", "symbols"],
+  whitespace_share: ["空白占比", "whitespace"],
+  alnum_share: ["字母数字占比", "letters and digits"],
+  url_share: ["链接占比", "links"],
+  hash_share: ["井号占比", "hash signs"],
+  ellipsis_share: ["省略号占比", "ellipses"],
+  bracket_share: ["方括号占比", "lenticular brackets"],
+  distinct_char_share: ["不同字符占比", "distinct characters"],
+  replacement_share: ["乱码占比", "garbled characters"],
+  short_line_share: ["短行占比", "short lines"],
+  menu_share: ["菜单文字占比", "menu text"],
+  end_mark_line_share: ["句末标点行占比", "lines with an end mark"],
+  bullet_line_share: ["项目符号行占比", "bullet lines"],
+  readmore_line_share: ["“阅读更多”行占比", "read-more lines"],
+  duplicate_line_share: ["重复行占比", "repeated lines"],
+  top_2gram_share: ["最高频二元组占比", "most frequent 2-gram"],
+  top_3gram_share: ["最高频三元组占比", "most frequent 3-gram"],
+  top_4gram_share: ["最高频四元组占比", "most frequent 4-gram"],
+  duplicate_5gram_share: ["重复五元组占比", "repeated 5-grams"],
+  duplicate_6gram_share: ["重复六元组占比", "repeated 6-grams"],
+  duplicate_7gram_share: ["重复七元组占比", "repeated 7-grams"],
+  duplicate_8gram_share: ["重复八元组占比", "repeated 8-grams"],
+  duplicate_9gram_share: ["重复九元组占比", "repeated 9-grams"],
+  duplicate_10gram_share: ["重复十元组占比", "repeated 10-grams"],
+  distinct_word_share: ["不同词占比", "distinct words"],
+  stop_word_share: ["虚词占比", "function words"],
+  gambling_share: ["赌博词占比", "gambling words"],
+  porn_share: ["色情词占比", "pornographic words"],
+  comment_share: ["注释行占比", "comment lines"],
+  benchmark_overlap: ["与评测题重合", "overlap with benchmarks"],
+};
+
+const state = { language: 1, unit: "tokens" };
+
+/** The entry of a dictionary in the language of the page; `fallback` where the dictionary has none. */
+function entry(dictionary, name, fallback) {
+  return Object.hasOwn(dictionary, name) ? dictionary[name][state.language] : fallback;
+}
+
+/** A text of the page with its {places} filled in. */
+function word(name, values = {}) {
+  return entry(WORDS, name, name).replace(/\{(\w+)\}/g, (place, key) => values[key] ?? place);
+}
+
+const laneWord = (lane) => entry(LANES, lane, lane);
+const stageWord = (stage) => entry(STAGES, stage, stage);
+const failureWord = (kind) => entry(FAILURES, kind, kind);
+const failureMeaning = (kind) => (Object.hasOwn(FAILURES, kind) ? FAILURES[kind][state.language + 2] : "");
+const signalWord = (signal) => entry(SIGNALS, signal, signal.replaceAll("_", " "));
+
+/** A reason in words: a constant of schemas.verdict, a failure kind, or a rule `min_<signal>` or `max_<signal>`. */
+function reasonWord(reason) {
+  const bound = /^(min|max)_(.+)$/.exec(reason);
+  if (bound) return word(bound[1] === "min" ? "too_low" : "too_high", { signal: signalWord(bound[2]) });
+  return entry(REASONS, reason, failureWord(reason));
+}
+
+const locale = () => (state.language === 0 ? "zh-CN" : "en");
+const whole = (number) => number.toLocaleString(locale());
+const compact = (number) =>
+  number.toLocaleString(locale(), { notation: number < 1e4 ? "standard" : "compact", maximumFractionDigits: 1 });
+const decimal = (number) =>
+  number === null ? "–" : number.toLocaleString(locale(), { maximumSignificantDigits: 4 });
+
+/** A share as a percentage; small ones keep two digits, so that something never reads as 0 %. */
+function percent(part, total) {
+  if (!total) return "–";
+  const share = part / total;
+  const digits = share > 0 && share < 0.01 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 1 };
+  return share.toLocaleString(locale(), { style: "percent", ...digits });
+}

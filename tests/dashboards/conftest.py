@@ -1,0 +1,232 @@
+"""A run directory as a finished curation leaves it, made up but consistent: every count follows from one list."""
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.files import write_json, write_parquet
+from ctllm.schemas.manifest import RunManifest
+from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
+from ctllm.schemas.stats import CLUSTERS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
+from ctllm.schemas.training_run import LedgerLine
+
+HOSTILE = "</script><img src=x onerror=\"document.body.dataset.hacked='1'\"><!-- & \u2028 "
+SOURCES = {
+    "百科": ("zh",),
+    "web-2024-10": ("zh", "en", "other"),
+    "news": ("en", "zh"),
+    "论坛": ("zh",),
+    "github": ("code",),
+}
+TEXTS = {
+    "zh": "黄河发源于青藏高原，自西向东流经九个省区，最后注入渤海。上游水清流急，中游穿过黄土高原，带走大量泥沙。",
+    "en": "The tide comes in twice a day along this coast, and every fisherman knows the hour by heart. ",
+    "code": "def area(width: float, height: float) -> float:\n    return width * height\n\n",
+    "other": "Der Fluss entspringt im Hochland und mündet nach langem Lauf in das Meer. ",
+}
+FAILURE_KINDS = ("broken_encoding", "not_text", "truncated")
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a run of so many documents; `weight` makes each of them stand for many, `sources` adds small ones."""
+
+    def make(num_documents: int = 300, *, weight: int = 1, sources: int = 0, hostile: bool = True) -> Path:
+        run = tmp_path_factory.mktemp("run")
+        write_run(run, _documents(num_documents, sources=sources, hostile=hostile), weight=weight)
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training run of 60 steps, measured every 20."""
+    directory = tmp_path_factory.mktemp("training") / "pretrain-demo"
+    directory.mkdir()
+    lines = [_ledger_line(step) for step in range(60)]
+    (directory / "ledger.jsonl").write_text("".join(line.model_dump_json() + "\n" for line in lines))
+    write_json(str(directory / "evaluation.json"), {"bits_per_byte": {"zh": 1.21, "en": 1.4}, "name": "demo"})
+    return directory
+
+
+def _ledger_line(step: int) -> LedgerLine:
+    loss = 4 / (1 + step / 20) + 2 + 0.1 * (-1) ** step
+    held_out = {"held_out_loss": loss + 0.1}
+    return LedgerLine(
+        step=step,
+        batch="0",
+        label_tokens=2048,
+        loss=loss,
+        grad_norm=1.0,
+        learning_rate=1e-3,
+        tokens_per_s=900.0,
+        evaluation_before={"held_out_loss": 6.4} if step == 0 else {},
+        evaluation=held_out if step % 20 == 19 else {},
+    )
+
+
+def _documents(count: int, *, sources: int, hostile: bool) -> list[Document]:
+    """Documents with a lane, signals and failing rules; seeded, so every test sees the same."""
+    dice = random.Random(7)
+    lanes_of = {**SOURCES, **{f"站点-{number:03d}": ("zh", "en") for number in range(sources)}}
+    rules = CurationConfig(name="demo").rules
+    documents = []
+    for row in range(count):
+        source = dice.choice(sorted(lanes_of))
+        lane = dice.choice(lanes_of[source])
+        if dice.random() < 0.03:
+            documents.append({"source": source, "lane": "", "failure": dice.choice(FAILURE_KINDS)})
+            continue
+        text = TEXTS[lane] * dice.randint(1, 6)
+        document = {"key": row, "source": source, "lane": lane, "text": text, "chars": 40 * len(text)}
+        document["signals"] = {name: _value(dice, name) for name in SIGNAL_NAMES} | {"num_chars": float(40 * len(text))}
+        document["reasons"] = _reasons(dice, lane, rules, document["signals"])
+        documents.append(document)
+    if hostile:
+        documents[0] |= {"text": HOSTILE + TEXTS["zh"], "source": HOSTILE, "url": "javascript:alert(1)"}
+    return documents
+
+
+def _value(dice: random.Random, signal: str) -> float:
+    is_share = SIGNALS.field(signal).metadata[b"unit"] == b"share"
+    return dice.betavariate(1.2, 14) if is_share else dice.lognormvariate(5, 1)
+
+
+def _reasons(dice: random.Random, lane: str, rules: Any, signals: dict[str, float]) -> list[dict[str, Any]]:
+    if lane == "other":
+        return [{"reason": "other_language", "value": None, "threshold": None}]
+    if dice.random() < 0.08:
+        return [{"reason": "near_duplicate", "value": dice.uniform(0.8, 1), "threshold": 0.8}]
+    bounds = [rule for rule in getattr(rules, lane).rules() if rule.threshold is not None]
+    failing = dice.sample(bounds, k=dice.choice([0, 0, 0, 1, 1, 2]))
+    for rule in failing:
+        factor = dice.uniform(0.2, 0.9) if rule.is_minimum else dice.uniform(1.1, 1.6)
+        signals[rule.signal] = float(rule.threshold) * factor
+    failing.sort(key=bounds.index)
+    return [{"reason": rule.name, "value": signals[rule.signal], "threshold": rule.threshold} for rule in failing]
+
+
+def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
+    """`manifest.json` and `stats/` of the documents, each counted `weight` times."""
+    read = [each for each in documents if each["lane"]]
+    kept = [each for each in read if not each["reasons"]]
+    copies = [each for each in read if each["reasons"] and each["reasons"][0]["reason"] == "near_duplicate"]
+    counts = {"kept": len(kept), "removed": len(read) - len(kept), "failed": len(documents) - len(read)}
+    accounts = {"read": len(documents) * weight} | {name: count * weight for name, count in counts.items()}
+    tables = {
+        "funnel": _funnel(documents, weight),
+        "rules": _rules(read, weight),
+        "histograms": _histograms(read, weight),
+        "samples": _samples(read),
+        "clusters": _clusters(kept, copies),
+    }
+    for name, table in tables.items():
+        write_parquet(str(run / "stats" / f"{name}.parquet"), table)
+    clusters = {
+        "count": len(copies) * weight,
+        "removed": len(copies) * weight,
+        "removed_exact": 0,
+        "removed_near": len(copies) * weight,
+        "largest": 2,
+        "sizes": {"2": len(copies) * weight},
+    }
+    write_json(str(run / "stats" / "stats.json"), {"run_id": "demo@0", "accounts": accounts, "clusters": clusters})
+    write_json(str(run / "manifest.json"), _manifest(documents, accounts).model_dump(mode="json"))
+
+
+def _manifest(documents: list[Document], accounts: dict[str, int]) -> RunManifest:
+    config = CurationConfig(name="demo")
+    stages = {"measure": 12.4, "pairs": 3.1, "decide": 1.2, "publish": 5.0}
+    names = sorted({each["source"] for each in documents})
+    return RunManifest(
+        run_id="demo@0123456789abcdef",
+        version="0.1.0",
+        code="fedcba9876543210",
+        config_digest=config.digest(),
+        config=config.model_dump(mode="json"),
+        inputs=[{"url": f"in/{n}", "size_bytes": 5 << 20, "source": n, "format": "jsonl"} for n in names],
+        stages={name: {"counts": accounts, "seconds": seconds} for name, seconds in stages.items()},
+    )
+
+
+def _funnel(documents: list[Document], weight: int) -> pa.Table:
+    total: defaultdict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(3, np.int64))
+    for each in documents:
+        if not each["lane"]:
+            total[each["source"], "", "failed", each["failure"]] += [weight, 0, 0]
+            continue
+        reason = each["reasons"][0]["reason"] if each["reasons"] else ""
+        group = (each["source"], each["lane"], "removed" if reason else "kept", reason)
+        total[group] += [weight, each["chars"] * weight, each["chars"] * weight * 6 // 10]
+    return _table([[*group, *map(int, counts)] for group, counts in sorted(total.items())], FUNNEL)
+
+
+def _rules(documents: list[Document], weight: int) -> pa.Table:
+    total: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for each in documents:
+        for rank, reason in enumerate(each["reasons"]):
+            counts = total[each["source"], each["lane"], reason["reason"], reason["threshold"]]
+            for at, hit in enumerate((True, len(each["reasons"]) == 1, rank == 0)):
+                counts[at] += weight * hit
+    return _table([[*group, *counts] for group, counts in sorted(total.items(), key=str)], RULES)
+
+
+def _histograms(documents: list[Document], weight: int) -> pa.Table:
+    edges = {True: np.linspace(0, 1, 51), False: np.concatenate([[0.0], np.geomspace(1, 1e7, 57)])}
+    total: Counter[tuple[str, str, int]] = Counter()
+    chars: Counter[tuple[str, str, int]] = Counter()
+    for each in documents:
+        for name, value in each["signals"].items():
+            side = edges[SIGNALS.field(name).metadata[b"unit"] == b"share"]
+            at = (name, each["lane"], min(int(np.searchsorted(side, value, side="right")) - 1, len(side) - 2))
+            total[at] += weight
+            chars[at] += weight * each["chars"]
+    rows = []
+    for (name, lane, at), count in sorted(total.items()):
+        side = edges[SIGNALS.field(name).metadata[b"unit"] == b"share"]
+        amount = chars[name, lane, at]
+        rows.append([name, lane, float(side[at]), float(side[at + 1]), count, amount, amount * 6 // 10])
+    return _table(rows, HISTOGRAMS)
+
+
+def _samples(documents: list[Document]) -> pa.Table:
+    rows = [
+        {
+            "key": (1 << 63) + each["key"],
+            "id": f"{each['source']}#{each['key']}",
+            "url": each.get("url", f"https://example.org/{each['key']}"),
+            "source": each["source"],
+            "lane": each["lane"],
+            "kept": not each["reasons"],
+            "reasons": json.dumps(each["reasons"], ensure_ascii=False),
+            "excerpt": each["text"][:600],
+        }
+        for each in documents[:200]
+    ]
+    return pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def _clusters(kept: list[Document], copies: list[Document]) -> pa.Table:
+    rows = []
+    for survivor, copy in list(zip(kept, copies, strict=False))[:20]:
+        removed = survivor["text"].replace("黄河", "长江").replace("fisherman", "sailor") + "转载请注明出处。"
+        ids = (f"{survivor['source']}#{survivor['key']}", f"{copy['source']}#{copy['key']}")
+        rows.append([survivor["key"], "near", 2, 0.86, ids[0], survivor["text"][:600], ids[1], removed[:600]])
+    return _table(rows, CLUSTERS)
+
+
+def _table(rows: list[list[Any]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )

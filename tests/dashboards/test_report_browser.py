@@ -1,0 +1,276 @@
+"""The page as people see it, in a real Chromium: drawn whole, silent, true to the statistics."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from ctllm.dashboards.report import write_report
+from ctllm.schemas.files import read_json
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--disable-sync", "--no-first-run"]
+VIEWS = ["overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "failures", "stages"]
+HOSTILE_START = '</script><img src=x onerror="'
+
+OpenPage = Callable[..., AbstractContextManager[Any]]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium. Skipped where it is not installed, unless CTLLM_REQUIRE_BROWSER is set."""
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is not there; install the Debian package `chromium`"
+        if os.environ.get("CTLLM_REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def run(make_run: Callable[..., Path], training: Path) -> Path:
+    """A run of 300 documents, one of them hostile, with its report."""
+    directory = make_run(300)
+    write_report(str(directory), [str(training)])
+    return directory
+
+
+@pytest.fixture
+def open_page(browser: Any) -> OpenPage:
+    """Opens a report; on leaving, fails on any console message, error, or request that is not for the file itself."""
+
+    @contextmanager
+    def opened(report: Path, *, language: str = "en-US", scheme: str = "light", width: int = 1400) -> Iterator[Any]:
+        context = browser.new_context(locale=language, color_scheme=scheme, viewport={"width": width, "height": 900})
+        page = context.new_page()
+        trouble: list[str] = []
+        page.on("console", lambda message: trouble.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on("request", lambda request: trouble.append(request.url) if request.url != report.as_uri() else None)
+        page.goto(report.as_uri())
+        assert not trouble
+        page.wait_for_selector("body[data-ready='1']", timeout=20_000)
+        yield page
+        context.close()
+        assert not [each for each in trouble if not each.startswith(("data:", "blob:"))]
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def english_page(browser: Any, run: Path) -> Iterator[Any]:
+    """One English page for the tests that only read or choose; `page` brings it back to its beginning."""
+    page = browser.new_context(locale="en-US", viewport={"width": 1400, "height": 900}).new_page()
+    page.goto((run / "report.html").as_uri())
+    page.wait_for_selector("body[data-ready='1']", timeout=20_000)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def page(english_page: Any) -> Iterator[Any]:
+    """The English page as a reader finds it; fails on errors that a test has caused."""
+    errors: list[Any] = []
+
+    def note(error: Any) -> None:
+        errors.append(error)
+
+    english_page.on("pageerror", note)
+    english_page.evaluate("for (const name of Object.keys(state)) delete state[name]; state.language = 1")
+    english_page.locator("#units button[value=tokens]").click()
+    yield english_page
+    english_page.remove_listener("pageerror", note)
+    assert not errors
+
+
+def text_of(page: Any, selector: str) -> str:
+    """All text below the first element that matches."""
+    return str(page.locator(selector).first.text_content())
+
+
+def sankey_values(page: Any) -> dict[str, str]:
+    """Label of every node of the funnel, as it is drawn."""
+    labels = page.locator("#funnel .node-label").all_text_contents()
+    return dict(label.replace("\xa0", " ").rsplit(" ", 1) for label in labels)
+
+
+@pytest.mark.parametrize(("language", "scheme", "width"), [("zh-CN", "light", 1400), ("en-US", "dark", 800)])
+def test_every_view_is_drawn(run: Path, open_page: OpenPage, language: str, scheme: str, width: int) -> None:
+    """Every view has its heading and its content, nothing is wider than the window, the console is silent."""
+    with open_page(run / "report.html", language=language, scheme=scheme, width=width) as page:
+        sections = page.locator("main > section")
+        assert [each.get_attribute("id") for each in sections.all()] == [*VIEWS[:-1], "training", VIEWS[-1]]
+        assert all(each.get_attribute("data-drawn") == "1" for each in sections.all())
+        assert all(each.strip() for each in page.locator("main h2").all_text_contents())
+        charts = page.locator(".chart")
+        assert charts.count() == 7
+        assert page.locator(".chart .main-svg").count() >= 7
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh-CN" else "en")
+        page.evaluate("document.fonts.ready")
+
+
+def test_tiles_show_the_statistics(run: Path, page: Any) -> None:
+    """The tiles show the accounts, characters, tokens and clusters of stats/, and the books balance."""
+    accounts = read_json(str(run / "stats" / "stats.json"))["accounts"]
+    funnel = pq.read_table(run / "stats" / "funnel.parquet")
+    kept = funnel.filter(pc.equal(funnel["outcome"], "kept"))
+    expected = accounts | {name: pc.sum(kept[name]).as_py() for name in ("chars", "tokens")}
+    shown = {name: int(page.locator(f"#tile-{name}").get_attribute("value")) for name in expected}
+    assert shown == expected
+    assert text_of(page, "#tile-kept") == str(accounts["kept"])
+    assert "the books balance" in text_of(page, "#balance")
+
+
+def test_tables_show_the_statistics(run: Path, page: Any) -> None:
+    """Funnel, rule and failure tables add up to the rows of stats/."""
+    funnel = pq.read_table(run / "stats" / "funnel.parquet")
+    rules = pq.read_table(run / "stats" / "rules.parquet")
+    failed = funnel.filter(pc.equal(funnel["outcome"], "failed"))
+    column = "(cells) => cells.reduce((sum, cell) => sum + Number(cell.value), 0)"
+    cells = page.locator("#funnel tbody td:nth-child(5) data")
+    assert cells.evaluate_all(column) == pc.sum(funnel["documents"]).as_py()
+    for at, name in ((4, "failing"), (5, "only"), (6, "first")):
+        cells = page.locator(f"#rules tbody td:nth-child({at}) data")
+        assert cells.evaluate_all(column) == pc.sum(rules[name]).as_py()
+    assert page.locator("#failures tbody data").evaluate_all(column) == pc.sum(failed["documents"]).as_py()
+
+
+def test_unit_switch_changes_the_funnel(run: Path, page: Any) -> None:
+    """Counting by documents instead of tokens redraws the Sankey with other amounts, and failures appear."""
+    accounts = read_json(str(run / "stats" / "stats.json"))["accounts"]
+    tokens = sankey_values(page)
+    page.locator("#units button[value=documents]").click()
+    documents = sankey_values(page)
+    assert "failed" not in {name.strip() for name in tokens}
+    amounts = {name.strip(): amount for name, amount in documents.items()}
+    assert amounts["kept"] == str(accounts["kept"])
+    assert amounts["failed"] == str(accounts["failed"])
+    assert page.locator("#units button[aria-pressed=true]").text_content() == "documents"
+
+
+def test_languages_switch_and_follow_the_browser(run: Path, open_page: OpenPage) -> None:
+    """A Chinese browser sees Chinese and can switch to English and back; no heading of the other language stays."""
+    with open_page(run / "report.html", language="zh-TW") as page:
+        assert text_of(page, "h1") == "数据卡"
+        chinese = page.locator("main h2").all_text_contents()
+        page.get_by_role("button", name="English").click()
+        english = page.locator("main h2").all_text_contents()
+        assert text_of(page, "h1") == "Data card"
+        assert not set(chinese) & set(english)
+        assert all(heading.isascii() or "×" in heading for heading in english)
+        page.get_by_role("button", name="中文").click()
+        assert page.locator("main h2").all_text_contents() == chinese
+
+
+def test_hostile_text_stays_text(page: Any) -> None:
+    """Markup in a document, a source name or a URL is shown as it is: nothing runs, nothing becomes an element."""
+    page.locator("#samples input[type=search]").fill("</script>")
+    card = page.locator("#samples .excerpt")
+    assert card.count() == 1
+    assert text_of(page, "#samples .excerpt .text").startswith(HOSTILE_START)
+    assert card.locator("a").count() == 0
+    assert page.locator("main img, main script, main iframe").count() == 0
+    assert page.evaluate("document.body.dataset.hacked") is None
+
+
+def test_histograms_follow_the_selector(page: Any) -> None:
+    """Every signal can be chosen; a bounded one shows its threshold, and a rule's name leads to its signal."""
+    select = page.locator("#histograms select")
+    for signal in ("max_line_chars", "han_share", "menu_share"):
+        select.select_option(signal)
+        assert page.locator("#histograms .barlayer .trace").count() >= 3
+    assert page.locator("#histograms .annotation-text").all_text_contents() == ["at most 0.5"]
+    page.locator("#rules tbody tr", has_text="max_bullet_line_share").first.get_by_role("button").click()
+    assert page.locator("#histograms select").input_value() == "bullet_line_share"
+
+
+def test_difference_is_marked(run: Path, page: Any) -> None:
+    """Survivor and copy stand side by side with what differs marked, and together they are the excerpts unchanged."""
+    clusters = pq.read_table(run / "stats" / "clusters.parquet").to_pylist()
+    at = next(index for index, each in enumerate(clusters) if each["kept_excerpt"].startswith("黄河"))
+    page.locator("#duplicates select").select_option(str(at))
+    assert text_of(page, "#duplicates .is-kept .text") == clusters[at]["kept_excerpt"]
+    assert text_of(page, "#duplicates .is-removed .text") == clusters[at]["removed_excerpt"]
+    assert page.locator("#duplicates ins").first.text_content() == "黄河"
+    assert page.locator("#duplicates del").first.text_content() == "长江"
+
+
+def test_samples_filter(run: Path, page: Any) -> None:
+    """Samples filter by outcome, lane and reason; each reason is a chip with the value seen and the bound."""
+    samples = pq.read_table(run / "stats" / "samples.parquet").to_pylist()
+    removed = [each for each in samples if not each["kept"] and each["lane"] == "code"]
+    selects = page.locator("#samples select")
+    selects.nth(0).select_option("code")
+    selects.nth(1).select_option("removed")
+    assert text_of(page, "#samples [role=status]").endswith(f"of {len(removed)} shown")
+    assert page.locator("#samples .is-kept").count() == 0
+    selects.nth(2).select_option("max_max_line_chars")
+    assert "longest line: too high" in text_of(page, "#samples .chips li")
+    assert "> 1,000" in text_of(page, "#samples .chips li b")
+    more = page.locator("#samples .more")
+    selects.nth(0).select_option("all")
+    selects.nth(2).select_option("all")
+    more.click()
+    assert page.locator("#samples .excerpt").count() == 24
+
+
+def test_page_works_from_the_keyboard(run: Path, open_page: OpenPage) -> None:
+    """The first stop leads past the contents; switches and choices are worked with keys and keep the focus."""
+    with open_page(run / "report.html") as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.locator("#units button[value=documents]").focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.value") == "documents"
+        select = page.locator("#samples select").nth(1)
+        select.focus()
+        page.keyboard.press("ArrowDown")
+        assert select.input_value() == "kept"
+        assert page.locator("#samples .is-removed").count() == 0
+
+
+def test_paper_is_light(run: Path, open_page: OpenPage) -> None:
+    """Before printing, a dark page turns light and as wide as a sheet; afterwards it is as it was."""
+    with open_page(run / "report.html", scheme="dark") as page:
+        ink = "getComputedStyle(document.documentElement).getPropertyValue('--card')"
+        dark = page.evaluate(ink)
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate(ink) != dark
+        assert page.evaluate("document.body.offsetWidth") == 700
+        assert page.locator("#funnel .main-svg").first.bounding_box()["width"] < 700
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate(ink) == dark
+
+
+def test_large_run_stays_readable(make_run: Callable[..., Path], open_page: OpenPage) -> None:
+    """With 200 sources and billions of tokens the Sankey has few nodes, whose labels do not touch."""
+    directory = make_run(1500, weight=100_000, sources=200, hostile=False)
+    with open_page(Path(write_report(str(directory)))) as page:
+        boxes = [each.bounding_box() for each in page.locator("#funnel .node-label").all()]
+        assert 15 < len(boxes) < 40
+        for one in boxes:
+            for other in boxes:
+                apart = abs(one["y"] - other["y"]) >= one["height"] - 2 or abs(one["x"] - other["x"]) > 100
+                assert one is other or apart
+
+
+@pytest.mark.parametrize("documents", [0, 1])
+def test_almost_nothing_is_still_a_report(make_run: Callable[..., Path], open_page: OpenPage, documents: int) -> None:
+    """A run of no document, or of one, draws without an error."""
+    directory = make_run(documents, hostile=False)
+    with open_page(Path(write_report(str(directory)))) as page:
+        assert text_of(page, "#tile-read") == str(documents)
