@@ -120,7 +120,7 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
     def pairs() -> dict[str, int]:
         bands = [run.part("bands", number) for number in numbers]
         return find_pairs(
-            bands, out=run.directory("pairs"), config=run.config.dedup, options=options.pipeline_options()
+            bands, out=run.directory("pairs"), config=run.config.dedup, options=options, progress=progress
         )
 
     def verdicts() -> dict[str, int]:

@@ -233,6 +233,7 @@ def _check_guard(target: Run, splits: Sequence[int]) -> None:
         if share > allowed and total[lane] >= MIN_GUARDED_DOCUMENTS:
             reason, count = reasons.most_common(1)[0]
             raise GuardError(
-                f"lane {lane}: {share:.1%} of {total[lane]} documents removed, more than guard.max_removed_share={allowed:g}; "
-                f"most by {reason} ({count}); for example keys {examples[lane][:3]}; see `ctllm why`, or raise the option"
+                f"lane {lane}: {share:.1%} of {total[lane]} documents removed, more than "
+                f"guard.max_removed_share={allowed:g}; most by {reason} ({count}); for example keys "
+                f"{examples[lane][:3]}; see `ctllm why`, or raise the option"
             )

@@ -42,7 +42,7 @@ class MeasureSplit(beam.DoFn):
 
     def process(self, split: Split) -> list[int]:
         """Reads, measures and signs one split."""
-        if not exists(self.run.part("documents", split.index)):
+        if not all(exists(self.run.part(name, split.index)) for name in TABLES):
             self._measure(split)
         return [split.index]
 
@@ -83,8 +83,8 @@ def count_records(run: Run, splits: list[Split]) -> dict[str, int]:
     for source, count in failed.items():
         if count > allowed * read[source] and read[source] >= MIN_GUARDED_RECORDS:
             raise GuardError(
-                f"source {source}: {count} of {read[source]} records failed, more than guard.max_failed_share={allowed:g}; "
-                f"look at {run.directory('failures')}, or raise the option"
+                f"source {source}: {count} of {read[source]} records failed, more than "
+                f"guard.max_failed_share={allowed:g}; look at {run.directory('failures')}, or raise the option"
             )
     return {"read": read.total(), "documents": read.total() - failed.total(), "failed": failed.total()}
 

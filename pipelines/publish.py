@@ -63,10 +63,10 @@ class PublishSplit(beam.DoFn):
             for first_row, documents in _document_batches(self.run.part("documents", split)):
                 rows = slice(first_row, first_row + documents.num_rows)
                 published = self._publish(documents, signals[rows.start : rows.stop], kept[rows])
-                for lane in writers:
+                for lane, writer in writers.items():
                     chosen = published.filter(pc.equal(published["lane"], lane))
                     if chosen.num_rows:
-                        writers[lane].write_table(chosen)
+                        writer.write_table(chosen)
 
     def _writer(self, stack: ExitStack, lane: str, split: int) -> pq.ParquetWriter:
         path = self.run.part(join("curated", lane), split)

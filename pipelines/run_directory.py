@@ -15,7 +15,7 @@ from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError, OutputError
 from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
-from ctllm.schemas.manifest import RunManifest, StageManifest, finish_stage, finished_stage
+from ctllm.schemas.manifest import RunManifest, finish_stage, finished_stage
 
 STAGES: dict[str, tuple[str, ...]] = {
     "measure": ("documents", "failures", "signals", "bands"),
@@ -23,7 +23,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "decide": ("duplicates", "verdicts"),
     "publish": ("curated", "stats"),
 }
-"""Stage to the directories it writes, in the order of the data's way. `_SUCCESS` stands in the first of them."""
+"""Stage to the directories it writes, in the order of the data's way. Each of them holds a `_SUCCESS`."""
 
 EDGE_BYTES = 1 << 20
 
@@ -65,9 +65,10 @@ class Run:
         canonical = json.dumps([groups[name] for name in upstream], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
-    def finished(self, stage: str) -> StageManifest | None:
-        """The manifest of `stage` if it ended here with the present fingerprint."""
-        return finished_stage(self.directory(STAGES[stage][0]), fingerprint=self.fingerprint(stage))
+    def finished(self, stage: str) -> bool:
+        """Whether `stage` ended here with the present fingerprint and all its files are still there."""
+        fingerprint = self.fingerprint(stage)
+        return all(finished_stage(self.directory(name), fingerprint=fingerprint) for name in STAGES[stage])
 
     def clear(self, stage: str) -> None:
         """Removes what `stage` and the stages after it wrote."""

@@ -6,6 +6,7 @@ band file is read twice and nothing is read at random. Every file of pairs belon
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import apache_beam as beam
@@ -14,15 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
 
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
 from ctllm.pipelines.dedup.verify import Sketches, similarities
+from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.duplicates import PAIRS
 from ctllm.schemas.files import join, list_files, read_json, read_parquet, remove_tree, write_json, write_parquet
+from ctllm.schemas.progress import Progress, silent
 
 COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
 _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
@@ -32,7 +35,9 @@ _ROW_MASK = np.uint64(0xFFFFFFFF)
 _VERIFY_COLUMNS = ["key", "exact_high", "exact_low", "num_shingles", "sketch"]
 
 
-def find_pairs(band_files: Sequence[str], *, out: str, config: DedupConfig, options: PipelineOptions) -> dict[str, int]:
+def find_pairs(
+    band_files: Sequence[str], *, out: str, config: DedupConfig, options: RunnerOptions, progress: Progress = silent
+) -> dict[str, int]:
     """Writes all verified pairs to `out/part-*.parquet` (PAIRS, sorted by key_a, key_b) and gives the counts in COUNTS.
 
     `exact` pairs link each copy to the first of its kind, `near` pairs are all that share a band and whose verified
@@ -43,8 +48,8 @@ def find_pairs(band_files: Sequence[str], *, out: str, config: DedupConfig, opti
     remove_tree(out)
     files = list(enumerate(sorted(band_files)))
     bits = _partition_bits([path for _, path in files], config)
-    with beam.Pipeline(options=options) as pipeline:
-        _pairs_job(pipeline, files, bits=bits, out=out, config=config)
+    job = partial(_pairs_job, files=files, bits=bits, out=out, config=config)
+    run_job("pairs", job, options=options, watch=out, progress=progress)
     counts: dict[str, int] = read_json(join(out, "_counts.json"))
     if not list_files(out, suffix=".parquet"):
         write_parquet(join(out, "part-00000.parquet"), PAIRS.empty_table())
@@ -52,7 +57,7 @@ def find_pairs(band_files: Sequence[str], *, out: str, config: DedupConfig, opti
 
 
 def _pairs_job(
-    pipeline: beam.Pipeline, files: list[tuple[int, str]], *, bits: int, out: str, config: DedupConfig
+    pipeline: beam.Pipeline, *, files: list[tuple[int, str]], bits: int, out: str, config: DedupConfig
 ) -> None:
     paths = [path for _, path in files]
     candidates = (

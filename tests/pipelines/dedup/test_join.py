@@ -21,7 +21,7 @@ HALF_WIDTH = str.maketrans("，。、：；！？（）", ",.,:;!?()")
 
 def joined(paths: list[str], out: Path, config: DedupConfig, *, workers: int = 2) -> tuple[dict[str, int], pa.Table]:
     """Counts and pairs of the band files."""
-    counts = find_pairs(paths, out=str(out), config=config, options=RunnerOptions(workers=workers).pipeline_options())
+    counts = find_pairs(paths, out=str(out), config=config, options=RunnerOptions(workers=workers))
     return counts, pq.read_table(out)
 
 

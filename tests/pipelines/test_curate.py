@@ -1,0 +1,167 @@
+"""Curation as a whole on a small corpus: verdicts, accounts, resume, equal bytes, refusals."""
+
+import hashlib
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ctllm.pipelines.curate import curate, redecide, what_if
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.curation_config import CurationConfig, GuardConfig
+from ctllm.schemas.errors import ConfigError, GuardError, InputError, OutputError
+from ctllm.schemas.files import read_json
+
+from .conftest import run_small, small_inputs
+
+OPTIONS = RunnerOptions(workers=1)
+NOT_DATA = ("manifest.json", "_SUCCESS")  # they hold wall times
+
+
+@pytest.fixture
+def own_run(tmp_path: Path) -> Path:
+    """A run made here, so that its manifest names the inputs beside it and it can be continued."""
+    run_small(tmp_path)
+    return tmp_path
+
+
+def digests(run: Path) -> dict[str, str]:
+    """sha256 of every data file of a run."""
+    return {
+        path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name not in NOT_DATA
+    }
+
+
+def rows(run: Path, table: str) -> list[dict[str, object]]:
+    """All rows of a table of the run."""
+    return [row for path in sorted((run / table).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def verdicts(run: Path) -> dict[str, list[str]]:
+    """Document id to the names of its reasons; [] is kept."""
+    names = {row["key"]: str(row["id"]) for row in rows(run, "documents")}
+    return {names[row["key"]]: [each["reason"] for each in row["reasons"]] for row in rows(run, "verdicts")}  # type: ignore[attr-defined]
+
+
+def test_every_record_has_one_outcome(small_run: Path) -> None:
+    """Good prose is kept, copies go with their reason, spam and scraps with all theirs, broken records are failures."""
+    found = verdicts(small_run / "run")
+    kept = sorted(name for name, reasons in found.items() if not reasons)
+    assert kept == sorted(["english", "mobile", "copy-near", *(f"good-{index}" for index in (0, 2, 3, 4, 5))])
+    assert found["copy-exact"] == ["exact_duplicate"]
+    assert found["good-1"] == ["near_duplicate"]
+    assert "max_gambling_share" in found["spam"]
+    assert "min_num_chars" in found["short"]
+    failures = [(row["source"], row["error"], row["offset"]) for row in rows(small_run / "run", "failures")]
+    assert [each[:2] for each in failures] == [("bad", "broken_json"), ("bad", "missing_text")]
+    stats = read_json(str(small_run / "run" / "stats" / "stats.json"))
+    assert stats["accounts"] == {"read": 14, "kept": 8, "removed": 4, "failed": 2}
+
+
+def test_duplicate_names_the_document_kept(small_run: Path) -> None:
+    """Every removed copy points to a kept document, with the similarity that was verified."""
+    run = small_run / "run"
+    names = {row["key"]: row["id"] for row in rows(run, "documents")}
+    pairs = {names[row["key"]]: (names[row["kept_key"]], row["kind"]) for row in rows(run, "duplicates")}
+    assert pairs == {"copy-exact": ("good-0", "exact"), "good-1": ("copy-near", "near")}
+
+
+def test_published_text_is_the_text(small_run: Path) -> None:
+    """What is published is the source's text to the character, personal data aside, which is recorded."""
+    published = {row["id"]: row for path in ("zh", "en") for row in rows(small_run / "run" / "curated", path)}
+    documents = {row["id"]: row for row in rows(small_run / "run", "documents")}
+    for name, row in published.items():
+        if name != "mobile":
+            assert row["text"] == documents[name]["text"]
+            assert row["edits"] == []
+    assert "13912345678" not in str(published["mobile"]["text"])
+    assert [edit["kind"] for edit in published["mobile"]["edits"]] == ["pii:mobile"]  # type: ignore[attr-defined]
+    assert published["good-0"]["cluster_size"] == 2
+
+
+def test_bytes_do_not_depend_on_workers(tmp_path: Path) -> None:
+    """One worker and two write the same bytes in every file."""
+    run_small(tmp_path, workers=2, out="two")
+    run_small(tmp_path, workers=1, out="one")
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+
+
+def test_finished_run_is_not_repeated(own_run: Path) -> None:
+    """A second run of the same command skips every stage and touches no file."""
+    before = {path: path.stat().st_mtime_ns for path in (own_run / "run").rglob("*.parquet")}
+    summary = run_small(own_run)
+    assert summary.skipped == ("measure", "pairs", "decide", "publish")
+    assert summary.accounts == {"read": 14, "kept": 8, "removed": 4, "failed": 2}
+    assert {path: path.stat().st_mtime_ns for path in (own_run / "run").rglob("*.parquet")} == before
+
+
+@pytest.mark.parametrize(
+    "lost", ["documents/_SUCCESS", "pairs/_SUCCESS", "verdicts/part-00000.parquet", "curated/_SUCCESS"]
+)
+def test_unfinished_stage_is_continued_to_the_same_bytes(own_run: Path, lost: str) -> None:
+    """A run that lost a manifest or a file, as a kill leaves it, ends in the same bytes."""
+    run = own_run / "run"
+    expected = digests(run)
+    (run / lost).unlink()
+    summary = run_small(own_run)
+    assert digests(run) == expected
+    assert len(summary.skipped) < 4
+
+
+def test_changed_threshold_measures_nothing_again(small_run: Path) -> None:
+    """`decide --set` changes verdicts and shards, and leaves documents, signals and bands untouched."""
+    run = small_run / "run"
+    before = digests(run)
+    summary = redecide(str(run), overrides={"rules.zh.min_num_chars": 5000}, options=OPTIONS)
+    assert summary.skipped == ("measure", "pairs")
+    assert summary.lanes["zh"].kept_documents == 0
+    after = digests(run)
+    for table in ("documents", "signals", "bands", "pairs"):
+        assert {k: v for k, v in after.items() if k.startswith(table)} == {
+            k: v for k, v in before.items() if k.startswith(table)
+        }
+
+
+def test_what_if_changes_nothing(small_run: Path) -> None:
+    """A dry run says what would be kept and leaves every byte as it was."""
+    run = small_run / "run"
+    before = digests(run)
+    now, then = what_if(str(run), overrides={"rules.zh.min_num_chars": 5000}, options=OPTIONS)
+    assert now["zh"].kept_documents > then["zh"].kept_documents == 0
+    assert now["en"] == then["en"]
+    assert digests(run) == before
+
+
+def test_unknown_threshold_is_refused(small_run: Path) -> None:
+    """A misspelled rule is refused with a suggestion before anything is decided."""
+    with pytest.raises(ConfigError, match="did you mean min_num_chars"):
+        redecide(str(small_run / "run"), overrides={"rules.zh.min_num_char": 1}, options=OPTIONS)
+
+
+def test_directory_of_another_run_is_refused(small_run: Path) -> None:
+    """Another config or other inputs never mix with what is there; the message names what differs and the way out."""
+    inputs = small_inputs(small_run / "inputs")
+    run = str(small_run / "run")
+    other = CurationConfig(snapshot=1)
+    with pytest.raises(OutputError, match=r"different: snapshot.*--fresh"):
+        curate(other, inputs=inputs, out=run, options=OPTIONS)
+    with pytest.raises(OutputError, match=r"other inputs.*good\.jsonl"):
+        curate(CurationConfig(), inputs=inputs[:1], out=run, options=OPTIONS)
+
+
+def test_missing_input_is_refused(tmp_path: Path) -> None:
+    """An input that is not there stops the run before anything is written."""
+    with pytest.raises(InputError, match="nowhere"):
+        curate(CurationConfig(), inputs=[str(tmp_path / "nowhere.jsonl")], out=str(tmp_path / "run"), options=OPTIONS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_guard_stops_a_run_that_loses_too_much(small_run: Path) -> None:
+    """A source of which most records fail stops the run and names source, share and option."""
+    inputs = small_run / "broken.jsonl"
+    inputs.write_text("{\n" * 20)
+    config = CurationConfig(guard=GuardConfig(max_failed_share=0.5))
+    with pytest.raises(GuardError, match=r"broken: 20 of 20 .*guard\.max_failed_share"):
+        curate(config, inputs=[str(inputs)], out=str(small_run / "guarded"), options=OPTIONS)
