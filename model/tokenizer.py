@@ -134,7 +134,7 @@ class _Sample:
             limit, first = self._limits.get(part.lane, -1.0), 0
             with pq.ParquetFile(part.path) as file:
                 for batch in file.iter_batches(columns=["text"]):
-                    texts: list[str] = batch.column(0).to_pylist()  # type: ignore[assignment] # the column has no nulls
+                    texts: list[str] = batch.column(0).to_pylist()
                     for text, value in zip(texts, hashes[first : first + len(texts)], strict=True):
                         if value <= limit:
                             yield from _lines(text)

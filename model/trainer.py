@@ -74,7 +74,11 @@ class Trainer(Generic[B]):
     identity: Mapping[str, Any]
     evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
     progress: Progress = silent
-    _started: float = field(default=0.0, init=False)
+    device: torch.device = field(init=False)
+    adamw: torch.optim.AdamW = field(init=False)
+    state: TrainingState = field(init=False)
+    ledger: Ledger = field(init=False)
+    _started: float = field(init=False)
 
     def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
         """Trains to the last step or the time limit, and writes the summary.

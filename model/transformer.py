@@ -223,9 +223,8 @@ class Transformer(nn.Module):
         if segments_BT is not None:
             mask_BTS = (segments_BT.unsqueeze(2) == segments_BT.unsqueeze(1)).tril()
         elif num_seen and num_new > 1:
-            mask_BTS = torch.ones(num_new, num_seen + num_new, dtype=torch.bool, device=tokens_BT.device).tril(
-                num_seen
-            )[None]
+            everything_TS = torch.ones(num_new, num_seen + num_new, dtype=torch.bool, device=tokens_BT.device)
+            mask_BTS = everything_TS.tril(num_seen).unsqueeze(0)
         return AttentionContext(
             cos_BTE=self.cos_SE[positions_BT].to(self.compute_dtype),
             sin_BTE=self.sin_SE[positions_BT].to(self.compute_dtype),

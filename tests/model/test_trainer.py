@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ctllm.model import checkpoint
 from ctllm.model.batches import Batch
-from ctllm.model.checkpoint import load_model, weights_digest
+from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.ledger import read_ledger
 from ctllm.model.losses import IGNORED, LossOutput
 from ctllm.model.pretrain import next_token_loss
@@ -109,6 +109,10 @@ def test_micro_batches_change_nothing(trainer: Callable[..., Trainer[Batch]]) ->
     whole, split = trainer("whole"), trainer("split", LOOP.model_copy(update={"sequences_per_micro_batch": 1}))
     whole.train(resume=False)
     split.train(resume=False)
+    output = next_token_loss(new := new_transformer(whole.model.config, seed=0), random_batch(0))
+    (output.loss_sum / output.num_label_tokens).backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.get_total_norm([each.grad for each in new.parameters() if each.grad is not None])
+    assert read_ledger(whole.run)[0].grad_norm == pytest.approx(norm.item(), rel=1e-5)
     for line, expected in zip(read_ledger(split.run), read_ledger(whole.run), strict=True):
         assert line.loss == pytest.approx(expected.loss, rel=1e-5)
         assert line.grad_norm == pytest.approx(expected.grad_norm, rel=1e-4)
@@ -174,6 +178,7 @@ def test_a_signal_ends_in_a_checkpoint(trainer: Callable[..., Trainer[Batch]], n
     run = trainer(progress=stop_at_step_two)
     with pytest.raises(StageError, match=f"stopped by {number.name} after step 2; run the same command with --resume"):
         run.train(resume=False)
+    assert Path(find_checkpoint(run.run)).name == "step-00000002"
     trainer().train(resume=True)
     whole = trainer("whole")
     whole.train(resume=False)
