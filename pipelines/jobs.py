@@ -45,7 +45,7 @@ def _plain_error(stage: str, error: Exception) -> errors.CtllmError:
     if own := _OWN_ERROR.findall(text):
         name, message = own[-1]
         kind = getattr(errors, name, errors.StageError)
-        return kind(message.split(" [while running")[0])  # type: ignore[no-any-return]
+        return kind(message.split(" [while running")[0])
     if found := _LAST_ERROR.findall(text):
         name, message = found[-1]
         summary = f"{name}: {message.split(' [while running')[0]}"

@@ -110,7 +110,7 @@ def _samples(run: Run, split: int, verdicts: pa.Table, first: np.ndarray) -> lis
     documents = read_parquet(run.part("documents", split), columns=["key", "id", "url", "source", "lane", "text"]).take(
         rows
     )
-    samples = documents.to_pylist()
+    samples: list[dict[str, Any]] = documents.to_pylist()
     for sample, verdict in zip(samples, verdicts.take(rows).to_pylist(), strict=True):
         sample["excerpt"] = sample.pop("text")[:EXCERPT_CHARS]
         sample["kept"] = verdict["kept"]
@@ -213,7 +213,7 @@ def _clusters(run: Run) -> pa.Table:
 def fetch_documents(run: Run, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Documents by key; reads only the files of their splits."""
     wanted = np.array(sorted(set(keys)), np.uint64)
-    found = {}
+    found: dict[int, dict[str, Any]] = {}
     for split in np.unique(split_of(wanted)):
         table = read_parquet(run.part("documents", int(split)))
         rows = table.filter(pa.array(np.isin(table["key"].to_numpy(), wanted)))
@@ -241,6 +241,6 @@ def _summary(run: Run, accounts: dict[str, int]) -> dict[str, Any]:
 
 
 def _table(rows: list[list[Any]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in schema]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.table(arrays, schema=schema)

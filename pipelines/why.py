@@ -90,7 +90,8 @@ def _rules(run: Run, document: dict[str, Any], signals: dict[str, float], reason
 def _copies(run: Run, key: int) -> list[dict[str, Any]]:
     """Rows of `duplicates/` that name the document, each with the other document's id, URL and excerpt."""
     table = read_parquet(run.part("duplicates", 0))
-    rows = table.filter(pc.or_(pc.equal(table["key"], key), pc.equal(table["kept_key"], key))).to_pylist()
+    named = pc.or_(pc.equal(table["key"], key), pc.equal(table["kept_key"], key))
+    rows: list[dict[str, Any]] = table.filter(named).to_pylist()
     others = fetch_documents(run, [row["kept_key"] if row["key"] == key else row["key"] for row in rows])
     for row in rows:
         other = others[row["kept_key"] if row["key"] == key else row["key"]]

@@ -18,9 +18,7 @@ class SourceConfig(Config):
     id_field: str = Field("id", description="JSON key or Parquet column that holds the source's own id")
     url_field: str = Field("url", description="JSON key or Parquet column that holds the URL")
     extractor: Literal["resiliparse"] = Field("resiliparse", description="main-content extraction from HTML")
-    block_size_bytes: int = Field(
-        64 << 20, ge=1 << 16, description="plain JSONL is read in blocks of this size"
-    )
+    block_size_bytes: int = Field(64 << 20, ge=1 << 16, description="plain JSONL is read in blocks of this size")
     max_document_bytes: int = Field(50 << 20, ge=1024, description="a larger record is a failure, not a document")
 
 

@@ -24,7 +24,7 @@ ROW_GROUP_ROWS = 8192  # 16-32 MiB of web text; speed does not depend on it (doc
 
 
 def packaged(path: str) -> str:
-    """`path`, or the file that the package carries for it when it begins with `configs/` or `examples/` and is not here.
+    """`path`, or, when it begins with `configs/` or `examples/` and is not here, the file that the package carries.
 
     So that `configs/curation/recommended.yaml` works in any directory after an install from a wheel.
     """

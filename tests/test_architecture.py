@@ -48,7 +48,7 @@ def sources(room: str) -> list[Path]:
 
 @pytest.mark.parametrize("room", sorted(ALLOWED))
 def test_imports_point_one_way(room: str) -> None:
-    """A room imports only the rooms before it: schemas, then pipelines, model, dashboards, then flows, then the command."""
+    """A room imports only the rooms before it: schemas; pipelines, model, dashboards; flows; the command."""
     for path in sources(room):
         rooms = {name.split(".")[1] for name in imported_modules(path) if name.startswith("ctllm.")} - {"__version__"}
         assert rooms - {room} <= ALLOWED[room], f"{path.relative_to(ROOT)} imports {rooms - {room} - ALLOWED[room]}"
@@ -84,7 +84,10 @@ def test_no_module_has_two_names() -> None:
 
 def test_help_loads_no_engine() -> None:
     """`ctllm --help` is quick: it imports neither Beam, torch nor Prefect."""
-    program = "import sys, ctllm.cli.main; print([n for n in ('apache_beam','torch','prefect','numba') if n in sys.modules])"
+    program = (
+        "import sys, ctllm.cli.main\n"
+        "print([n for n in ('apache_beam', 'torch', 'prefect', 'numba') if n in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

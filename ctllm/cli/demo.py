@@ -94,7 +94,8 @@ def _print_funnel(run: str) -> None:
     stats = read_json(join(run, "stats", "stats.json"))
     accounts, clusters = stats["accounts"], stats["clusters"]
     console.print(
-        f"read {accounts['read']} = kept {accounts['kept']} + removed {accounts['removed']} + failed {accounts['failed']}; "
+        f"read {accounts['read']} = kept {accounts['kept']} + removed {accounts['removed']} "
+        f"+ failed {accounts['failed']}; "
         f"{clusters['count']} groups of copies, {clusters['removed']} copies removed "
         f"({clusters['removed_exact']} exact, {clusters['removed_near']} near), largest group {clusters['largest']}"
     )

@@ -108,8 +108,8 @@ def plan(
     rows = [[lane, *each.model_dump().values()] for lane, each in manifest.lanes.items()]
     print_table("plan", columns, rows)
     console.print(
-        f"{manifest.num_sequences:,} sequences of {manifest.context_length} tokens, {manifest.num_label_tokens:,} labels, "
-        f"{manifest.padding_share:.1%} padding; plan {manifest.plan_digest[:16]}"
+        f"{manifest.num_sequences:,} sequences of {manifest.context_length} tokens, "
+        f"{manifest.num_label_tokens:,} labels, {manifest.padding_share:.1%} padding; plan {manifest.plan_digest[:16]}"
     )
     if manifest.missing_lanes:
         console.print(f"no documents in {', '.join(manifest.missing_lanes)}: their weight went to the other lanes")

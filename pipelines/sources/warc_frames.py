@@ -116,7 +116,7 @@ def _cut(window: _Window, *, max_bytes: int, is_wanted: Callable[[bytes, bytes],
         message = f"ends after {len(window.bytes) - start} of {end - start} bytes"
         return _failure(window, "truncated", message)
     window.reach(end + MAX_MARK_BYTES)
-    if not _is_record_end(window.bytes[end : end + MAX_MARK_BYTES]):
+    if not _is_record_end(bytes(window.bytes[end : end + MAX_MARK_BYTES])):
         return _failure(window, "broken_record", f"no record ends at Content-Length {end - start}")
     return Frame(window.offset, header, bytes(window.bytes[start:end]))
 

@@ -2,9 +2,10 @@
 
 import pyarrow as pa
 import pytest
-from ctllm.pipelines.batch import decode_utf8, text_buffers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ctllm.pipelines.batch import decode_utf8, text_buffers
 
 
 def decoded(column: pa.Array) -> list[str]:

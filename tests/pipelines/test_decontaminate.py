@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ctllm.pipelines.decontaminate import BenchmarkIndex, BenchmarkItem
 from ctllm.pipelines.signals.words import units_of
 from ctllm.schemas.curation_config import DecontaminationConfig
 from ctllm.schemas.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 CONFIG = DecontaminationConfig()
 ZH = BenchmarkItem(

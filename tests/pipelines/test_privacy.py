@@ -1,10 +1,11 @@
 """Personal data goes, everything that only looks like it stays."""
 
 import pytest
-from ctllm.pipelines.privacy import ID_CHECK_DIGITS, ID_WEIGHTS, TAGS, is_id_number, redact
-from ctllm.schemas.curation_config import PrivacyConfig
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ctllm.pipelines.privacy import ID_CHECK_DIGITS, ID_WEIGHTS, TAGS, is_id_number, redact
+from ctllm.schemas.curation_config import PrivacyConfig
 
 EVERYTHING = PrivacyConfig()
 

@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import DOCUMENTS
 from ctllm.schemas.rules import CodeRules, EnRules, RulesConfig, ZhRules
 from ctllm.schemas.signals import SIGNALS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 BOUNDS = [(lane, rule) for lane, rules in RulesConfig() for rule in rules.rules() if rule.threshold is not None]
 

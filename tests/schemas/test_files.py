@@ -1,6 +1,5 @@
 """Files: whole or not there."""
 
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,13 +17,13 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         file.write(b"half")
         raise RuntimeError
     assert files.read_json(str(path)) == {"version": 1}
-    assert os.listdir(tmp_path) == ["data.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["data.json"]
 
 
 def test_unwritable_directory_is_an_output_error(tmp_path: Path) -> None:
     """A path below a plain file cannot be written, and the message names it."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="file/data.json"):
+    with pytest.raises(OutputError, match=r"file/data\.json"):
         files.write_json(str(tmp_path / "file" / "data.json"), 1)
 
 
@@ -33,10 +32,10 @@ def test_full_disk_is_an_output_error(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="no space left"),
         files.written_whole(str(tmp_path / "data")),
-        open("/dev/full", "wb", buffering=0) as full,
+        Path("/dev/full").open("wb", buffering=0) as full,
     ):
         full.write(b"x")
-    assert os.listdir(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_packaged_files_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A field of a rule set is a rule: its name says which bound on which signal."""
 
 import pytest
+
 from ctllm.schemas.config import parse_config
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.rules import CodeRules, EnRules, Rule, RulesConfig, RuleSet, ZhRules

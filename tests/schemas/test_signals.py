@@ -1,6 +1,7 @@
 """Every signal says what it means and in which unit."""
 
 import pyarrow as pa
+
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
 
 

@@ -8,10 +8,11 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from ctllm.pipelines.batch import decode_utf8, text_buffers
-from ctllm.pipelines.signals.characters import class_table, fold_table, measure_characters
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ctllm.pipelines.batch import decode_utf8, text_buffers
+from ctllm.pipelines.signals.characters import class_table, fold_table, measure_characters
 
 TRICKY = '汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHhTtpPsS:/.<>"锟斤拷烫屯Ã©â€™å·'
 TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]), max_size=80)

@@ -2,12 +2,13 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.characters import class_table
 from ctllm.pipelines.signals.code import measure_code
 from ctllm.pipelines.signals.lines import split_lines
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 COMMENTS = ("#", "//", "/*", "*", "--", ";", "<!")
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.characters import BULLETS, CLOSERS, END_MARKS, class_table
 from ctllm.pipelines.signals.lines import READMORE_PHRASES, SHORT_LINE_CHARS, measure_lines, split_lines
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TEXT = st.text(st.sampled_from("汉字的a1 \t\n\n。.!？”）)，•-展开更多Rr|ead more\u3000😀𠀀"), max_size=80)
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import DOCUMENTS
 from ctllm.schemas.signals import SIGNALS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 TEXTS = st.lists(
     st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("汉𠀀👩\u200d👧Ａ的。\n")), max_size=5

@@ -1,10 +1,11 @@
 """Phrases are found wherever a plain search finds them, and never across texts."""
 
 import numpy as np
-from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
-from ctllm.pipelines.signals.words import units_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
+from ctllm.pipelines.signals.words import units_of
 
 WORDS = st.lists(st.sampled_from("甲乙丙丁"), min_size=1, max_size=5).map("".join)
 

@@ -1,10 +1,11 @@
 """Repetition signals equal a slow plain version over lists of units."""
 
 import pytest
-from ctllm.pipelines.signals.repetition import DUPLICATE_SIZES, TOP_SIZES, measure_repetition
-from ctllm.pipelines.signals.words import units_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ctllm.pipelines.signals.repetition import DUPLICATE_SIZES, TOP_SIZES, measure_repetition
+from ctllm.pipelines.signals.words import units_of
 
 UNITS = st.lists(st.sampled_from(["一", "二", "三", "ab", "cde"]), max_size=60)
 

@@ -1,6 +1,7 @@
 """The spam vocabularies cover spam and leave ordinary talk of the same things alone."""
 
 import pytest
+
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.words import units_of
 

@@ -3,10 +3,11 @@
 import unicodedata
 
 import pytest
-from ctllm.pipelines.signals.vocabulary import EN_STOP_WORDS, ZH_FUNCTION_CHARACTERS
-from ctllm.pipelines.signals.words import measure_words, units_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ctllm.pipelines.signals.vocabulary import EN_STOP_WORDS, ZH_FUNCTION_CHARACTERS
+from ctllm.pipelines.signals.words import measure_words, units_of
 
 TEXT = st.text(
     st.sampled_from("汉的𠀀〇かカｶ한a bTHEthe1٣é\u0301\ufe0f\u200d👩，.\n'") | st.characters(exclude_categories=["Cs"]),
