@@ -1,0 +1,58 @@
+"""The run directory: what belongs to it, and when a stage has to run again."""
+
+from pathlib import Path
+
+import pytest
+
+from ctllm.pipelines.run_directory import STAGES, code_digest, open_run, read_run
+from ctllm.pipelines.sources.split import plan_splits
+from ctllm.schemas.curation_config import CurationConfig, DedupConfig, PrivacyConfig, SourceConfig
+from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.rules import RulesConfig, ZhRules
+
+
+def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
+    """A changed rule touches decide and publish, changed privacy only publish, changed dedup everything."""
+    run = read_run(str(small_run / "run"))
+
+    def touched(config: CurationConfig) -> list[str]:
+        changed = run.with_config(config)
+        return [stage for stage in STAGES if run.fingerprint(stage) != changed.fingerprint(stage)]
+
+    assert touched(CurationConfig()) == []
+    assert touched(CurationConfig(privacy=PrivacyConfig(email="off"))) == ["publish"]
+    assert touched(CurationConfig(rules=RulesConfig(zh=ZhRules(min_num_chars=10)))) == ["decide", "publish"]
+    assert touched(CurationConfig(dedup=DedupConfig(threshold=0.9))) == list(STAGES)
+
+
+def test_results_without_manifest_are_refused(tmp_path: Path) -> None:
+    """A directory that holds results of unknown origin is not overwritten."""
+    (tmp_path / "run" / "documents").mkdir(parents=True)
+    (tmp_path / "in.jsonl").write_text('{"text": "一"}\n')
+    splits = plan_splits([str(tmp_path / "in.jsonl")], config=SourceConfig())
+    with pytest.raises(OutputError, match=r"no manifest\.json"):
+        open_run(str(tmp_path / "run"), CurationConfig(), splits)
+
+
+def test_changed_input_is_noticed(small_run: Path) -> None:
+    """An input replaced by another of the same name is not taken for the old one."""
+    path = small_run / "new.jsonl"
+    path.write_text('{"text": "一"}\n')
+    splits = plan_splits([str(path)], config=SourceConfig())
+    open_run(str(small_run / "other"), CurationConfig(), splits)
+    path.write_text('{"text": "二"}\n')
+    splits = plan_splits([str(path)], config=SourceConfig())
+    with pytest.raises(OutputError, match="same names, other content"):
+        open_run(str(small_run / "other"), CurationConfig(), splits)
+
+
+def test_directory_without_a_run_is_refused(tmp_path: Path) -> None:
+    """Reading a run where there is none says what to give instead."""
+    with pytest.raises(InputError, match=r"not a run directory"):
+        read_run(str(tmp_path))
+
+
+def test_code_digest_is_stable() -> None:
+    """The digest of the code is the same within a process and 16 hex digits long."""
+    assert code_digest() == code_digest()
+    assert len(code_digest()) == 16

@@ -1,0 +1,74 @@
+"""Statistics: what the dashboards read adds up to what was read."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ctllm.pipelines.run_directory import read_run
+from ctllm.pipelines.statistics import bin_edges, fetch_documents
+from ctllm.schemas import stats
+from ctllm.schemas.files import read_json, read_parquet
+from ctllm.schemas.signals import SIGNALS
+
+
+def table(run: Path, name: str) -> list[dict[str, object]]:
+    """Rows of one statistics table."""
+    return read_parquet(str(run / "stats" / f"{name}.parquet")).to_pylist()  # type: ignore[no-any-return]
+
+
+def test_funnel_counts_every_record_once(small_run: Path) -> None:
+    """The funnel's documents add up to the records read, per outcome."""
+    total: dict[object, int] = {}
+    for row in table(small_run / "run", "funnel"):
+        total[row["outcome"]] = total.get(row["outcome"], 0) + int(str(row["documents"]))
+    assert total == {"kept": 8, "removed": 4, "failed": 2}
+
+
+def test_rules_tell_failing_only_and_first(small_run: Path) -> None:
+    """A rule's count says how often it fails, alone, and first."""
+    rules = {row["reason"]: row for row in table(small_run / "run", "rules")}
+    assert {name: rules["exact_duplicate"][name] for name in ("failing", "only", "first")} == {
+        "failing": 1, "only": 1, "first": 1,
+    }  # fmt: skip
+    for row in rules.values():
+        assert row["only"] <= row["first"] <= row["failing"]  # type: ignore[operator]
+
+
+def test_histograms_hold_every_measured_document(small_run: Path) -> None:
+    """Every signal's histogram holds each document of the lane once."""
+    counts: dict[object, int] = {}
+    for row in table(small_run / "run", "histograms"):
+        if row["lane"] == "zh":
+            counts[row["signal"]] = counts.get(row["signal"], 0) + int(str(row["documents"]))
+    assert counts == dict.fromkeys(SIGNALS.names[1:], 11)
+
+
+def test_edges_cover_shares_and_counts() -> None:
+    """Shares are binned from 0 to 1, counts by powers of ten; edges rise."""
+    for name in SIGNALS.names[1:]:
+        assert (np.diff(bin_edges(name)) > 0).all()
+    assert (bin_edges("han_share")[0], bin_edges("han_share")[-1]) == (0.0, 1.0)
+
+
+def test_tables_have_their_schemas_and_parts_are_gone(small_run: Path) -> None:
+    """Merged tables follow schemas/stats.py; the parts they came from are removed."""
+    run = small_run / "run"
+    for name, schema in (
+        ("funnel", stats.FUNNEL),
+        ("rules", stats.RULES),
+        ("samples", stats.SAMPLES),
+        ("clusters", stats.CLUSTERS),
+    ):
+        assert read_parquet(str(run / "stats" / f"{name}.parquet")).schema.equals(schema)
+    assert not (run / "stats" / "parts").exists()
+    assert read_json(str(run / "stats" / "stats.json"))["clusters"] == {
+        "count": 2, "removed": 2, "removed_exact": 1, "removed_near": 1, "largest": 2, "sizes": {"2": 2},
+    }  # fmt: skip
+
+
+def test_documents_are_fetched_by_key(small_run: Path) -> None:
+    """Documents come back under the keys that were asked for, from whichever split."""
+    run = read_run(str(small_run / "run"))
+    keys = [read_parquet(run.part("documents", part))["key"][0].as_py() for part in (0, 1)]
+    found = fetch_documents(run, keys)
+    assert [found[key]["key"] for key in keys] == keys
