@@ -41,9 +41,9 @@ function laneRules(lane, { source, hideIdle }) {
   const heading = make("h3", {}, dot(`lane-${lane}`), `${laneWord(lane)} · ${whole(documents)} ${word("documents")}`);
   if (!shown.length) return [heading, make("p", { class: "empty" }, word("no_rules"))];
   const most = Math.max(...shown.map((row) => row.failing));
-  const cells = shown.map((row) => [ruleButton(row.reason, lane), make("code", {}, row.reason), decimal(row.threshold),
+  const cells = shown.map((row) => [make("span", { class: "rule" }, ruleButton(row.reason, lane), make("code", {}, row.reason)), decimal(row.threshold),
     figure(row.failing), figure(row.only), figure(row.first), meter(row.failing / most, percent(row.failing, documents))]);
-  const headings = [word("rule"), word("reason"), `#${word("threshold")}`, `#${word("failing")}`, `#${word("only")}`,
+  const headings = [word("rule"), `#${word("threshold")}`, `#${word("failing")}`, `#${word("only")}`,
     `#${word("first")}`, word("share_of_lane")];
   return [heading, table(`${word("rules")} · ${laneWord(lane)}`, headings, cells)];
 }
@@ -51,7 +51,7 @@ function laneRules(lane, { source, hideIdle }) {
 /** The rule's name; where it is a bound on a signal, it leads to the signal's histogram. */
 function ruleButton(reason, lane) {
   const rule = (card.rules[lane] ?? []).find(([name]) => name === reason);
-  if (!rule) return reasonWord(reason);
+  if (!rule) return make("span", {}, reasonWord(reason));
   const open = () => {
     state.signal = rule[1];
     redrawView("histograms");
@@ -116,14 +116,15 @@ const countRange = (ends) => [Math.log10(ZERO_AT) - 0.05, Math.max(1, ...ends.ma
 function countAxis(counts) {
   const seen = counts.filter((count) => count > 0);
   if (!state.isLog || !seen.length) return { type: "linear", rangemode: "tozero" };
-  return { type: "log", range: [Math.log10(0.5 * Math.min(...seen)), Math.log10(1.6 * Math.max(...seen))], tickvals: powers(Math.max(...seen)) };
+  return { type: "log", range: [Math.log10(0.5 * Math.min(...seen)), Math.log10(1.6 * Math.max(...seen))], tickvals: powers(0.5 * Math.min(...seen), 1.6 * Math.max(...seen)) };
 }
 
-/** A few powers of ten up to `largest`. */
-function powers(largest) {
-  const top = Math.floor(Math.log10(largest));
-  const stride = Math.max(1, Math.ceil(top / 4));
-  return [...Array(Math.floor(top / stride) + 1).keys()].map((at) => 10 ** (at * stride));
+/** At most five powers of ten from `smallest` to `largest`; undefined, which lets the chart choose, where there is none. */
+function powers(smallest, largest) {
+  const [first, last] = [Math.ceil(Math.log10(smallest)), Math.floor(Math.log10(largest))];
+  const stride = Math.max(1, Math.ceil((last - first + 1) / 5));
+  const exponents = [...Array(Math.max(0, last - first + 1)).keys()].map((at) => first + at).filter((each) => (last - each) % stride === 0);
+  return exponents.length ? exponents.map((each) => 10 ** each) : undefined;
 }
 
 function laneBars(lane, at, { signal, isShare }) {

@@ -61,14 +61,14 @@ function clusterSizes(entries) {
   const size = { title: { text: word("size"), standoff: 6 } };
   const mark = isMany ? { type: "scatter", mode: "markers", marker: { color: colour("copies"), size: 8 } } : { type: "bar", width: 0.6, marker: { color: colour("copies") } };
   const counts = entries.map(([, number]) => number);
-  const axis = isMany ? { ...size, type: "log", tickvals: [2, 3, 5].flatMap((first) => powers(1e9).map((power) => first * power)) }
+  const axis = isMany ? { ...size, type: "log", tickvals: powers(1, 1e4).flatMap((power) => [2, 3, 5, 10].map((first) => first * power)) }
     : { ...size, type: "category", range: [-0.5, Math.max(10, entries.length) - 0.5], showgrid: false };
   return chart(word("cluster_sizes"), 220, [{
     ...mark, x: entries.map(([each]) => (isMany ? each : String(each))), y: counts, text: isMany ? undefined : counts.map(whole),
     textposition: "outside", cliponaxis: false, hovertemplate: `${word("size")} %{x}: %{y:,} ${word("num_clusters")}<extra></extra>`,
   }], {
     margin: { l: 8, r: 8, t: 24, b: 8 }, xaxis: axis,
-    yaxis: { title: { text: word("num_clusters"), standoff: 10 }, rangemode: "tozero", ...(isMany ? { type: "log", tickvals: powers(Math.max(...counts)) } : { nticks: 5 }) },
+    yaxis: { title: { text: word("num_clusters"), standoff: 10 }, rangemode: "tozero", ...(isMany ? { type: "log", tickvals: powers(1, Math.max(...counts)) } : { nticks: 5 }) },
   });
 }
 
