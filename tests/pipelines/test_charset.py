@@ -47,6 +47,13 @@ def test_a_wrong_utf8_declaration_is_overruled_by_the_bytes() -> None:
     assert decoded.text.endswith(ZH)
 
 
+def test_a_late_declaration_is_found() -> None:
+    """The meta tag counts behind 2 kB of keywords too: ő is only ő in the charset that it names."""
+    decoded = decode(page("ő", "iso-8859-2", "iso-8859-2"), is_html=True)
+    assert decoded is not None
+    assert decoded.text.endswith("ő")
+
+
 def test_the_http_header_goes_before_the_meta_tag() -> None:
     """Where both fit, the server's word counts, as in browsers."""
     decoded = decode(page("é", "iso-8859-2", "latin-1"), http_charset="iso-8859-1", is_html=True)

@@ -128,3 +128,15 @@ def test_blocks_read_every_line_once(read: Any, tmp_path: Path, lengths: list[in
     assert texts(found) == [json.loads(row)["text"] for row in rows]
     assert len({each.id for each in found if isinstance(each, Record)}) == len(rows)
     assert errors(found) == ([] if rows else [(0, "empty_file")])
+
+
+def test_a_line_at_a_border_belongs_to_the_later_block(read: Any, tmp_path: Path) -> None:
+    """A line that starts exactly where a block does is read once."""
+    block_size_bytes = 1 << 16
+    frame = len('{"text": ""}\n')
+    rows = ["x" * (block_size_bytes - frame), "y", "z"]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"text": "{row}"}}\n' for row in rows))
+    found = read(path, block_size_bytes=block_size_bytes)
+    assert texts(found) == rows
+    assert found[1].id == f"{path}@{block_size_bytes}#0"
