@@ -31,7 +31,8 @@ function layoutOf(extra) {
   const axes = Object.fromEntries(
     Object.entries(extra).filter(([name]) => /^[xy]axis\d*$/.test(name)).map(([name, each]) => [name, { ...axis, ...each }]));
   return {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: CHART_MARGIN, r: CHART_MARGIN, t: CHART_MARGIN, b: CHART_MARGIN },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: CHART_MARGIN, r: CHART_MARGIN, t: CHART_MARGIN, b: CHART_MARGIN },
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("ink") },
     hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink") } },
     separators: ".,", showlegend: false, ...extra, ...axes,

@@ -96,7 +96,8 @@ function sankeyChart(rows) {
     type: "sankey", arrangement: "fixed", textfont: { color: colour("ink"), size: 13, shadow: `0 0 3px ${colour("card")}` },
     node: {
       label: nodes.map((node) => `${node.text}  ${compact(node.value)}`), color: nodes.map((node) => node.colour),
-      x: places.map(([x]) => x), y: places.map(([, y]) => y), pad: NODE_GAP, thickness: 14, line: { width: 0 }, customdata: nodes.map((node) => [node.text, whole(node.value)]),
+      x: places.map(([x]) => x), y: places.map(([, y]) => y), pad: NODE_GAP, thickness: 14, line: { width: 0 },
+      customdata: nodes.map((node) => [node.text, whole(node.value)]),
       hovertemplate: `%{customdata[0]}<br>%{customdata[1]} ${unitWord()}<extra></extra>`,
     },
     link: {
@@ -112,8 +113,11 @@ function sankeyChart(rows) {
 function nodePlaces(nodes, height) {
   const places = new Map();
   const room = height - 2 * CHART_MARGIN;
-  const layers = [0, 1, 2].map((layer) => nodes.filter((node) => node.layer === layer).sort((a, b) => a.rank - b.rank || b.value - a.value));
-  const scale = Math.min(...layers.filter((each) => each.length).map((each) => (room - NODE_GAP * (each.length - 1)) / total(each, (node) => node.value)));
+  const ranked = [...nodes].sort((a, b) => a.rank - b.rank || b.value - a.value);
+  const layers = [0, 1, 2].map((layer) => ranked.filter((node) => node.layer === layer));
+  const scales = layers.filter((layer) => layer.length)
+    .map((layer) => (room - NODE_GAP * (layer.length - 1)) / total(layer, (node) => node.value));
+  const scale = Math.min(...scales);
   layers.forEach((layer, at) => {
     let top = 0;
     for (const node of layer) {
@@ -174,7 +178,8 @@ function mixtureView() {
     hovertemplate: `%{label}<br>%{value:,} ${unitWord()}<extra></extra>`,
   };
   const middle = { text: `<b>${compact(total(kept, byUnit))}</b><br>${word(`${state.unit}_short`)}`, showarrow: false, font: { size: 15 } };
-  const sources = sums(kept, (row) => row.source, byUnit).map(([source]) => source).filter((source) => source !== OTHERS).slice(0, MAX_BARS);
+  const sources = sums(kept.filter((row) => row.source !== OTHERS), (row) => row.source, byUnit)
+    .slice(0, MAX_BARS).map(([source]) => source);
   const beyond = total(kept.filter((row) => !sources.includes(row.source)), byUnit);
   const beyondRemark = word("beyond_sources", { amount: whole(beyond), unit: unitWord(), share: percent(beyond, total(kept, byUnit)) });
   return [make("div", { class: "pair" },
@@ -183,7 +188,8 @@ function mixtureView() {
     make("div", {}, make("h3", {}, word("by_source")),
       chart(word("by_source"), Math.max(180, 60 + 30 * sources.length), sourceBars(kept, sources, lanes), {
         barmode: "stack", bargap: 0.3, margin: { l: 8, r: 76, t: 8, b: 8 }, annotations: sources.map((source) => keptShare(source, kept)),
-        yaxis: { autorange: "reversed", type: "category", ticklabelstandoff: 8, showgrid: false }, xaxis: { rangemode: "tozero", nticks: 6 },
+        yaxis: { autorange: "reversed", type: "category", ticklabelstandoff: 8, showgrid: false },
+        xaxis: { rangemode: "tozero", nticks: 6 },
       }),
       beyond ? make("p", { class: "aside" }, beyondRemark) : null))];
 }
@@ -193,7 +199,8 @@ function sourceBars(kept, sources, lanes) {
   return lanes.map((lane) => {
     const amount = (source) => total(kept.filter((row) => row.lane === lane && row.source === source), byUnit);
     return {
-      type: "bar", orientation: "h", name: laneWord(lane), y: sources.map((source) => chartName(sourceWord(source))), x: sources.map(amount),
+      type: "bar", orientation: "h", name: laneWord(lane),
+      y: sources.map((source) => chartName(sourceWord(source))), x: sources.map(amount),
       marker: { color: laneColour(lane) }, hovertemplate: `%{y} · ${laneWord(lane)}<br>%{x:,} ${unitWord()}<extra></extra>`,
     };
   });

@@ -25,6 +25,8 @@ function readCard() {
   return {
     ...value,
     funnel: value.funnel.map(named(["source", "lane", "outcome", "reason", ...UNITS])),
+    rules: Object.fromEntries(Object.entries(value.rules).map(([lane, rules]) =>
+      [lane, rules.map(named(["name", "signal", "isMinimum", "threshold"])).filter((rule) => rule.threshold !== null)])),
     rule_counts: value.rule_counts.map(named(["source", "lane", "reason", "threshold", "failing", "only", "first"])),
   };
 }

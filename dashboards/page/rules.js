@@ -15,14 +15,20 @@ function controlled(controls, fill) {
   return [make("div", { class: "controls" }, controls(refill)), body];
 }
 
+/** The rules of a lane that are on, in the order they run. */
+const rulesOf = (lane) => card.rules[lane] ?? [];
+
 function rulesView() {
   const lanes = ruleLanes();
   const chosen = state.rules ??= { lane: "all", source: "all", hideIdle: true };
   const set = (name, refill) => (value) => { chosen[name] = value; refill(); };
   const sources = distinct(card.rule_counts.map((row) => row.source)).sort();
+  const laneOptions = lanes.map((lane) => [lane, laneWord(lane)]);
+  const sourceOptions = sources.map((source) => [source, shortened(sourceWord(source))]);
+  const all = ["all", word("all")];
   return controlled((refill) => [
-    choice(word("lane"), [["all", word("all")], ...lanes.map((lane) => [lane, laneWord(lane)])], chosen.lane, set("lane", refill)),
-    choice(word("source"), [["all", word("all")], ...sources.map((each) => [each, shortened(sourceWord(each))])], chosen.source, set("source", refill)),
+    choice(word("lane"), [all, ...laneOptions], chosen.lane, set("lane", refill)),
+    choice(word("source"), [all, ...sourceOptions], chosen.source, set("source", refill)),
     tick(word("hide_idle"), chosen.hideIdle, set("hideIdle", refill)),
   ], () => lanes.filter((lane) => chosen.lane === "all" || chosen.lane === lane).flatMap((lane) => laneRules(lane, chosen)));
 }
@@ -30,35 +36,44 @@ function rulesView() {
 /** The table of one lane: what its rules refused, in rule order, then copies and other languages. */
 function laneRules(lane, { source, hideIdle }) {
   const inScope = (row) => row.lane === lane && (source === "all" || row.source === source);
-  const counted = card.rule_counts.filter(inScope);
   const documents = total(card.funnel.filter(inScope), (row) => row.documents);
-  const rules = (card.rules[lane] ?? []).filter(([, , , threshold]) => threshold !== null).map(([name, , , threshold]) => [name, threshold]);
-  const beyond = distinct(counted.map((row) => row.reason)).filter((reason) => !rules.some(([name]) => name === reason));
-  const all = [...rules, ...beyond.map((reason) => [reason, counted.find((row) => row.reason === reason).threshold])];
-  const count = (reason, name) => total(counted.filter((row) => row.reason === reason), (row) => row[name]);
-  const shown = all.map(([reason, threshold]) => ({ reason, threshold, failing: count(reason, "failing"), only: count(reason, "only"), first: count(reason, "first") }))
-    .filter((row) => !hideIdle || row.failing > 0);
+  const rows = refusals(lane, card.rule_counts.filter(inScope)).filter((row) => !hideIdle || row.failing > 0);
   const heading = make("h3", {}, dot(`lane-${lane}`), `${laneWord(lane)} · ${whole(documents)} ${word("documents")}`);
-  if (!shown.length) return [heading, make("p", { class: "empty" }, word("no_rules"))];
-  const most = Math.max(...shown.map((row) => row.failing));
-  const cells = shown.map((row) => [make("span", { class: "rule" }, ruleButton(row.reason, lane), make("code", {}, row.reason)), decimal(row.threshold),
-    figure(row.failing), figure(row.only), figure(row.first), meter(row.failing / most, percent(row.failing, documents))]);
-  const headings = [word("rule"), `#${word("threshold")}`, `#${word("failing")}`, `#${word("only")}`,
-    `#${word("first")}`, word("share_of_lane")];
-  return [heading, table(`${word("rules")} · ${laneWord(lane)}`, headings, cells)];
+  if (!rows.length) return [heading, make("p", { class: "empty" }, word("no_rules"))];
+  const most = Math.max(...rows.map((row) => row.failing));
+  const cells = rows.map((row) => [
+    make("span", { class: "rule" }, ruleName(row.reason, lane), make("code", {}, row.reason)),
+    decimal(row.threshold), figure(row.failing), figure(row.only), figure(row.first),
+    meter(row.failing / most, percent(row.failing, documents)),
+  ]);
+  const counts = ["threshold", "failing", "only", "first"].map((name) => `#${word(name)}`);
+  return [heading, table(`${word("rules")} · ${laneWord(lane)}`, [word("rule"), ...counts, word("share_of_lane")], cells)];
+}
+
+/** Reason, threshold and counts of every rule of a lane, those that refused nothing too, then of the other reasons. */
+function refusals(lane, counted) {
+  const rules = rulesOf(lane).map((rule) => [rule.name, rule.threshold]);
+  const names = new Set(rules.map(([name]) => name));
+  const others = new Map(counted.filter((row) => !names.has(row.reason)).map((row) => [row.reason, row.threshold]));
+  return [...rules, ...others].map(([reason, threshold]) => {
+    const rows = counted.filter((row) => row.reason === reason);
+    const [failing, only, first] = ["failing", "only", "first"].map((name) => total(rows, (row) => row[name]));
+    return { reason, threshold, failing, only, first };
+  });
 }
 
 /** The rule's name; where it is a bound on a signal, it leads to the signal's histogram. */
-function ruleButton(reason, lane) {
-  const rule = (card.rules[lane] ?? []).find(([name]) => name === reason);
+function ruleName(reason, lane) {
+  const rule = rulesOf(lane).find((each) => each.name === reason);
   if (!rule) return make("span", {}, reasonWord(reason));
-  const open = () => {
-    state.signal = rule[1];
+  const onclick = () => {
+    state.signal = rule.signal;
     redrawView("histograms");
     document.getElementById("histograms").scrollIntoView();
     document.querySelector("#histograms select").focus({ preventScroll: true });
   };
-  return make("button", { class: "link", type: "button", title: word("see_histogram", { signal: signalWord(rule[1]) }), onclick: open }, reasonWord(reason));
+  const title = word("see_histogram", { signal: signalWord(rule.signal) });
+  return make("button", { class: "link", type: "button", title, onclick }, reasonWord(reason));
 }
 
 /** A small bar of some length from 0 to 1, and a text after it. */
@@ -68,14 +83,16 @@ const meter = (length, text) => make("span", { class: "meter" },
 function histogramsView() {
   state.signal ??= busiestSignal();
   state.isLog ??= true; // what a rule refuses is mostly a thin tail
-  const bounded = new Set(Object.values(card.rules).flat().filter((rule) => rule[3] !== null).map((rule) => rule[1]));
+  const bounded = new Set(Object.values(card.rules).flat().map((rule) => rule.signal));
   const option = (signal) => [signal, `${signalWord(signal)} · ${signal}`];
   const names = Object.keys(card.signals).filter((signal) => card.histograms[signal]);
-  const groups = [[word("with_rule"), names.filter((each) => bounded.has(each)).map(option)],
-    [word("without_rule"), names.filter((each) => !bounded.has(each)).map(option)]];
   if (!names.length) return [make("p", { class: "empty" }, "–")];
+  const groups = [
+    [word("with_rule"), names.filter((signal) => bounded.has(signal)).map(option)],
+    [word("without_rule"), names.filter((signal) => !bounded.has(signal)).map(option)],
+  ].filter(([, options]) => options.length);
   return controlled((refill) => [
-    choice(word("signal"), groups.filter(([, each]) => each.length), state.signal, (value) => { state.signal = value; refill(); }),
+    choice(word("signal"), groups, state.signal, (value) => { state.signal = value; refill(); }),
     tick(word("log_scale"), state.isLog, (value) => { state.isLog = value; refill(); }),
   ], () => signalHistograms(state.signal));
 }
@@ -91,14 +108,21 @@ function busiestSignal() {
 function signalHistograms(signal) {
   const { unit, meaning } = card.signals[signal];
   const lanes = LANE_ORDER.filter((lane) => card.histograms[signal][lane]?.length);
-  const isShare = unit === "share";
-  const rules = lanes.map((lane) => (card.rules[lane] ?? []).filter((rule) => rule[1] === signal && rule[3] !== null));
-  const ends = [...lanes.flatMap((lane) => card.histograms[signal][lane].map((bin) => bin[1])), ...rules.flat().map((rule) => rule[3])];
-  const range = isShare ? [-0.005, Math.min(1, 1.1 * Math.max(...ends)) + 0.005] : countRange(ends);
-  const traces = lanes.map((lane, at) => laneBars(lane, at, { signal, isShare }));
-  const layout = { margin: { l: 8, r: 16, t: 30, b: 8 }, bargap: 0, shapes: [], annotations: [], grid: { rows: lanes.length, columns: 1, pattern: "independent", ygap: 0.42 } };
-  lanes.forEach((lane, at) => addLane(layout, { lane, at, isShare, range, rules: rules[at], counts: traces[at].y }));
-  const remarks = lanes.flatMap((lane, at) => (rules[at].length ? rules[at].map((rule) => refusedRemark(lane, rule)) : [word("no_threshold", { lane: laneWord(lane) })]));
+  const rules = lanes.map((lane) => rulesOf(lane).filter((rule) => rule.signal === signal));
+  const ends = [...lanes.flatMap((lane) => card.histograms[signal][lane].map((bin) => bin[1])),
+    ...rules.flat().map((rule) => rule.threshold)];
+  const scale = unit === "share" ? shareScale(ends) : countScale(ends);
+  const traces = lanes.map((lane, at) => laneBars(lane, { at, bins: card.histograms[signal][lane], scale }));
+  const layout = {
+    margin: { l: 8, r: 16, t: 30, b: 8 }, bargap: 0, shapes: [], annotations: [],
+    grid: { rows: lanes.length, columns: 1, pattern: "independent", ygap: 0.42 },
+  };
+  lanes.forEach((lane, at) => {
+    addAxes(layout, lane, { axis: at + 1, scale, counts: traces[at].y });
+    for (const rule of rules[at]) addThreshold(layout, rule, { axis: at + 1, scale });
+  });
+  const remarks = lanes.flatMap((lane, at) => (rules[at].length ? rules[at].map((rule) => refusedRemark(lane, rule))
+    : [word("no_threshold", { lane: laneWord(lane) })]));
   return [
     make("p", { class: "aside" }, make("code", {}, signal), " ", make("span", { lang: "en" }, `${meaning} (${unit})`)),
     chart(`${word("histograms")}: ${signalWord(signal)}`, 60 + 165 * lanes.length, traces, layout),
@@ -106,61 +130,77 @@ function signalHistograms(signal) {
   ];
 }
 
-/** Where a value stands on the axis of counts: logarithmic, with a place of its own for what is below 1. */
-const ZERO_AT = 0.7;
-const logPlace = (value) => (value < 1 ? Math.log10(ZERO_AT) : Math.log10(value));
+/** The axis of shares: where a value stands, from where to where it goes, how it is marked. */
+const shareScale = (ends) => ({
+  place: (value) => value,
+  range: [-0.005, Math.min(1, 1.1 * Math.max(...ends)) + 0.005],
+  ticks: { tickformat: ".0%", nticks: 11 },
+});
 
-const countRange = (ends) => [Math.log10(ZERO_AT) - 0.05, Math.max(1, ...ends.map(logPlace)) + 0.05];
-
-/** An axis on which the smallest bar still has a height. */
-function countAxis(counts) {
-  const seen = counts.filter((count) => count > 0);
-  if (!state.isLog || !seen.length) return { type: "linear", rangemode: "tozero" };
-  return { type: "log", range: [Math.log10(0.5 * Math.min(...seen)), Math.log10(1.6 * Math.max(...seen))], tickvals: powers(0.5 * Math.min(...seen), 1.6 * Math.max(...seen)) };
+/** The axis of counts: logarithmic, with a place of its own for what is below 1. */
+function countScale(ends) {
+  const zero = Math.log10(0.7);
+  const place = (value) => (value < 1 ? zero : Math.log10(value));
+  const decades = [...Array(8).keys()];
+  const ticks = { tickvals: [zero, ...decades], ticktext: ["0", ...decades.map((power) => compact(10 ** power))] };
+  return { place, range: [zero - 0.05, Math.max(1, ...ends.map(place)) + 0.05], ticks };
 }
 
-/** At most five powers of ten from `smallest` to `largest`; undefined, which lets the chart choose, where there is none. */
-function powers(smallest, largest) {
-  const [first, last] = [Math.ceil(Math.log10(smallest)), Math.floor(Math.log10(largest))];
-  const stride = Math.max(1, Math.ceil((last - first + 1) / 5));
-  const exponents = [...Array(Math.max(0, last - first + 1)).keys()].map((at) => first + at).filter((each) => (last - each) % stride === 0);
-  return exponents.length ? exponents.map((each) => 10 ** each) : undefined;
-}
-
-function laneBars(lane, at, { signal, isShare }) {
-  const bins = card.histograms[signal][lane];
-  const column = { documents: 2, chars: 3, tokens: 4 }[state.unit];
-  const edges = bins.map((bin) => (isShare ? bin : bin.map(logPlace)));
+function laneBars(lane, { at, bins, scale }) {
+  const column = 2 + UNITS.indexOf(state.unit);
+  const edges = bins.map(([left, right]) => [scale.place(left), scale.place(right)]);
   return {
-    type: "bar", x: edges.map(([left, right]) => (left + right) / 2), width: edges.map(([left, right]) => right - left),
-    y: bins.map((bin) => bin[column]), xaxis: `x${at + 1}`, yaxis: `y${at + 1}`, marker: { color: laneColour(lane), line: { width: 0.5, color: colour("card") } },
+    type: "bar", xaxis: `x${at + 1}`, yaxis: `y${at + 1}`, y: bins.map((bin) => bin[column]),
+    x: edges.map(([left, right]) => (left + right) / 2), width: edges.map(([left, right]) => right - left),
+    marker: { color: laneColour(lane), line: { width: 0.5, color: colour("card") } },
     customdata: bins.map((bin) => [decimal(bin[0]), decimal(bin[1]), whole(bin[column])]),
     hovertemplate: `%{customdata[0]} – %{customdata[1]}<br>%{customdata[2]} ${unitWord()}<extra>${laneWord(lane)}</extra>`,
   };
 }
 
-/** Axes, thresholds and heading of one lane's histogram. */
-function addLane(layout, { lane, at, isShare, range, rules, counts }) {
-  const axis = at + 1;
-  const decades = [...Array(8).keys()];
-  const ticks = isShare ? { tickformat: ".0%", nticks: 11 } : { tickvals: [Math.log10(ZERO_AT), ...decades], ticktext: ["0", ...decades.map((power) => compact(10 ** power))] };
-  layout[`xaxis${axis}`] = { range, ...ticks, showgrid: false, fixedrange: true };
-  layout[`yaxis${axis}`] = { ...countAxis(counts), nticks: 4, fixedrange: true,
-    title: { text: `<b>${laneWord(lane)}</b>`, font: { color: laneColour(lane) } } };
-  for (const [, , isMinimum, threshold] of rules) {
-    const place = isShare ? threshold : logPlace(threshold);
-    const shape = { xref: `x${axis}`, yref: `y${axis} domain`, y0: 0, y1: 1 };
-    layout.shapes.push({ ...shape, type: "rect", x0: isMinimum ? range[0] : place, x1: isMinimum ? place : range[1], fillcolor: faint(colour("removed"), 0.13), line: { width: 0 }, layer: "below" });
-    layout.shapes.push({ ...shape, type: "line", x0: place, x1: place, line: { color: colour("removed"), width: 2, dash: "dash" } });
-    const position = (place - range[0]) / (range[1] - range[0]); // beside the line on the refused side, where there is room
-    const isBefore = isMinimum ? position > 0.12 : position > 0.88;
-    layout.annotations.push({ xref: `x${axis}`, x: place, yref: `y${axis} domain`, y: 1, yanchor: "bottom", xanchor: isBefore ? "right" : "left", showarrow: false,
-      text: word(isMinimum ? "at_least" : "at_most", { value: decimal(threshold) }), font: { color: colour("removed"), size: 12 } });
-  }
+function addAxes(layout, lane, { axis, scale, counts }) {
+  const title = { text: `<b>${laneWord(lane)}</b>`, font: { color: laneColour(lane) } };
+  layout[`xaxis${axis}`] = { range: scale.range, ...scale.ticks, showgrid: false, fixedrange: true };
+  layout[`yaxis${axis}`] = { ...countAxis(counts), nticks: 4, fixedrange: true, title };
 }
 
-function refusedRemark(lane, [reason]) {
-  const refused = total(card.rule_counts.filter((row) => row.lane === lane && row.reason === reason), (row) => row.failing);
+/** An axis on which the smallest bar still has a height. */
+function countAxis(counts) {
+  const seen = counts.filter((count) => count > 0);
+  if (!state.isLog || !seen.length) return { type: "linear", rangemode: "tozero" };
+  const [low, high] = [0.5 * Math.min(...seen), 1.6 * Math.max(...seen)];
+  return { type: "log", range: [Math.log10(low), Math.log10(high)], tickvals: powers(low, high) };
+}
+
+/** At most five powers of ten from `smallest` to `largest`; undefined, so that the chart chooses, where there is none. */
+function powers(smallest, largest) {
+  const [first, last] = [Math.ceil(Math.log10(smallest)), Math.floor(Math.log10(largest))];
+  const stride = Math.max(1, Math.ceil((last - first + 1) / 5));
+  const exponents = [...Array(Math.max(0, last - first + 1)).keys()].map((at) => last - at).filter((_, at) => at % stride === 0);
+  return exponents.length ? exponents.reverse().map((each) => 10 ** each) : undefined;
+}
+
+/** The line of a threshold, the shade of the side it refuses, and its value beside it on that side, if there is room. */
+function addThreshold(layout, { isMinimum, threshold }, { axis, scale }) {
+  const place = scale.place(threshold);
+  const [start, end] = scale.range;
+  const frame = { xref: `x${axis}`, yref: `y${axis} domain` };
+  const [x0, x1] = isMinimum ? [start, place] : [place, end];
+  const position = (place - start) / (end - start);
+  const isBefore = isMinimum ? position > 0.12 : position > 0.88;
+  const shade = { type: "rect", x0, x1, fillcolor: faint(colour("removed"), 0.13), line: { width: 0 }, layer: "below" };
+  const line = { type: "line", x0: place, x1: place, line: { color: colour("removed"), width: 2, dash: "dash" } };
+  layout.shapes.push(...[shade, line].map((shape) => ({ ...frame, y0: 0, y1: 1, ...shape })));
+  layout.annotations.push({
+    ...frame, x: place, y: 1, yanchor: "bottom", xanchor: isBefore ? "right" : "left", showarrow: false,
+    text: word(isMinimum ? "at_least" : "at_most", { value: decimal(threshold) }), font: { color: colour("removed"), size: 12 },
+  });
+}
+
+function refusedRemark(lane, { name }) {
+  const rows = card.rule_counts.filter((row) => row.lane === lane && row.reason === name);
+  const refused = total(rows, (row) => row.failing);
   const documents = total(card.funnel.filter((row) => row.lane === lane), (row) => row.documents);
-  return `${word("refused_here", { lane: laneWord(lane), count: whole(refused), share: percent(refused, documents) })} · ${reason}`;
+  const values = { lane: laneWord(lane), count: whole(refused), share: percent(refused, documents) };
+  return `${word("refused_here", values)} · ${name}`;
 }

@@ -1,25 +1,28 @@
 "use strict";
 /* How it was made: training runs, stages, inputs, config. */
 
+const MAX_INPUTS = 100;
+
 function trainingView() {
   const runs = card.trainings;
   return [make("div", { class: "curves" }, runs.map(lossCurve)), summaryTable(runs), ...runs.flatMap(resultTable)];
 }
 
+/** The loss of every step, and every measured loss (names that end in "loss") at the step it was measured after. */
 function lossCurve(run, at) {
-  const ink = colour(["lane-en", "lane-code", "kept"][at % 3]);
+  const hovertemplate = (name) => `${word("step")} %{x}: %{y:.4f}<extra>${chartName(name)}</extra>`;
   const line = {
-    type: "scatter", mode: "lines", x: run.curve.map((point) => point[0]), y: run.curve.map((point) => point[1]), line: { color: ink, width: 1.6 },
-    name: word("loss"), hovertemplate: `${word("step")} %{x}: %{y:.4f}<extra>${word("loss")}</extra>`,
+    type: "scatter", mode: "lines", x: run.curve.map((point) => point[0]), y: run.curve.map((point) => point[1]),
+    line: { color: colour(["lane-en", "lane-code", "kept"][at % 3]), width: 1.6 }, hovertemplate: hovertemplate(word("loss")),
   };
-  const isLoss = (name) => /loss$/.test(name);
-  const names = distinct(run.evaluations.flatMap(([, values]) => Object.keys(values))).filter(isLoss);
-  const held = names.map((name) => ({
-    type: "scatter", mode: "lines+markers", name, x: run.evaluations.map(([step]) => step), y: run.evaluations.map(([, values]) => values[name] ?? null),
-    line: { color: colour("removed"), dash: "dot" }, marker: { size: 7 }, hovertemplate: `${word("step")} %{x}: %{y:.4f}<extra>${chartName(name)}</extra>`,
+  const names = distinct(run.evaluations.flatMap(([, values]) => Object.keys(values))).filter((name) => name.endsWith("loss"));
+  const measured = names.map((name) => ({
+    type: "scatter", mode: "lines+markers", x: run.evaluations.map(([step]) => step),
+    y: run.evaluations.map(([, values]) => values[name] ?? null),
+    line: { color: colour("removed"), dash: "dot" }, marker: { size: 7 }, hovertemplate: hovertemplate(name),
   }));
   return make("div", {}, make("h3", {}, run.summary.stage ? `${run.name} · ${run.summary.stage}` : run.name),
-    chart(`${word("loss")}: ${run.name}`, 260, [line, ...held], {
+    chart(`${word("loss")}: ${run.name}`, 260, [line, ...measured], {
       xaxis: { title: { text: word("step") }, rangemode: "tozero" }, yaxis: { title: { text: word("loss") } },
     }));
 }
@@ -42,11 +45,12 @@ function resultTable(run) {
 }
 
 function stagesView() {
-  const longest = Math.max(...card.stages.map((stage) => stage.seconds ?? 0), 0);
-  const counts = (stage) => Object.entries(stage.counts ?? {}).map(([name, count]) => make("li", {}, `${name} `, make("b", {}, whole(count))));
-  const stages = card.stages.map((stage) => [stageWord(stage.stage), figure(stage.seconds ?? 0, decimal(stage.seconds ?? 0)),
-    meter((stage.seconds ?? 0) / longest), make("ul", { class: "legend" }, counts(stage))]);
-  const inputs = card.inputs.slice(0, 100).map(([source, format, files, size]) => [source, format, figure(files), figure(size, bytesText(size))]);
+  const longest = Math.max(...card.stages.map((stage) => stage.seconds), 0);
+  const count = ([name, number]) => make("li", {}, `${name} `, make("b", {}, whole(number)));
+  const stages = card.stages.map(({ stage, seconds, counts }) => [stageWord(stage), figure(seconds, decimal(seconds)),
+    meter(seconds / longest), make("ul", { class: "legend" }, Object.entries(counts).map(count))]);
+  const inputs = card.inputs.slice(0, MAX_INPUTS).map(([source, format, files, size]) =>
+    [source, format, figure(files), figure(size, bytesText(size))]);
   return [
     table(word("stages"), [word("stage"), `#${word("seconds")}`, "", word("counts")], stages),
     folded(word("inputs"), table(word("inputs"), [word("source"), word("format"), `#${word("files")}`, `#${word("bytes")}`], inputs)),

@@ -57,18 +57,23 @@ function duplicatesView() {
 
 /** How many clusters there are of each size: a bar per size, or points on logarithmic axes when there are many sizes. */
 function clusterSizes(entries) {
-  const isMany = entries.length > 24;
-  const size = { title: { text: word("size"), standoff: 6 } };
-  const mark = isMany ? { type: "scatter", mode: "markers", marker: { color: colour("copies"), size: 8 } } : { type: "bar", width: 0.6, marker: { color: colour("copies") } };
-  const counts = entries.map(([, number]) => number);
-  const axis = isMany ? { ...size, type: "log", tickvals: powers(1, 1e4).flatMap((power) => [2, 3, 5, 10].map((first) => first * power)) }
-    : { ...size, type: "category", range: [-0.5, Math.max(10, entries.length) - 0.5], showgrid: false };
-  return chart(word("cluster_sizes"), 220, [{
-    ...mark, x: entries.map(([each]) => (isMany ? each : String(each))), y: counts, text: isMany ? undefined : counts.map(whole),
-    textposition: "outside", cliponaxis: false, hovertemplate: `${word("size")} %{x}: %{y:,} ${word("num_clusters")}<extra></extra>`,
-  }], {
-    margin: { l: 8, r: 8, t: 24, b: 8 }, xaxis: axis,
-    yaxis: { title: { text: word("num_clusters"), standoff: 10 }, rangemode: "tozero", ...(isMany ? { type: "log", tickvals: powers(1, Math.max(...counts)) } : { nticks: 5 }) },
+  const [sizes, counts] = [entries.map(([size]) => size), entries.map(([, count]) => count)];
+  const hovertemplate = `${word("size")} %{x}: %{y:,} ${word("num_clusters")}<extra></extra>`;
+  const titles = { x: { text: word("size"), standoff: 6 }, y: { text: word("num_clusters"), standoff: 10 } };
+  const marks = [2, 3, 5, 10].flatMap((first) => [1, 10, 100, 1e3, 1e4, 1e5].map((power) => first * power));
+  if (entries.length > 24) {
+    const points = { type: "scatter", mode: "markers", x: sizes, y: counts, marker: { color: colour("copies"), size: 8 }, hovertemplate };
+    const yaxis = { title: titles.y, type: "log", tickvals: powers(1, Math.max(...counts)) };
+    return chart(word("cluster_sizes"), 220, [points], { xaxis: { title: titles.x, type: "log", tickvals: marks }, yaxis });
+  }
+  const bars = {
+    type: "bar", width: 0.6, x: sizes.map(String), y: counts, text: counts.map(whole), textposition: "outside", cliponaxis: false,
+    marker: { color: colour("copies") }, hovertemplate,
+  };
+  const range = [-0.5, Math.max(10, entries.length) - 0.5]; // a few bars stay narrow
+  return chart(word("cluster_sizes"), 220, [bars], {
+    margin: { l: 8, r: 8, t: 24, b: 8 }, xaxis: { title: titles.x, type: "category", range, showgrid: false },
+    yaxis: { title: titles.y, rangemode: "tozero", nticks: 5 },
   });
 }
 
@@ -86,8 +91,8 @@ function sideBySide(cluster) {
   const [kept, removed] = difference(cluster.kept_excerpt.trimStart(), cluster.removed_excerpt.trimStart());
   const isSame = cluster.kept_excerpt === cluster.removed_excerpt;
   const marked = (runs, tag) => runs.map(([text, isShared]) => (isShared ? text : make(tag, {}, text)));
-  const side = (title, id, content, name) => make("article", { class: `excerpt ${name}` }, make("h4", {}, title), make("p", { class: "id" }, id),
-    make("p", { class: "text", dir: "auto" }, content));
+  const side = (title, id, content, name) => make("article", { class: `excerpt ${name}` },
+    make("h4", {}, title), make("p", { class: "id" }, id), make("p", { class: "text", dir: "auto" }, content));
   return [
     make("p", { class: "aside" }, isSame ? word("same_excerpt") : ""),
     make("div", { class: "pair even" }, side(word("survivor"), cluster.kept_id, marked(kept, "ins"), "is-kept"),
@@ -162,13 +167,15 @@ function sampleCard(sample) {
 /** The document's id, as a link where its URL is one of the web's. */
 function address({ id, url }) {
   if (!url) return id;
-  return /^https?:\/\//i.test(url) ? make("a", { href: url, rel: "noopener noreferrer nofollow", target: "_blank", title: id }, url) : `${id} · ${url}`;
+  if (!/^https?:\/\//i.test(url)) return `${id} · ${url}`;
+  return make("a", { href: url, rel: "noopener noreferrer nofollow", target: "_blank", title: id }, url);
 }
 
-/** A failing rule with what was measured and the bound it broke. */
-function chip({ reason, value, threshold }) {
+/** A failing rule with what was measured and the bound it broke; an exact copy has nothing to measure. */
+function chip({ reason, value = null, threshold = null }) {
   const sign = reason.startsWith("min_") ? "<" : reason.startsWith("max_") ? ">" : "≥";
-  const measured = value == null || reason === "exact_duplicate" ? "" : threshold == null ? ` ${decimal(value)}` : ` ${decimal(value)} ${sign} ${decimal(threshold)}`;
-  const title = `${reason}: ${word("value_against", { value: decimal(value ?? null), threshold: decimal(threshold ?? null) })}`;
-  return make("li", { title }, reasonWord(reason), make("b", {}, measured));
+  const title = `${reason}: ${word("value_against", { value: decimal(value), threshold: decimal(threshold) })}`;
+  const isMeasured = value !== null && reason !== "exact_duplicate";
+  const bound = threshold === null ? "" : ` ${sign} ${decimal(threshold)}`;
+  return make("li", { title }, reasonWord(reason), isMeasured ? make("b", {}, ` ${decimal(value)}${bound}`) : null);
 }
