@@ -24,13 +24,23 @@ from ctllm.model.tokenizer_json import UNKNOWN_ID, tokenizer_json
 from ctllm.model.transformer import Transformer, num_parameters
 from ctllm.schemas.config import Config
 from ctllm.schemas.errors import OutputError
-from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json, written_whole
+from ctllm.schemas.files import join, read_json, remove_tree, walk_files, write_json, written_whole
 from ctllm.schemas.manifest import SUCCESS, finish_stage, finished_stage
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.tokens import END_OF_DOCUMENT, TOKENIZER
 from ctllm.schemas.training_config import ModelConfig
 from ctllm.schemas.tuning_run import EvaluationResult
 
+CONFIG = "config.json"
+FILES = (
+    "model.safetensors",
+    CONFIG,
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    TOKENIZER,
+    "README.md",
+)
 DType = Literal["float32", "bfloat16", "float16"]
 
 
@@ -58,17 +68,17 @@ def export_hf(
     fingerprint = _Fingerprint(weights=weights, tokenizer=tokenizer.digest, dtype=dtype, card=card).digest()
     if finished_stage(out, fingerprint=fingerprint):
         return out
-    _check_free(out)
+    _make_free(out)
     progress(ProgressEvent("export", 0, 1, unit="models"))
     with written_whole(join(out, "model.safetensors")) as file:
         file.write(save(export_weights(model, dtype=dtype), metadata={"format": "pt"}))
     stops = sorted(stop_ids(tokenizer))
-    write_json(join(out, "config.json"), export_config(config, tokenizer=tokenizer, dtype=dtype))
     write_json(join(out, "generation_config.json"), {**_special_ids(tokenizer), "eos_token_id": stops})
     write_json(join(out, "tokenizer.json"), tokenizer_json(tokenizer))
     write_json(join(out, "tokenizer_config.json"), _tokenizer_config(config, tokenizer))
     _write_bytes(join(out, TOKENIZER), Path(tokenizer.path).read_bytes())
     _write_bytes(join(out, "README.md"), card.encode())
+    write_json(join(out, CONFIG), export_config(config, tokenizer=tokenizer, dtype=dtype))
     progress(ProgressEvent("export", 1, 1, unit="models"))
     counts = {"parameters": num_parameters(config)}
     finish_stage(out, stage="export", fingerprint=fingerprint, counts=counts, seconds=time.monotonic() - started)
@@ -138,13 +148,19 @@ def _tokenizer_config(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, An
     }
 
 
-def _check_free(out: str) -> None:
-    if exists(join(out, SUCCESS)):
-        if read_json(join(out, SUCCESS)).get("stage") != "export":
-            raise OutputError(f"{out}: holds the result of another stage; choose another --out")
-        remove_tree(join(out, SUCCESS))
-    elif exists(join(out, "config.json")):
-        raise OutputError(f"{out}: holds a model that is no finished export of ours; choose another --out")
+def _make_free(out: str) -> None:
+    """Clears the way over an earlier or an interrupted export; a directory with anything else is left alone.
+
+    config.json is written last and removed first: a directory that has it without `_SUCCESS` is somebody else's model.
+    """
+    names = {name.split("/")[0] for name in walk_files(out)}
+    foreign = names - {*FILES, SUCCESS}
+    if CONFIG in names and SUCCESS not in names:
+        foreign.add(CONFIG)
+    if foreign:
+        raise OutputError(f"{out}: holds {', '.join(sorted(foreign)[:3])} of another origin; choose another --out")
+    remove_tree(join(out, CONFIG))
+    remove_tree(join(out, SUCCESS))
 
 
 def _write_bytes(path: str, content: bytes) -> None:

@@ -124,7 +124,7 @@ class ChoiceTask:
 
     def _answer(self, item: ChoiceItem, scores: list[float]) -> _Answered:
         if self.config.form == "cloze":
-            scores = [score / len(text.encode()) for score, text in zip(scores, item.choices, strict=True)]
+            scores = per_byte(scores, item.choices)
         return _Answered(item, scores)
 
     def _sum_up(
@@ -154,6 +154,11 @@ class ChoiceTask:
             items_unreadable=sum(subject.num_unreadable for subject in self.subjects),
             subjects=subjects,
         )
+
+
+def per_byte(scores: Sequence[float], texts: Sequence[str]) -> list[float]:
+    """Log-probabilities divided by the texts' bytes of UTF-8, so that short answers have no advantage."""
+    return [score / len(text.encode()) for score, text in zip(scores, texts, strict=True)]
 
 
 def _accuracy(answered: Sequence[_Answered]) -> float:

@@ -109,17 +109,25 @@ def test_generation_stops_at_the_end_of_a_turn(make_exported: Callable[..., str]
 
 
 def test_exporting_again_changes_nothing(checkpoint: str, tmp_path: Path) -> None:
-    """A finished export is kept; one of other settings replaces it; a foreign model in the directory is refused."""
+    """A finished export is kept; other settings replace it; an interrupted one is finished."""
     out = tmp_path / "hf"
     written = [(out / "model.safetensors").read_bytes() for _ in range(2) if export_hf(checkpoint, str(out))]
     assert written[0] == written[1]
     export_hf(checkpoint, str(out), dtype="bfloat16")
     assert len((out / "model.safetensors").read_bytes()) < 0.6 * len(written[0])
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "config.json").write_text("{}")
-    with pytest.raises(OutputError, match="choose another --out"):
-        export_hf(checkpoint, str(foreign))
+    (out / "_SUCCESS").unlink()
+    (out / "config.json").unlink()  # what an interrupted export leaves behind
+    export_hf(checkpoint, str(out))
+    assert (out / "model.safetensors").read_bytes() == written[0]
+
+
+@pytest.mark.parametrize("name", ["config.json", "pytorch_model.bin"])
+def test_a_foreign_model_is_left_alone(checkpoint: str, tmp_path: Path, name: str) -> None:
+    """A directory that holds somebody else's model, even under our names, is refused and not touched."""
+    (tmp_path / name).write_text("theirs")
+    with pytest.raises(OutputError, match=f"holds {name} of another origin; choose another --out"):
+        export_hf(checkpoint, str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_the_card_states_what_the_model_is(make_exported: Callable[..., str]) -> None:

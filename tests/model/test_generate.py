@@ -70,6 +70,8 @@ def test_top_p_keeps_the_likeliest() -> None:
         config = GenerateConfig(temperature=1, top_p=top_p)
         assert {draw(logits, config=config, generator=generator) for _ in range(200)} == kept
     assert draw(logits, config=GREEDY, generator=generator) == 1
+    half = GenerateConfig(temperature=1, top_p=0.5)
+    assert {draw(torch.zeros(4), config=half, generator=generator) for _ in range(200)} == {0, 1}
 
 
 def test_a_checkpoint_writes_and_answers(checkpoint: str) -> None:

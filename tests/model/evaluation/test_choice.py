@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from ctllm.model.checkpoint import load_model
-from ctllm.model.evaluation.choice import ChoiceTask
+from ctllm.model.evaluation.choice import ChoiceTask, per_byte
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.tuning_config import ChoiceTaskConfig
 
-CHOICES = ("春天", "夏", "秋天来了", "冬")
+CHOICES = ("春天", "the hot one", "秋", "snow 冬")
 
 
 @pytest.fixture
@@ -70,6 +70,11 @@ def test_figures_are_those_of_a_plain_recomputation(checkpoint: str, items: str,
     assert (result.items, result.chance) == (8, 0.25)
     assert (result.constant_letter, result.constant_letter_accuracy) == ("B", 0.625)
     assert (set(result.compared_tokens) == set("ABCD")) is (form == "letter")
+
+
+def test_length_is_counted_in_bytes() -> None:
+    """Two Han characters are six bytes, so they may cost as much as six letters."""
+    assert per_byte([-6.0, -4.0], ["春天", "rain"]) == [-1.0, -1.0]
 
 
 def test_shots_come_first_and_change_the_digest(items: str, tmp_path: Path) -> None:
