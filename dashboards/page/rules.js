@@ -141,9 +141,10 @@ const shareScale = (ends) => ({
 function countScale(ends) {
   const zero = Math.log10(0.7);
   const place = (value) => (value < 1 ? zero : Math.log10(value));
-  const decades = [...Array(8).keys()];
-  const ticks = { tickvals: [zero, ...decades], ticktext: ["0", ...decades.map((power) => compact(10 ** power))] };
-  return { place, range: [zero - 0.05, Math.max(1, ...ends.map(place)) + 0.05], ticks };
+  const range = [zero - 0.05, Math.max(1, ...ends.map(place)) + 0.05];
+  const firsts = range[1] < 2.5 ? [1, 2, 5] : [1];
+  const marks = firsts.flatMap((first) => [...Array(8).keys()].map((power) => first * 10 ** power));
+  return { place, range, ticks: { tickvals: [zero, ...marks.map(place)], ticktext: ["0", ...marks.map(compact)] } };
 }
 
 function laneBars(lane, { at, bins, scale }) {
