@@ -32,7 +32,7 @@ from ctllm.model.preference_pairs import (
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.trainer import Trainer, pick_device
 from ctllm.model.transformer import Transformer
-from ctllm.model.tuning_data import read_tuning_data, rows_of_step, tuning_context_length
+from ctllm.model.tuning_data import read_tuning_data, rows_of_step, tuning_context_length, tuning_identity
 from ctllm.schemas.errors import AccountingError, InputError
 from ctllm.schemas.files import exists, join, read_parquet, write_json, write_parquet
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
@@ -78,14 +78,9 @@ def dpo(
         batch=objective.batch,
         loss=objective.loss,
         tokenizer=tokenizer.path,
-        identity={
-            "stage": "dpo",
-            "data": data.digest,
-            "weights": weights_digest(model),
-            "tokenizer": tokenizer.digest,
-            "context_length": context_length,
-            **config.model_dump(mode="json", exclude={"checkpoint", "preferences", "out", "context_length"}),
-        },
+        identity=tuning_identity(
+            config, data=data, weights=weights_digest(model), tokenizer=tokenizer.digest, context_length=context_length
+        ),
         evaluate=objective.evaluate,
         progress=progress,
     )

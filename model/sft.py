@@ -15,7 +15,7 @@ from ctllm.model.pretrain import next_token_loss
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer
-from ctllm.model.tuning_data import Row, read_tuning_data, rows_of_step, tuning_context_length
+from ctllm.model.tuning_data import Row, read_tuning_data, rows_of_step, tuning_context_length, tuning_identity
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
@@ -51,14 +51,9 @@ def sft(
         batch=lambda step: packed.batch(step, per_step=config.loop.sequences_per_step, seed=config.loop.seed),
         loss=next_token_loss,
         tokenizer=tokenizer.path,
-        identity={
-            "stage": "sft",
-            "data": data.digest,
-            "weights": weights_digest(model),
-            "tokenizer": tokenizer.digest,
-            "context_length": context_length,
-            **config.model_dump(mode="json", exclude={"checkpoint", "conversations", "out", "context_length"}),
-        },
+        identity=tuning_identity(
+            config, data=data, weights=weights_digest(model), tokenizer=tokenizer.digest, context_length=context_length
+        ),
         evaluate=HeldOutLoss(held_out, context_length=context_length, padding_id=tokenizer.end_of_document_id),
         progress=progress,
     )

@@ -12,7 +12,7 @@ from ctllm.schemas.errors import ConfigError, InputError
 from ctllm.schemas.files import exists, join, list_files, read_parquet
 from ctllm.schemas.manifest import SUCCESS
 from ctllm.schemas.training_config import ModelConfig
-from ctllm.schemas.tuning_config import TuningDataConfig
+from ctllm.schemas.tuning_config import DpoConfig, SftConfig, TuningDataConfig
 
 Row = dict[str, Any]
 """A row of CONVERSATIONS or PREFERENCES."""
@@ -103,3 +103,17 @@ def tuning_context_length(asked: int | None, *, model: ModelConfig) -> int:
             f"context_length {asked} is above the model's {model.context_length}; lower it or leave it out"
         )
     return asked or model.context_length
+
+
+def tuning_identity(
+    config: SftConfig | DpoConfig, *, data: TuningData, weights: str, tokenizer: str, context_length: int
+) -> dict[str, Any]:
+    """Everything that decides the outcome of a run; paths do not, what they lead to does."""
+    paths = {"checkpoint", "conversations", "preferences", "out"}
+    return {
+        **config.model_dump(mode="json", exclude=paths),
+        "data_digest": data.digest,
+        "weights": weights,
+        "tokenizer": tokenizer,
+        "context_length": context_length,
+    }

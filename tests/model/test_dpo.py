@@ -11,9 +11,9 @@ import torch
 from ctllm.model.checkpoint import load_model, weights_digest
 from ctllm.model.dpo import REFERENCE, Objective, dpo
 from ctllm.model.ledger import read_ledger
-from ctllm.model.preference_pairs import Pair, pairs_digest, preference_accuracy, tokenize_pairs, wins
+from ctllm.model.preference_pairs import Pair, tokenize_pairs
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.errors import AccountingError, InputError
+from ctllm.schemas.errors import AccountingError
 from ctllm.schemas.files import list_files, read_parquet, write_parquet
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
 from ctllm.schemas.tuning_config import DpoConfig, TuningDataConfig
@@ -103,32 +103,3 @@ def test_gradients_reach_the_policy_only(config: DpoConfig, pairs: list[Pair], c
             assert parameter.grad is not None
             parameter.sub_(0.01 * parameter.grad)
     assert objective.loss(model, batch).loss_sum < output.loss_sum
-
-
-def test_long_pairs_are_cut_or_dropped(tokenizer_directory: str) -> None:
-    """Answers are cut at the context; a prompt that leaves no room for one drops its pair; both are counted."""
-    tokenizer = Tokenizer(tokenizer_directory)
-    prompts = ["短", "长" * 60]
-    rows = [
-        {"lane": "zh", "prompt": [{"role": "user", "content": prompt}], "chosen": "好" * 40, "rejected": "坏"}
-        for prompt in prompts
-    ]
-    result = tokenize_pairs(rows, tokenizer=tokenizer, context_length=32)
-    assert (len(result.pairs), result.num_truncated, result.num_dropped) == (1, 2, 1)
-    (pair,) = result.pairs
-    assert len(pair.chosen.prompt) + len(pair.chosen.tokens) == 33
-    assert result.tokens_cut > 0
-
-
-def test_accuracy_counts_ties_half(pairs: list[Pair], checkpoint: str) -> None:
-    """Preference accuracy is the share of pairs whose chosen answer is likelier per token; no pairs are refused."""
-    assert wins(torch.tensor([1.0, 0.0, -1.0])).tolist() == [1.0, 0.5, 0.0]
-    model, _ = load_model(checkpoint)
-    swapped = [Pair(pair.lane, pair.rejected, pair.chosen) for pair in pairs]
-    result, mirrored = (preference_accuracy(model, each, padding_id=1) for each in (pairs, swapped))
-    assert result.accuracy + mirrored.accuracy == pytest.approx(1)
-    assert result.accuracy_of_sums + mirrored.accuracy_of_sums == pytest.approx(1)
-    assert result.pairs == 24
-    with pytest.raises(InputError):
-        preference_accuracy(model, [], padding_id=1)
-    assert pairs_digest(pairs) != pairs_digest(swapped)

@@ -1,0 +1,53 @@
+"""Preference pairs: what the context cuts, and how accuracy is counted."""
+
+import pytest
+import torch
+
+from ctllm.model.checkpoint import load_model
+from ctllm.model.preference_pairs import Pair, pairs_digest, preference_accuracy, tokenize_pairs, wins
+from ctllm.model.tokenizer import Tokenizer
+from ctllm.schemas.errors import InputError
+
+
+@pytest.fixture
+def pairs(tokenizer_directory: str) -> list[Pair]:
+    """Two dozen pairs as tokens."""
+    rows = [
+        {
+            "lane": "zh",
+            "prompt": [{"role": "user", "content": str(n)}],
+            "chosen": f"好的，{n}。",
+            "rejected": f"不{n}!!",
+        }
+        for n in range(24)
+    ]
+    return tokenize_pairs(rows, tokenizer=Tokenizer(tokenizer_directory), context_length=128).pairs
+
+
+def test_long_pairs_are_cut_or_dropped(tokenizer_directory: str) -> None:
+    """Answers are cut at the context; a prompt that leaves no room for one drops its pair; both are counted."""
+    tokenizer = Tokenizer(tokenizer_directory)
+    prompts = ["短", "长" * 60]
+    rows = [
+        {"lane": "zh", "prompt": [{"role": "user", "content": prompt}], "chosen": "好" * 40, "rejected": "坏"}
+        for prompt in prompts
+    ]
+    result = tokenize_pairs(rows, tokenizer=tokenizer, context_length=32)
+    assert (len(result.pairs), result.num_truncated, result.num_dropped) == (1, 2, 1)
+    (pair,) = result.pairs
+    assert len(pair.chosen.prompt) + len(pair.chosen.tokens) == 33
+    assert result.tokens_cut > 0
+
+
+def test_accuracy_counts_ties_half(pairs: list[Pair], checkpoint: str) -> None:
+    """Preference accuracy is the share of pairs whose chosen answer is likelier per token; no pairs are refused."""
+    assert wins(torch.tensor([1.0, 0.0, -1.0])).tolist() == [1.0, 0.5, 0.0]
+    model, _ = load_model(checkpoint)
+    swapped = [Pair(pair.lane, pair.rejected, pair.chosen) for pair in pairs]
+    result, mirrored = (preference_accuracy(model, each, padding_id=1) for each in (pairs, swapped))
+    assert result.accuracy + mirrored.accuracy == pytest.approx(1)
+    assert result.accuracy_of_sums + mirrored.accuracy_of_sums == pytest.approx(1)
+    assert result.pairs == 24
+    with pytest.raises(InputError):
+        preference_accuracy(model, [], padding_id=1)
+    assert pairs_digest(pairs) != pairs_digest(swapped)
