@@ -38,6 +38,7 @@ def export(
     checkpoint: Checkpoint,
     out: Annotated[str, typer.Option(help="directory to write")],
     export_format: Annotated[str, typer.Option("--format", help="hf")] = "hf",
+    evaluation: Annotated[str | None, typer.Option(help="evaluation.json to show in the model card")] = None,
 ) -> None:
     """Export a checkpoint as a Hugging Face Llama directory: weights, config, tokenizer, model card."""
     from ctllm.model.export import export_hf
@@ -45,7 +46,9 @@ def export(
 
     if export_format != "hf":
         raise ConfigError(f"--format {export_format}: unknown; the one format is hf")
-    console.print(export_hf(checkpoint, out), markup=False)
+    with progress_shown() as progress:
+        directory = export_hf(checkpoint, out, evaluation=evaluation, progress=progress)
+    console.print(directory, markup=False)
 
 
 def generate(
