@@ -63,14 +63,18 @@ class JsonLines:
 
     def __init__(self) -> None:
         self._printed: dict[str, float] = {}
+        self._ended: set[str] = set()
 
     def __call__(self, event: ProgressEvent) -> None:
-        """Prints the event unless its stage printed a moment ago."""
+        """Prints the event unless its stage printed a moment ago or has ended."""
         now = time.monotonic()
         is_end = bool(event.total) and event.done >= event.total
-        if not is_end and now - self._printed.get(event.stage, 0.0) < JSON_LINE_SECONDS:
+        is_early = now - self._printed.get(event.stage, -JSON_LINE_SECONDS) < JSON_LINE_SECONDS
+        if event.stage in self._ended if is_end else is_early:
             return
         self._printed[event.stage] = now
+        if is_end:
+            self._ended.add(event.stage)
         line = {"stage": event.stage, "done": event.done, "total": event.total, "unit": event.unit, **event.values}
         print(json.dumps(line | ({"message": event.message} if event.message else {}), ensure_ascii=False), flush=True)
 

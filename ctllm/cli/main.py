@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 unexpected · 2 config or usage · 3 input · 4 output �
 import logging
 import os
 import sys
+import threading
 import traceback
 import warnings
 
@@ -18,6 +19,7 @@ from ctllm.cli.console import print_error
 from ctllm.schemas.errors import CtllmError
 
 INTERRUPTED = 130
+INTERRUPTED_MESSAGE = "interrupted; what is finished stays, the same command continues"
 
 app = typer.Typer(
     name="ctllm",
@@ -44,6 +46,7 @@ def common(
     logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
     if not verbose:
         warnings.filterwarnings("ignore")
+        threading.excepthook = lambda _failure: None  # Beam's threads; their errors reach the main thread as well
 
 
 def main() -> None:
@@ -53,10 +56,12 @@ def main() -> None:
     try:
         result = command.main(prog_name="ctllm", standalone_mode=False)
         code = result if isinstance(result, int) else 0
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this result
+            _report(INTERRUPTED_MESSAGE, code)
     except CtllmError as error:
         code = _report(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        code = _report("interrupted; what is finished stays, the same command continues", INTERRUPTED)
+        code = _report(INTERRUPTED_MESSAGE, INTERRUPTED)
     except Exception as error:
         code = _report_unexpected(error)
     sys.stdout.flush()

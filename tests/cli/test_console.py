@@ -1,0 +1,45 @@
+"""What the terminal shows where there is none: JSON lines, plain tables."""
+
+import json
+
+import pytest
+
+from ctllm.cli.console import JsonLines, print_error, print_table
+from ctllm.schemas.progress import ProgressEvent
+
+
+def test_progress_is_json_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage's first event and its end are printed at once, what comes between is thinned out."""
+    show = JsonLines()
+    for done in range(5):
+        show(ProgressEvent("measure", done, 4, values={"loss": 1.5}))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["stage"], line["done"], line["total"], line["loss"]) for line in lines] == [
+        ("measure", 0, 4, 1.5),
+        ("measure", 4, 4, 1.5),
+    ]
+
+
+def test_end_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage that reports its end twice is shown as ended once."""
+    show = JsonLines()
+    for _ in range(2):
+        show(ProgressEvent("measure", 4, 4))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_table_formats_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Integers have thousands separators, fractions four digits, nothing is an empty cell."""
+    print_table("t", ["name", "count", "share", "none"], [["一", 12345, 0.123456, None]])
+    shown = capsys.readouterr().out
+    assert "12,345" in shown
+    assert "0.1235" in shown
+    assert "None" not in shown
+
+
+def test_error_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error is not mixed into the output, and brackets in it are shown as they are."""
+    print_error("config.yaml, rules[zh]: wrong")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "rules[zh]: wrong" in captured.err
