@@ -16,8 +16,11 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from ctllm.pipelines.decide import LaneSummary, decide, summarise
+from ctllm.pipelines.decontaminate import BenchmarkIndex
 from ctllm.pipelines.dedup.join import find_pairs
+from ctllm.pipelines.dedup.minhash import bands_and_rows
 from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.measure import MeasureSplit, count_records
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.publish import check_accounts, publish
@@ -56,9 +59,17 @@ def curate(
 
     Raises InputError, OutputError, StageError, GuardError or AccountingError, each naming the way out.
     """
+    _check_parts(config)
     splits = plan_splits(inputs, config=config.sources)
     run = open_run(out, config, splits, fresh=fresh)
     return _run_stages(run, splits, options=options, progress=progress)
+
+
+def _check_parts(config: CurationConfig) -> None:
+    """Everything that workers will load, loaded once before any work starts, so that what is missing stops the run."""
+    LanguageIdentifier.load()
+    BenchmarkIndex.load(config.decontamination)
+    bands_and_rows(config.dedup.threshold, config.dedup.num_permutations)
 
 
 def redecide(

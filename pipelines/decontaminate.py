@@ -16,6 +16,7 @@ from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
 from ctllm.pipelines.signals.words import Units, units_of
 from ctllm.schemas.curation_config import DecontaminationConfig
 from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import packaged
 
 TEXT_FIELDS = ("question", "text", "prompt")
 OPTION_FIELDS = ("A", "B", "C", "D")
@@ -109,10 +110,10 @@ class BenchmarkIndex:
 
 
 def _read_items(pattern: str) -> Iterator[BenchmarkItem]:
-    fs, location = fsspec.core.url_to_fs(pattern)
+    fs, location = fsspec.core.url_to_fs(packaged(pattern))
     paths = sorted(fs.glob(location))
     if not paths:
-        raise InputError(f"decontamination.benchmarks: nothing matches {pattern}")
+        raise InputError(f"decontamination.benchmarks: nothing matches {pattern}; check the path, or drop it")
     for path in paths:
         try:
             with fs.open(path, "rt", encoding="utf-8", compression="infer") as file:

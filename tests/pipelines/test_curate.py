@@ -8,7 +8,7 @@ import pytest
 
 from ctllm.pipelines.curate import curate, redecide, what_if
 from ctllm.pipelines.options import RunnerOptions
-from ctllm.schemas.curation_config import CurationConfig, GuardConfig
+from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig, GuardConfig
 from ctllm.schemas.errors import ConfigError, GuardError, InputError, OutputError
 from ctllm.schemas.files import read_json
 
@@ -156,6 +156,15 @@ def test_missing_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         curate(CurationConfig(), inputs=[str(tmp_path / "nowhere.jsonl")], out=str(tmp_path / "run"), options=OPTIONS)
     assert not (tmp_path / "run").exists()
+
+
+def test_missing_benchmark_stops_before_work_starts(small_run: Path) -> None:
+    """A benchmark file that is not there is named before anything is measured."""
+    config = CurationConfig(decontamination=DecontaminationConfig(benchmarks=("no/such.jsonl",)))
+    out = small_run / "other"
+    with pytest.raises(InputError, match=r"decontamination\.benchmarks: nothing matches no/such\.jsonl"):
+        curate(config, inputs=small_inputs(small_run / "inputs"), out=str(out), options=OPTIONS)
+    assert not out.exists()
 
 
 def test_guard_stops_a_run_that_loses_too_much(small_run: Path) -> None:
