@@ -91,8 +91,9 @@ def evaluation_table(result: EvaluationResult) -> list[dict[str, Any]]:
     """One row per measure: its value and what it was measured on."""
     rows: list[dict[str, Any]] = []
     for lane, measured in result.bits_per_byte.items():
-        value, rest = measured["value"], {name: each for name, each in measured.items() if name != "value"}
-        rows.append({"measure": f"bits per byte, {lane}", "value": round(value, 4), "measured on": _spell(rest)})
+        value = round(measured["bits_per_byte"], 4)
+        rest = {name: each for name, each in measured.items() if name != "bits_per_byte"}
+        rows.append({"measure": f"bits per byte, {lane}", "value": value, "measured on": _spell(rest)})
     for name, choice in result.choice.items():
         basis = f"{choice.items} questions; chance {choice.chance:.3f}; standard error {choice.standard_error:.3f}"
         rows.append({"measure": f"accuracy, {name}", "value": round(choice.accuracy_micro, 4), "measured on": basis})
@@ -103,7 +104,7 @@ def evaluation_table(result: EvaluationResult) -> list[dict[str, Any]]:
 
 
 def _spell(figures: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:,.0f}" for name, value in figures.items())
+    return ", ".join(f"{value:,.0f} {name.removeprefix('num_')}" for name, value in figures.items())
 
 
 def _show_report(step: Step) -> None:

@@ -23,6 +23,7 @@ from ctllm.flows.launch import ctllm_command, supervise
 
 LOG_SECONDS = 5.0  # 20,000 forwarded lines make 22 MB of database
 PROGRESS_SECONDS = 15.0  # every update is an API call and an event
+LEASE_SECONDS = 120.0  # a killed flow blocks the next trainer this long; a restart of the server takes 15-30 s
 DEFAULT_LOGS = "runs/logs"
 CHILD_ENVIRONMENT = {"NO_COLOR": "1", "COLUMNS": "140"}
 
@@ -63,7 +64,8 @@ def _log_file(step: Step, logs: str) -> str:
 
 
 def _trainer_slot() -> AbstractContextManager[None]:
-    return concurrency(TRAINER_LIMIT, occupy=1, strict=True)  # strict: without the limit an error, not unlimited
+    """The slot of the one trainer that may run; strict: without the limit an error, not unlimited."""
+    return concurrency(TRAINER_LIMIT, occupy=1, lease_duration=LEASE_SECONDS, strict=True)
 
 
 def _throttled_logger() -> Callable[[str], None]:

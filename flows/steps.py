@@ -12,6 +12,8 @@ from pathlib import Path
 from ctllm.flows import commands
 from ctllm.flows.commands import Step
 from ctllm.schemas.end_to_end_config import EndToEndConfig
+from ctllm.schemas.files import exists, join
+from ctllm.schemas.training_run import SUMMARY
 
 TRAININGS = ("pretrain", "sft", "dpo")
 
@@ -28,7 +30,7 @@ class Workspace:
 
 
 def steps(config: EndToEndConfig, workspace: Workspace) -> list[Step]:
-    """All commands of the whole way, in order."""
+    """All commands of the whole way that are not known to be done, in order."""
     return [*data_steps(config, workspace), *training_steps(config, workspace), *closing_steps(config, workspace)]
 
 
@@ -45,7 +47,17 @@ def data_steps(config: EndToEndConfig, workspace: Workspace) -> Iterator[Step]:
 
 
 def training_steps(config: EndToEndConfig, workspace: Workspace) -> Iterator[Step]:
-    """Pretraining, SFT and DPO, each continued where it was stopped."""
+    """Pretraining, SFT and DPO, each continued where it was stopped or killed.
+
+    With a time limit, a training that has reached it is left as it is: trained further, it would give other weights
+    than those that the next training began with.
+    """
+    for step in _trainings(config, workspace):
+        if config.max_training_seconds is None or not exists(join(step.out, SUMMARY)):
+            yield step
+
+
+def _trainings(config: EndToEndConfig, workspace: Workspace) -> Iterator[Step]:
     at, seconds = workspace.path, config.max_training_seconds
     plan, chats, pairs = at("plan"), at("conversations"), at("preferences")
     yield commands.pretrain(config.pretrain, tokens=at("tokens"), plan=plan, out=at("pretrain"), max_seconds=seconds)

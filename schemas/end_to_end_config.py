@@ -21,5 +21,5 @@ class EndToEndConfig(Config):
     prompts: tuple[str, ...] = Field(("春天",), description="what the finished model is asked to continue")
     workers: int | None = Field(None, ge=1, description="worker threads of the local Beam runner; null = all cores")
     max_training_seconds: float | None = Field(
-        None, gt=0, description="each training stops with a checkpoint after this time; a re-run continues"
+        None, gt=0, description="each training ends with a checkpoint after this time"
     )

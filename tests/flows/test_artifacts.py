@@ -109,12 +109,12 @@ def test_evaluation_table_says_what_was_measured_on() -> None:
         tokenizer_digest="t",
         config={},
         plan_digest=None,
-        bits_per_byte={"zh": {"value": 1.23456, "bytes": 1200.0}},
+        bits_per_byte={"zh": {"bits_per_byte": 1.23456, "num_bytes": 1200.0, "num_documents": 6.0}},
         choice={},
         preferences=PreferenceResult(pairs=40, accuracy=0.625, accuracy_of_sums=0.5, standard_error=0.0765),
         seconds=1.0,
     )
     assert evaluation_table(result) == [
-        {"measure": "bits per byte, zh", "value": 1.2346, "measured on": "bytes 1,200"},
+        {"measure": "bits per byte, zh", "value": 1.2346, "measured on": "1,200 bytes, 6 documents"},
         {"measure": "preference accuracy", "value": 0.625, "measured on": "40 pairs; standard error 0.076"},
     ]

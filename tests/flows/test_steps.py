@@ -51,6 +51,17 @@ def test_nothing_is_written_outside_the_workspace() -> None:
     assert all(step.out.startswith("w/") for step in steps(CONFIG, Workspace(Path("w"))))
 
 
+def test_training_at_its_time_limit_is_left(tmp_path: Path) -> None:
+    """With a time limit, a re-run does not train further what the next stages were built on; without, it continues."""
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain" / "summary.json").touch()
+    names = [step.name for step in steps(CONFIG, Workspace(tmp_path))]
+    assert "pretrain" not in names
+    assert {"sft", "dpo", "evaluate pretrain"} <= set(names)
+    unlimited = CONFIG.model_copy(update={"max_training_seconds": None})
+    assert "pretrain" in [step.name for step in steps(unlimited, Workspace(tmp_path))]
+
+
 def test_without_limits_no_options() -> None:
     """Without workers and time limit in the config, the commands decide."""
     config = CONFIG.model_copy(update={"workers": None, "max_training_seconds": None})
