@@ -3,7 +3,7 @@
 from typing import Any
 
 from ctllm.schemas.config import Config
-from ctllm.schemas.files import exists, file_digest, join, read_json, walk_files, write_json
+from ctllm.schemas.files import exists, file_digest, join, read_json, remove_temporary, walk_files, write_json
 
 SUCCESS = "_SUCCESS"
 
@@ -24,7 +24,8 @@ class StageManifest(Config):
 def finish_stage(
     directory: str, *, stage: str, fingerprint: str, counts: dict[str, int], seconds: float
 ) -> StageManifest:
-    """Writes `_SUCCESS` with the digest of every file below `directory`."""
+    """Writes `_SUCCESS` with the digest of every file below `directory`; what killed writers left there is deleted."""
+    remove_temporary(directory)
     files = {name: file_digest(join(directory, name)) for name in walk_files(directory) if name != SUCCESS}
     manifest = StageManifest(
         stage=stage, fingerprint=fingerprint, files=files, counts=counts, seconds=round(seconds, 3)

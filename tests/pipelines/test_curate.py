@@ -1,6 +1,10 @@
 """Curation as a whole on a small corpus: verdicts, accounts, resume, equal bytes, refusals."""
 
 import hashlib
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,10 +16,10 @@ from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig,
 from ctllm.schemas.errors import ConfigError, GuardError, InputError, OutputError
 from ctllm.schemas.files import read_json
 
-from .conftest import run_small, small_inputs
+from .conftest import prose, run_small, small_inputs, write_records
 
 OPTIONS = RunnerOptions(workers=1)
-NOT_DATA = ("manifest.json", "_SUCCESS")  # they hold wall times
+NOT_DATA = ("manifest.json", "_SUCCESS", "report.html")  # they hold wall times
 
 
 @pytest.fixture
@@ -108,6 +112,28 @@ def test_unfinished_stage_is_continued_to_the_same_bytes(own_run: Path, lost: st
     summary = run_small(own_run)
     assert digests(run) == expected
     assert len(summary.skipped) < 4
+
+
+@pytest.mark.slow
+def test_three_kills_change_nothing(tmp_path: Path) -> None:
+    """Killed with SIGKILL while measuring, deciding and publishing, the same command ends in the same bytes."""
+    records = [{"id": str(number), "text": f"第{number}篇。" + prose(number % 50)} for number in range(600)]
+    for part in range(4):
+        write_records(tmp_path / "in" / f"part{part}.jsonl", records[part::4])
+    inputs = [str(tmp_path / "in")]
+    curate(CurationConfig(), inputs=inputs, out=str(tmp_path / "whole"), options=OPTIONS)
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "ctllm.cli.main", "curate", "configs/curation/plain.yaml", "--input", *inputs]
+    (tmp_path / "configs" / "curation").mkdir(parents=True)
+    (tmp_path / "configs" / "curation" / "plain.yaml").write_text("{}")
+    for sign in ("documents/part-*", "verdicts/part-*", "stats/parts/part-*"):
+        process = subprocess.Popen([*command, "--out", str(out)], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        while not list(out.glob(sign)) and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, f"ended before {sign} was there"
+    curate(CurationConfig(), inputs=inputs, out=str(out), options=OPTIONS)
+    assert digests(out) == digests(tmp_path / "whole")
 
 
 def test_changed_threshold_measures_nothing_again(small_run: Path) -> None:
