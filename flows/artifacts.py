@@ -66,7 +66,7 @@ def _show_training(step: Step) -> None:
 
 def summary_table(summary: TrainingSummary) -> str:
     """What a training reached, as a Markdown table."""
-    state = "" if summary.finished else " (time limit; run it again to continue)"
+    state = "" if summary.finished else " (time limit)"
     rows = {
         "steps": f"{summary.step:,} of {summary.steps:,}{state}",
         "labels trained on": f"{summary.label_tokens:,}",
@@ -107,6 +107,17 @@ def _spell(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{value:,.0f} {name.removeprefix('num_')}" for name, value in figures.items())
 
 
+def _show_samples(step: Step) -> None:
+    text = samples_markdown(read_json(step.out)["samples"])
+    create_markdown_artifact(text, key="samples", description=f"texts in {step.out}")
+
+
+def samples_markdown(samples: list[dict[str, str]]) -> str:
+    """Generated texts as indented blocks, so that nothing in them acts as Markdown or HTML."""
+    blocks = [f"{each['prompt']}{each['text']}".replace("\n", "\n    ") for each in samples]
+    return "## What the model writes\n\n" + "\n\n---\n\n".join(f"    {block}" for block in blocks)
+
+
 def _show_report(step: Step) -> None:
     run = step.out.rpartition("/")[0]
     create_markdown_artifact(_report_line(run), key="report", description=f"report of {run}")
@@ -122,5 +133,6 @@ _SHOW: dict[str, Callable[[Step], None]] = {
     "sft": _show_training,
     "dpo": _show_training,
     "evaluate": _show_evaluation,
+    "generate": _show_samples,
     "report": _show_report,
 }

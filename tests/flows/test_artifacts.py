@@ -2,7 +2,7 @@
 
 import base64
 
-from ctllm.flows.artifacts import evaluation_table, funnel_picture, funnel_table, summary_table
+from ctllm.flows.artifacts import evaluation_table, funnel_picture, funnel_table, samples_markdown, summary_table
 from ctllm.schemas.training_run import TrainingSummary
 from ctllm.schemas.tuning_run import EvaluationResult, PreferenceResult
 
@@ -86,8 +86,8 @@ SUMMARY = TrainingSummary(
 
 
 def test_summary_table_says_that_time_ran_out() -> None:
-    """A training that was stopped by its time limit says so, and how to continue."""
-    assert "| steps | 120 of 200 (time limit; run it again to continue) |" in summary_table(SUMMARY)
+    """A training that was stopped by its time limit says so."""
+    assert "| steps | 120 of 200 (time limit) |" in summary_table(SUMMARY)
     assert "| steps | 120 of 200 |" in summary_table(SUMMARY.model_copy(update={"finished": True}))
 
 
@@ -118,3 +118,10 @@ def test_evaluation_table_says_what_was_measured_on() -> None:
         {"measure": "bits per byte, zh", "value": 1.2346, "measured on": "1,200 bytes, 6 documents"},
         {"measure": "preference accuracy", "value": 0.625, "measured on": "40 pairs; standard error 0.076"},
     ]
+
+
+def test_generated_text_cannot_act() -> None:
+    """Markup that a model writes is shown as it is: every line of it stands in an indented block."""
+    samples = [{"prompt": "春天", "text": "来了\n# <script>"}, {"prompt": "a", "text": "b"}]
+    lines = [line for line in samples_markdown(samples).splitlines()[1:] if line and line != "---"]
+    assert lines == ["    春天来了", "    # <script>", "    ab"]
