@@ -1,9 +1,10 @@
 """Runs one Beam job: progress from the files that appear, errors as sentences instead of tracebacks."""
 
+import io
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 import apache_beam as beam
 
@@ -30,7 +31,8 @@ def run_job(
 
     Raises StageError (or our own error that a worker raised) with one sentence instead of Beam's nested traceback.
     """
-    with _watched(stage, watch=watch, total=total, progress=progress):
+    # A failing worker prints its traceback; the same text comes back in the exception, which `-v` shows.
+    with _watched(stage, watch=watch, total=total, progress=progress), redirect_stderr(io.StringIO()):
         try:
             with beam.Pipeline(options=options.pipeline_options()) as pipeline:
                 build(pipeline)

@@ -18,7 +18,7 @@ from ctllm.pipelines.sources.reader import SourceBatch, read_batches
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.document import DOCUMENTS, FAILURES
 from ctllm.schemas.duplicates import BANDS
-from ctllm.schemas.errors import GuardError
+from ctllm.schemas.errors import GuardError, InputError
 from ctllm.schemas.files import exists, read_parquet, written_whole
 from ctllm.schemas.signals import SIGNALS
 
@@ -71,7 +71,10 @@ class MeasureSplit(beam.DoFn):
 
 
 def count_records(run: Run, splits: list[Split]) -> dict[str, int]:
-    """Documents and failures over all splits. Raises GuardError when too large a share of a source failed."""
+    """Documents and failures over all splits.
+
+    Raises GuardError when too large a share of a source failed, InputError when there is no document at all.
+    """
     read: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     for split in splits:
@@ -86,6 +89,11 @@ def count_records(run: Run, splits: list[Split]) -> dict[str, int]:
                 f"source {source}: {count} of {read[source]} records failed, more than "
                 f"guard.max_failed_share={allowed:g}; look at {run.directory('failures')}, or raise the option"
             )
+    if read.total() == failed.total():
+        raise InputError(
+            f"nothing to curate: none of {read.total()} records in the inputs became a document; "
+            f"the reasons stand in {run.directory('failures')}"
+        )
     return {"read": read.total(), "documents": read.total() - failed.total(), "failed": failed.total()}
 
 

@@ -103,7 +103,7 @@ def written_whole(path: str) -> Iterator[IO[bytes]]:
             raise OutputError(
                 f"{path}: no space left on the device; free some and run the same command again"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
         raise
     except BaseException:

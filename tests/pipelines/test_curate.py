@@ -193,6 +193,14 @@ def test_missing_benchmark_stops_before_work_starts(small_run: Path) -> None:
     assert not out.exists()
 
 
+def test_inputs_without_a_document_are_refused(tmp_path: Path) -> None:
+    """When nothing could be read, the run ends with an error that says where the reasons stand."""
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"none of 1 records .*failures"):
+        curate(CurationConfig(), inputs=[str(tmp_path)], out=str(tmp_path / "run"), options=OPTIONS)
+    assert [row["error"] for row in rows(tmp_path / "run", "failures")] == ["empty_file"]
+
+
 def test_guard_stops_a_run_that_loses_too_much(small_run: Path) -> None:
     """A source of which most records fail stops the run and names source, share and option."""
     inputs = small_run / "broken.jsonl"
