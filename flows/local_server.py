@@ -26,6 +26,7 @@ DEFAULT_PORT = 4200  # Prefect's own
 POOL = "local"
 HEALTH_TIMEOUT_S = 180.0  # the first start migrates the database: 12-31 s on two idle cores
 COMMAND_TIMEOUT_S = 180.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores
+CANCEL_TIMEOUT_S = 45.0  # Prefect's runner asks for cancels every 10 s and kills after another 30 s
 DEPLOYMENTS = "prefect.yaml"
 
 SERVER_SETTINGS = {
@@ -114,8 +115,31 @@ def start(server: LocalServer, *, say: Callable[[str], None]) -> None:
 
 
 def stop(home: Path) -> list[str]:
-    """Stops worker and server of `home`, running flows first; gives the names of what ran. Leaves no process."""
+    """Cancels the running flows of `home`, then stops its worker and server; gives the names of what ran.
+
+    Leaves no process and no run that looks alive. Runs that have not begun begin at the next start.
+    """
+    server = running_server(home)
+    if server:
+        cancel_runs(server)
     return stop_all(home, in_order=[Background(home, "worker"), Background(home, "server")])
+
+
+def cancel_runs(server: LocalServer) -> None:
+    """Cancels as the page does, so that trainers save; what nobody answers for is marked as cancelled."""
+    live = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+
+    def live_runs() -> list[str]:
+        return [run["id"] for run in server.ask("POST", "/flow_runs/filter", live) or []]
+
+    def set_state(run: str, state: str, *, force: bool) -> None:
+        server.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": state}, "force": force})
+
+    for run in live_runs():
+        set_state(run, "CANCELLING", force=False)
+    wait_until(lambda: not live_runs(), timeout_s=CANCEL_TIMEOUT_S)
+    for run in live_runs():
+        set_state(run, "CANCELLED", force=True)
 
 
 def find_project() -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ctllm.flows import local_server
 from ctllm.flows.local_server import LocalServer, default_home, find_project, running_server, start, stop
 from ctllm.schemas.errors import ConfigError
 
@@ -58,3 +59,25 @@ def test_deployments_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tm
     assert (find_project() / "flows" / "stages.py").is_file()
     (tmp_path / "prefect.yaml").touch()
     assert find_project() == tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_stopping_leaves_no_run_alive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run whose process is gone does not look alive after `ctllm down`; one that has not begun is left to begin."""
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+    from prefect.states import Running, Scheduled
+
+    @flow
+    def anything() -> None:
+        """Never called: only its runs are looked at."""
+
+    monkeypatch.setattr(local_server, "CANCEL_TIMEOUT_S", 0.2)
+    server = LocalServer(tmp_path, port=int(PREFECT_API_URL.value().split(":")[2].partition("/")[0]))
+    with get_client(sync_client=True) as client:
+        runs = [client.create_flow_run(anything, state=state).id for state in (Running(), Scheduled())]
+        local_server.cancel_runs(server)
+        states = [client.read_flow_run(run).state_name for run in runs]
+    assert states == ["Cancelled", "Scheduled"]
