@@ -29,9 +29,10 @@ def test_end_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_table_formats_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    """Integers have thousands separators, fractions four digits, nothing is an empty cell."""
-    print_table("t", ["name", "count", "share", "none"], [["一", 12345, 0.123456, None]])
+    """Integers have thousands separators, fractions four digits, nothing is an empty cell, brackets stay."""
+    print_table("t", ["name", "count", "share", "none"], [["一[x]", 12345, 0.123456, None]])
     shown = capsys.readouterr().out
+    assert "一[x]" in shown
     assert "12,345" in shown
     assert "0.1235" in shown
     assert "None" not in shown

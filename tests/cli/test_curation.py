@@ -1,0 +1,50 @@
+"""Commands on a finished curation: why, stats, decide, report."""
+
+import json
+import shutil
+from pathlib import Path
+
+from .conftest import ROOT, Miniature, run_ctllm
+
+EXPECTED = ROOT / "examples" / "corpus" / "expected.jsonl"
+
+
+def test_stats_shows_two_runs_side_by_side(miniature: Miniature) -> None:
+    """One run is a funnel; two runs are the same funnel with a column each."""
+    run = miniature.workspace / "curated"
+    assert "max_gambling_share" in run_ctllm("stats", run).stdout
+    both = run_ctllm("stats", run, run).stdout
+    line = next(line for line in both.splitlines() if "exact_duplicate" in line and " zh " in line)
+    assert line.split("│")[-2].strip() == line.split("│")[-3].strip() != "0"
+
+
+def test_why_explains_a_removed_document(miniature: Miniature) -> None:
+    """A gambling page is shown with its reasons, its rules and the signals behind them."""
+    expected = (json.loads(line) for line in EXPECTED.read_text(encoding="utf-8").splitlines())
+    spam = next(each for each in expected if each["reasons"] == ["max_gambling_share"])
+    result = run_ctllm("why", miniature.workspace / "curated", spam["id"])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("removed")
+    for part in ("max_gambling_share", "gambling_share", "rules of lane zh"):
+        assert part in result.stdout
+
+
+def test_decide_dry_run_and_for_good(miniature: Miniature, tmp_path: Path) -> None:
+    """A dry run shows now and then; without it the run is decided, published and reported anew."""
+    run = tmp_path / "run"
+    shutil.copytree(miniature.workspace / "curated", run)
+    change = ["--set", "rules.zh.min_num_chars=1000000"]
+    shown = run_ctllm("decide", run, *change, "--dry-run")
+    assert "what would be kept" in shown.stdout
+    done = run_ctllm("decide", run, *change)
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in done.stdout.splitlines() if line.startswith("│ zh"))
+    assert line.split("│")[3].strip() == "0"
+    assert not list(run.glob("curated/zh/*.parquet"))
+
+
+def test_decide_refuses_what_is_no_setting(miniature: Miniature) -> None:
+    """An override without a value is refused before anything is read."""
+    result = run_ctllm("decide", miniature.workspace / "curated", "--set", "rules.zh.min_num_chars")
+    assert result.returncode == 2
+    assert "write it as key.subkey=value" in result.stderr
