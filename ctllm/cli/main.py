@@ -6,20 +6,21 @@ Exit codes: 0 done · 1 unexpected · 2 config or usage · 3 input · 4 output �
 
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
 import warnings
+from typing import NoReturn
 
 import typer
 
 from ctllm import __version__
 from ctllm.cli import curation, demo, operations, training, use
-from ctllm.cli.console import print_error
+from ctllm.cli.console import console, print_error
 from ctllm.schemas.errors import CtllmError
 
 INTERRUPTED = 130
-INTERRUPTED_MESSAGE = "interrupted; what is finished stays, the same command continues"
 
 app = typer.Typer(
     name="ctllm",
@@ -51,17 +52,14 @@ def common(
 
 def main() -> None:
     """Runs the command line; never shows a traceback unless `-v` is among the arguments."""
+    signal.signal(signal.SIGINT, _interrupted)
     command = typer.main.get_command(app)
     code = 0
     try:
         result = command.main(prog_name="ctllm", standalone_mode=False)
         code = result if isinstance(result, int) else 0
-        if code == INTERRUPTED:  # typer turns Ctrl-C into this result
-            _report(INTERRUPTED_MESSAGE, code)
     except CtllmError as error:
         code = _report(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _report(INTERRUPTED_MESSAGE, INTERRUPTED)
     except Exception as error:
         code = _report_unexpected(error)
     sys.stdout.flush()
@@ -69,6 +67,18 @@ def main() -> None:
     # Not sys.exit: native threads of Beam and Arrow can outlive the interpreter, and its teardown then ends in SIGABRT
     # (seen 1 time in 7 under load, 2026-11) or, after Ctrl-C, not at all. All our files are closed by now.
     os._exit(code)
+
+
+def _interrupted(_signal: int, _frame: object) -> NoReturn:
+    """Ends at once. Not by KeyboardInterrupt: raised inside a callback of a library it would be swallowed.
+
+    Safe because every file is written under another name and renamed; trainings put their own handler in this one's
+    place, which writes a checkpoint first.
+    """
+    console.show_cursor()
+    # Not `print_error`: while a Beam job runs, sys.stderr is turned aside (pipelines/jobs.py).
+    print("error interrupted; what is finished stays, the same command continues", file=sys.__stderr__, flush=True)
+    os._exit(INTERRUPTED)
 
 
 def _report(message: str, code: int) -> int:
