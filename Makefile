@@ -10,7 +10,7 @@ PYTHON ?= python3
 TORCH_BACKEND ?=
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(PYTHON) -m uv
+UV := $(BIN)/python -m uv
 STAMP := $(VENV)/.installed
 
 .PHONY: setup demo test check format lock up down clean
@@ -20,8 +20,8 @@ setup: $(STAMP)
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed, this is " + sys.version.split()[0])'
 	@command -v $${CXX:-c++} >/dev/null || command -v g++ >/dev/null || { echo "a C++ compiler is needed (fasttext is built from source): install g++ or clang"; exit 1; }
-	@$(UV) --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet uv
-	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(UV) --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv
 	$(UV) pip install --quiet --python $(BIN)/python $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -r requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	$(BIN)/ctllm setup
@@ -43,7 +43,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock:
+lock: setup
 	$(UV) pip compile --quiet --universal --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
 
 up: setup
