@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 import warnings
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -34,15 +34,20 @@ for module in (demo, operations, curation, training, use):
     module.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ctllm {__version__}")
+        raise typer.Exit(0)
+
+
 @app.callback()
 def common(
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="tracebacks and library logs"),
-    version: bool = typer.Option(False, "--version", help="print the version and exit", is_eager=True),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="tracebacks and library logs")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Options that every command understands, written before the command."""
-    if version:
-        typer.echo(f"ctllm {__version__}")
-        raise typer.Exit
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
     logging.getLogger("apache_beam").setLevel(logging.INFO if verbose else logging.CRITICAL)
     if not verbose:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ctllm import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "ctllm.cli.main"]
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
@@ -30,6 +32,12 @@ def test_help_lists_every_command() -> None:
     )
     for name in names.split():
         assert f" {name} " in result.stdout
+
+
+def test_version_needs_no_command() -> None:
+    """`ctllm --version` prints name and version."""
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"ctllm {__version__}\n")
 
 
 @pytest.mark.parametrize(
