@@ -154,8 +154,7 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
             skipped.append(stage)
             continue
         stage_started = time.monotonic()
-        if stage != "measure":  # measured splits are kept: open_run has made sure they belong to this run
-            run.clear(stage)
+        run.begin(stage)
         counts = work()
         run = run.finish(stage, counts=counts, seconds=time.monotonic() - stage_started)
     accounts = run.manifest.stages["publish"]["counts"]

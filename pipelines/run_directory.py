@@ -25,6 +25,9 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 """Stage to the directories it writes, in the order of the data's way. Each of them holds a `_SUCCESS`."""
 
+FINGERPRINT = ".fingerprint"
+"""In the first directory of a stage: what its files, finished or not, belong to."""
+
 EDGE_BYTES = 1 << 20
 
 
@@ -69,6 +72,14 @@ class Run:
         """Whether `stage` ended here with the present fingerprint and all its files are still there."""
         fingerprint = self.fingerprint(stage)
         return all(finished_stage(self.directory(name), fingerprint=fingerprint) for name in STAGES[stage])
+
+    def begin(self, stage: str) -> None:
+        """Keeps what an interrupted attempt at the same result left; deletes anything else the stage has to write."""
+        marker = join(self.directory(STAGES[stage][0]), FINGERPRINT)
+        if exists(marker) and read_json(marker) == self.fingerprint(stage):
+            return
+        self.clear(stage)
+        write_json(marker, self.fingerprint(stage))
 
     def clear(self, stage: str) -> None:
         """Removes what `stage` and the stages after it wrote."""

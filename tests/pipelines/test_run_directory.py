@@ -25,6 +25,16 @@ def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
     assert touched(CurationConfig(dedup=DedupConfig(threshold=0.9))) == list(STAGES)
 
 
+def test_interrupted_stage_keeps_only_its_own_files(small_run: Path) -> None:
+    """Files of an interrupted attempt stay for the same result and are deleted for another."""
+    run = read_run(str(small_run / "run"))
+    left_over = small_run / "run" / "curated" / "zh" / "part-00001.parquet"
+    run.begin("publish")
+    assert left_over.exists()
+    run.with_config(CurationConfig(privacy=PrivacyConfig(email="off"))).begin("publish")
+    assert not left_over.exists()
+
+
 def test_results_without_manifest_are_refused(tmp_path: Path) -> None:
     """A directory that holds results of unknown origin is not overwritten."""
     (tmp_path / "run" / "documents").mkdir(parents=True)
