@@ -1,0 +1,44 @@
+"""The curation config: what cannot work is refused before any work starts."""
+
+import pytest
+
+from ctllm.schemas.config import parse_config
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import ConfigError
+
+
+def refusal(**values: object) -> str:
+    """The message with which these values are refused."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(values, CurationConfig, origin="c.yaml")
+    return str(caught.value)
+
+
+def test_defaults_are_a_whole_config() -> None:
+    """An empty file is a valid config."""
+    assert parse_config({}, CurationConfig, origin="c.yaml") == CurationConfig()
+
+
+def test_containment_below_threshold_is_refused() -> None:
+    """Containment is never below Jaccard, so a bound below the threshold would accept everything."""
+    assert "containment below dedup.threshold" in refusal(dedup={"threshold": 0.8, "containment": 0.5})
+    values = {"dedup": {"threshold": 0.8, "containment": 0.8}}
+    assert parse_config(values, CurationConfig, origin="c.yaml").dedup.containment == 0.8
+
+
+@pytest.mark.parametrize(("group", "key", "value"), [
+    ("dedup", "threshold", 1.0),
+    ("dedup", "threshold", 0.0),
+    ("dedup", "survivor_order", ["luck"]),
+    ("guard", "max_failed_share", 1.01),
+    ("sources", "extractor", "magic"),
+    ("privacy", "mobile", "delete"),
+])  # fmt: skip
+def test_values_that_cannot_work_are_refused(group: str, key: str, value: object) -> None:
+    """Each out-of-range or unknown value is refused with its place."""
+    assert f"{group}.{key}" in refusal(**{group: {key: value}})
+
+
+def test_name_is_fit_for_a_file() -> None:
+    """The run's name becomes part of paths and ids: lower case, digits, dashes."""
+    assert "name" in refusal(name="Meine Läufe")

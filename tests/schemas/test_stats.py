@@ -1,0 +1,37 @@
+"""Tables between stages: every column says what it means or in which unit it counts."""
+
+import pyarrow as pa
+import pytest
+
+from ctllm.schemas import document, duplicates, stats, verdict
+
+SCHEMAS = {
+    "documents": document.DOCUMENTS,
+    "failures": document.FAILURES,
+    "curated": document.CURATED,
+    "bands": duplicates.BANDS,
+    "pairs": duplicates.PAIRS,
+    "duplicates": duplicates.DUPLICATES,
+    "verdicts": verdict.VERDICTS,
+    "funnel": stats.FUNNEL,
+    "rules": stats.RULES,
+    "histograms": stats.HISTOGRAMS,
+    "samples": stats.SAMPLES,
+    "clusters": stats.CLUSTERS,
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_names_are_unique_and_columns_typed(name: str) -> None:
+    """No table has a column twice or one without a type, and empty tables can be made of it."""
+    schema = SCHEMAS[name]
+    assert len(set(schema.names)) == len(schema.names)
+    assert schema.empty_table().num_rows == 0
+    assert not [field.name for field in schema if pa.types.is_null(field.type)]
+
+
+@pytest.mark.parametrize("name", ["documents", "bands", "duplicates", "verdicts", "curated", "samples"])
+def test_key_leads_every_table_of_documents(name: str) -> None:
+    """The key is in every table that speaks of single documents, first and never null."""
+    field = SCHEMAS[name].field(0)
+    assert (field.name, field.type, field.nullable) == ("key", pa.uint64(), False)
