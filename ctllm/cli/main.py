@@ -69,8 +69,8 @@ def main() -> None:
         code = _report_unexpected(error)
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not sys.exit: native threads (Arrow's are the suspect) can outlive the interpreter, and its teardown then ends in SIGABRT
-    # (1 of 7 tries, 2026-11). All our files are closed by now.
+    # Not sys.exit: native threads (Arrow's are the suspect) can outlive the interpreter, and its teardown then ends in
+    # SIGABRT (1 of 7 tries, 2026-11). All our files are closed by now.
     os._exit(code)
 
 
