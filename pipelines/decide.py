@@ -44,10 +44,9 @@ class Judged:
 def judge_split(run: Run, split: int) -> Judged:
     """Signals of one split against the rules of each lane."""
     signals = read_parquet(run.part("signals", split))
-    documents = read_parquet(run.part("documents", split), columns=["lane", "lang_score"])
+    documents = read_parquet(run.part("documents", split), columns=["lane"])
     lanes = documents["lane"].combine_chunks()
-    measured = signals.append_column("lang_score", documents["lang_score"])
-    kept, reasons = evaluate(measured, lanes, rules=run.config.rules)
+    kept, reasons = evaluate(signals, lanes, rules=run.config.rules)
     return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons)
 
 

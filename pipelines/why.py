@@ -80,9 +80,8 @@ def _rules(run: Run, document: dict[str, Any], signals: dict[str, float], reason
     if ruleset is None:
         return []
     failed = {reason["reason"] for reason in reasons}
-    measured = {**signals, "lang_score": document["lang_score"]}
     return [
-        Rule(field, measured[field.split("_", 1)[1]], threshold, field in failed)
+        Rule(field, signals[field.split("_", 1)[1]], threshold, field in failed)
         for field, threshold in ruleset.model_dump().items()
     ]
 

@@ -64,6 +64,10 @@ _CODE_SHARES = {
     "comment_share": "lines that start as comments (#, //, /*, *, --, ;, <!--) among lines",
 }
 
+_LANGUAGE_SHARES = {
+    "lang_score": "certainty of the language identifier on the first characters; 1 where path or script decide",
+}
+
 _OVERLAP_SHARES = {
     "benchmark_overlap": "n-grams of the best covered benchmark item that stand in the text",
 }
@@ -79,7 +83,15 @@ _MEANS = {
 def _fields() -> list["pa.Field[Any]"]:
     counts = [_field(name, pa.int32(), unit, meaning) for name, (unit, meaning) in _COUNTS.items()]
     means = [_field(name, pa.float32(), unit, meaning) for name, (unit, meaning) in _MEANS.items()]
-    groups = (_CHARACTER_SHARES, _LINE_SHARES, _REPETITION_SHARES, _WORD_SHARES, _CODE_SHARES, _OVERLAP_SHARES)
+    groups = (
+        _LANGUAGE_SHARES,
+        _CHARACTER_SHARES,
+        _LINE_SHARES,
+        _REPETITION_SHARES,
+        _WORD_SHARES,
+        _CODE_SHARES,
+        _OVERLAP_SHARES,
+    )
     shares = [_field(name, pa.float32(), "share", meaning) for group in groups for name, meaning in group.items()]
     return [*counts, *means, *shares]
 

@@ -216,6 +216,7 @@ const SIGNALS = {
   duplicate_9gram_share: ["重复九元组占比", "repeated 9-grams"],
   duplicate_10gram_share: ["重复十元组占比", "repeated 10-grams"],
   distinct_word_share: ["不同词占比", "distinct words"],
+  lang_score: ["语种把握", "language score"],
   stop_word_share: ["虚词占比", "function words"],
   gambling_share: ["赌博词占比", "gambling words"],
   porn_share: ["色情词占比", "pornographic words"],

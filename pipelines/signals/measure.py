@@ -26,6 +26,7 @@ class Measurer:
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         """The signals of DOCUMENTS, row for row: a batch of SIGNALS."""
         values = self._measure_texts(documents.column("text"))
+        values["lang_score"] = documents.column("lang_score").to_numpy()
         columns = [_column(values[field.name], field.type) for field in list(SIGNALS)[1:]]
         return pa.RecordBatch.from_arrays([documents.column("key"), *columns], schema=SIGNALS)
 

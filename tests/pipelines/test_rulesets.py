@@ -21,7 +21,7 @@ BOUNDS = [(lane, rule) for lane, rules in RulesConfig() for rule in rules.rules(
 def signal_rows(rows: list[dict[str, float]]) -> pa.Table:
     """Signals that pass every default rule, but for the values given."""
     fine = {"num_chars": 2000, "num_words": 400, "mean_word_chars": 4.5, "stop_word_share": 0.3, "han_share": 0.8,
-            "punctuation_share": 0.1, "char_entropy": 5.0, "end_mark_line_share": 0.9, "alnum_share": 0.8}  # fmt: skip
+            "punctuation_share": 0.1, "char_entropy": 5.0, "lang_score": 0.9, "end_mark_line_share": 0.9, "alnum_share": 0.8}  # fmt: skip
     columns = {
         field.name: pa.array([{**fine, **row}.get(field.name, 0) for row in rows], field.type) for field in SIGNALS
     }
@@ -88,6 +88,12 @@ def test_a_fractional_bound_on_a_count_is_not_rounded() -> None:
     assert [len(each) for each in decide([{"num_chars": 49}, {"num_chars": 50}], "zh", rules)] == [1, 0]
 
 
+def test_english_by_label_with_a_low_score_is_not_english() -> None:
+    """Label and score both count: a text that the identifier calls English with 0.39 is refused, with 0.4 it stays."""
+    at, below = decide([{"lang_score": 0.4}, {"lang_score": 0.39}], "en")
+    assert [at, [each["reason"] for each in below]] == [[], ["min_lang_score"]]
+
+
 def test_no_documents_give_no_verdicts() -> None:
     """An empty split is decided without an error, with the schema of every other."""
     kept, reasons = evaluate(signal_rows([]), pa.array([], pa.string()), rules=RulesConfig())
@@ -119,7 +125,7 @@ def reasons_of(text: str, lane: str) -> list[str]:
 
 
 def _blank(field: pa.Field) -> pa.Array:
-    return pa.array(["" if pa.types.is_string(field.type) else 0], field.type)
+    return pa.array(["" if pa.types.is_string(field.type) else 1], field.type)
 
 
 PROSE = (
