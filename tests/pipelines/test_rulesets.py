@@ -21,7 +21,8 @@ BOUNDS = [(lane, rule) for lane, rules in RulesConfig() for rule in rules.rules(
 def signal_rows(rows: list[dict[str, float]]) -> pa.Table:
     """Signals that pass every default rule, but for the values given."""
     fine = {"num_chars": 2000, "num_words": 400, "mean_word_chars": 4.5, "stop_word_share": 0.3, "han_share": 0.8,
-            "punctuation_share": 0.1, "char_entropy": 5.0, "lang_score": 0.9, "end_mark_line_share": 0.9, "alnum_share": 0.8}  # fmt: skip
+            "punctuation_share": 0.1, "char_entropy": 5.0, "end_mark_line_share": 0.9, "alnum_share": 0.8,
+            "lang_score": 0.9}  # fmt: skip
     columns = {
         field.name: pa.array([{**fine, **row}.get(field.name, 0) for row in rows], field.type) for field in SIGNALS
     }

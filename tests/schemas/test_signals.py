@@ -12,4 +12,6 @@ def test_signals_are_small_columns_with_unit_and_meaning() -> None:
         field = SIGNALS.field(name)
         assert field.type in (pa.int32(), pa.float32())
         assert field.metadata[b"meaning"]
-        assert (field.metadata[b"unit"] == b"share") == (name.endswith("_share") or name == "benchmark_overlap")
+        assert (field.metadata[b"unit"] == b"share") == (
+            name.endswith("_share") or name in {"benchmark_overlap", "lang_score"}
+        )

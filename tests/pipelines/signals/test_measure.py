@@ -24,14 +24,9 @@ def measurer() -> Measurer:
 
 def documents(texts: list[str]) -> pa.RecordBatch:
     """A batch of DOCUMENTS with these texts."""
-    columns = [
-        pa.array(
-            texts if field.name == "text" else ["" if pa.types.is_string(field.type) else i for i in range(len(texts))],
-            field.type,
-        )
-        for field in DOCUMENTS
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=DOCUMENTS)
+    columns = {"text": texts, "key": range(len(texts)), "lang_score": [1.0] * len(texts)}
+    blank = {field.name: ["" if pa.types.is_string(field.type) else 0] * len(texts) for field in DOCUMENTS}
+    return pa.RecordBatch.from_pydict(blank | columns, schema=DOCUMENTS)
 
 
 @settings(deadline=None)  # the first call compiles
