@@ -28,9 +28,14 @@ class Step:
         return self.command in TRAINERS
 
 
-def curate(inputs: Iterable[str], *, config: str, out: str, workers: int | None = None) -> Step:
-    """Raw sources to curated shards."""
-    return Step("curate", ("curate", config, *_each("--input", inputs), "--out", out, *_workers(workers)), out)
+def curate(
+    inputs: Iterable[str], *, config: str, out: str, overrides: Iterable[str] = (), workers: int | None = None
+) -> Step:
+    """Raw sources to curated shards; each of `overrides` is `key.subkey=value`."""
+    settings = _each("--set", overrides)
+    return Step(
+        "curate", ("curate", config, *_each("--input", inputs), "--out", out, *settings, *_workers(workers)), out
+    )
 
 
 def tokenizer(run: str, *, config: str, out: str) -> Step:

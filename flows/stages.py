@@ -12,6 +12,7 @@ from ctllm.flows.parameters import (
     Inputs,
     MaxSeconds,
     Out,
+    Overrides,
     Plan,
     Preferences,
     Run,
@@ -24,10 +25,14 @@ from ctllm.flows.stage import run_step
 
 @flow(flow_run_name="curate {out}")
 def curate(
-    inputs: Inputs, out: Out, config: ConfigFile = "configs/curation/recommended.yaml", workers: Workers = None
+    inputs: Inputs,
+    out: Out,
+    config: ConfigFile = "configs/curation/recommended.yaml",
+    overrides: Overrides = [],  # noqa: B006 - Prefect's form shows the value; nobody changes it
+    workers: Workers = None,
 ) -> str:
     """Turn raw sources into curated shards, with a verdict for every document."""
-    return run_step(commands.curate(inputs, config=config, out=out, workers=workers))
+    return run_step(commands.curate(inputs, config=config, out=out, overrides=overrides, workers=workers))
 
 
 @flow(flow_run_name="tokenizer {out}")

@@ -14,9 +14,12 @@ from ctllm.schemas.rules import RulesConfig
 class SourceConfig(Config):
     """How input files become records."""
 
-    text_field: str = Field("text", description="JSON key or Parquet column that holds the text")
-    id_field: str = Field("id", description="JSON key or Parquet column that holds the source's own id")
-    url_field: str = Field("url", description="JSON key or Parquet column that holds the URL")
+    text_field: str = Field("text", min_length=1, description="JSON key or Parquet column of the text; `a.b` is b in a")
+    id_field: str = Field("id", min_length=1, description="JSON key or Parquet column of the source's own id")
+    url_field: str = Field("url", min_length=1, description="JSON key or Parquet column of the URL")
+    title_field: str = Field("title", min_length=1, description="JSON key or Parquet column of the title")
+    date_field: str = Field("date", min_length=1, description="JSON key or Parquet column of the date")
+    license_field: str = Field("license", min_length=1, description="JSON key or Parquet column of the licence")
     extractor: Literal["resiliparse"] = Field("resiliparse", description="main-content extraction from HTML")
     block_size_bytes: int = Field(64 << 20, ge=1 << 16, description="plain JSONL is read in blocks of this size")
     max_document_bytes: int = Field(50 << 20, ge=1024, description="a larger record is a failure, not a document")

@@ -1,5 +1,6 @@
 """Commands on corpora: curate, decide, why, stats, report."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,10 +34,30 @@ def runner_options(runner: str, workers: int | None, beam_args: list[str] | None
     return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), **chosen)  # type: ignore[arg-type]
 
 
+def column_overrides(columns: str | None) -> list[str]:
+    """`text=content,url=link` as overrides of `sources.text_field` and so on. Raises ConfigError for unknown names."""
+    from ctllm.schemas.curation_config import SourceConfig
+
+    known = [name.removesuffix("_field") for name in SourceConfig.model_fields if name.endswith("_field")]
+    overrides = []
+    for pair in columns.split(",") if columns else []:
+        name, separator, column = (part.strip() for part in pair.partition("="))
+        if not separator or not column:
+            raise ConfigError(f"--map {columns}: write it as name=column,name=column; names are {', '.join(known)}")
+        if name not in known:
+            raise ConfigError(f"--map {columns}: no field {name!r} to fill; names are {', '.join(known)}")
+        overrides.append(f"sources.{name}_field={json.dumps(column)}")  # quoted: a column may be called 1 or yes
+    return overrides
+
+
 def curate(
     config: Config,
     inputs: Annotated[list[str], typer.Option("--input", help="file, glob, directory or URL; may be repeated")],
     out: Annotated[str, typer.Option(help="run directory; continued if it is there")],
+    columns: Annotated[
+        str | None,
+        typer.Option("--map", help="text=content,url=meta.link: what JSON keys or Parquet columns the source has"),
+    ] = None,
     overrides: Overrides = None,
     runner: Runner = "direct",
     workers: Workers = None,
@@ -49,7 +70,7 @@ def curate(
     from ctllm.schemas.config import read_config
     from ctllm.schemas.curation_config import CurationConfig
 
-    settings = read_config(config, CurationConfig, overrides=overrides or [])
+    settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
     options = runner_options(runner, workers, beam_args)
     with progress_shown() as progress:
         summary = run_curation(settings, inputs=inputs, out=out, options=options, fresh=fresh, progress=progress)

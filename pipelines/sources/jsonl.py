@@ -1,6 +1,7 @@
-"""JSON Lines and JSON arrays: one object, one record; text, id and url under configurable keys.
+"""JSON Lines and JSON arrays: one object, one record; text, id, url, title, date and licence under configurable keys.
 
-Also read where present: `title`, `date`, `license`, and `path` and `lang` (or `language`) to know source code by.
+A key `a.b` is the key of that name, else `b` in the object `a`. Also read where present: `path` and `lang` (or
+`language`), to know source code by.
 """
 
 import json
@@ -16,7 +17,7 @@ from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure, Record
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import SourceConfig
 
-FURTHER_KEYS = ("title", "date", "license", "path", "lang", "language")
+CODE_KEYS = ("path", "lang", "language")
 """Keys read beside the configured ones."""
 
 MAX_ARRAY_BYTES = 1 << 30  # a JSON array is parsed whole, in five times its size of memory
@@ -54,20 +55,20 @@ def parse_row(row: object, *, id: str, offset: int, config: SourceConfig) -> Rec
     """The record in a JSON object or Parquet row; `id` is used where it has none of its own."""
     if not isinstance(row, Mapping):
         return Failure(offset, "wrong_schema", f"a {type(row).__name__} instead of an object")
-    text = row.get(config.text_field)
+    text = _value(row, config.text_field)
     if text is None:
         return Failure(offset, "missing_text", f"no {config.text_field!r} among {', '.join(map(str, row))[:200]}")
     if not isinstance(text, str):
         return Failure(offset, "not_text", f"{config.text_field!r} is a {type(text).__name__}")
-    own_id = row.get(config.id_field)
+    own_id = _value(row, config.id_field)
     return Record(
         id=str(own_id) if isinstance(own_id, str | int) and own_id != "" else id,
         offset=offset,
         text=text,
         url=_string(row, config.url_field),
-        title=_string(row, "title"),
-        date=_string(row, "date"),
-        license=_string(row, "license"),
+        title=_string(row, config.title_field),
+        date=_string(row, config.date_field),
+        license=_string(row, config.license_field),
         code_language=_code_language(row),
     )
 
@@ -99,8 +100,18 @@ def _load(offset: int, data: bytes) -> Any:  # noqa: ANN401 - whatever JSON can 
         return Failure(offset, "broken_json", str(error), data[:NUM_FIRST_BYTES])
 
 
-def _string(row: Mapping[str, object], key: str) -> str | None:
+def _value(row: Mapping[str, object], key: str) -> object:
+    """What stands under `key`, or at the end of the path `a.b`; None where there is nothing."""
     value = row.get(key)
+    if value is None and "." in key:
+        first, _, rest = key.partition(".")
+        inner = row.get(first)
+        return _value(inner, rest) if isinstance(inner, Mapping) else None
+    return value
+
+
+def _string(row: Mapping[str, object], key: str) -> str | None:
+    value = _value(row, key)
     return value if isinstance(value, str) and value else None
 
 

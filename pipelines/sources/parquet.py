@@ -1,13 +1,17 @@
-"""Parquet: one row, one record; columns as the keys of `jsonl`. Bytes columns are read as UTF-8."""
+"""Parquet: one row, one record; columns as the keys of `jsonl`, `a.b` the field b of a struct a.
+
+Bytes columns are read as UTF-8.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctllm.pipelines.sources.jsonl import FURTHER_KEYS, parse_row
+from ctllm.pipelines.sources.jsonl import CODE_KEYS, parse_row
 from ctllm.pipelines.sources.records import Failure, Record
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import SourceConfig
@@ -31,14 +35,13 @@ def read_parquet_rows(split: Split, *, config: SourceConfig) -> Iterator[Record 
         except (OSError, pa.ArrowException) as error:
             yield Failure(0, "unreadable", f"no readable Parquet footer: {error}")
             return
-        names = file.schema_arrow.names
-        if config.text_field not in names:
-            yield Failure(0, "wrong_schema", f"no column {config.text_field!r} among {', '.join(names)[:200]}")
+        columns = [name for name in _wanted(config) if _has(file.schema_arrow, name)]
+        if config.text_field not in columns:
+            names = ", ".join(file.schema_arrow.names)[:200]
+            yield Failure(0, "wrong_schema", f"no column {config.text_field!r} among {names}")
             return
-        wanted = dict.fromkeys((config.text_field, config.id_field, config.url_field, *FURTHER_KEYS))
         if not file.metadata.num_rows:
             yield Failure(0, "empty_file", "no rows")
-        columns = [name for name in wanted if name in names]
         first_row = sum(file.metadata.row_group(group).num_rows for group in range(split.start))
         for group in range(split.start, split.end):
             yield from _read_row_group(file, group, columns, first_row=first_row, url=split.url, config=config)
@@ -51,18 +54,43 @@ def _read_row_group(
     row = first_row
     try:
         for batch in file.iter_batches(ROWS_PER_READ, row_groups=[group], columns=columns):
-            for values in _rows(batch):
+            for values in _rows(batch, columns):
                 yield _parse(values, row, url=url, config=config)
                 row += 1
     except (OSError, pa.ArrowException) as error:
         yield Failure(row, "broken_record", f"row group {group} cannot be read from row {row} on: {error}")
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+def _wanted(config: SourceConfig) -> tuple[str, ...]:
+    fields = (config.text_field, config.id_field, config.url_field)
+    return tuple(dict.fromkeys((*fields, config.title_field, config.date_field, config.license_field, *CODE_KEYS)))
+
+
+def _has(schema: pa.Schema, name: str) -> bool:
+    """Whether the file has a column `name`, or a field of that path in its structs."""
+    if name in schema.names:
+        return True
+    kind: Any = pa.struct(list(schema))
+    for part in name.split("."):
+        index = kind.get_field_index(part) if isinstance(kind, pa.StructType) else -1
+        if index < 0:
+            return False
+        kind = kind.field(index).type
+    return True
+
+
+def _rows(batch: pa.RecordBatch, names: list[str]) -> Iterator[dict[str, Any]]:
     """The batch's rows with strings as bytes: Arrow does not check that what Parquet calls a string is UTF-8."""
-    columns = {name: _raw(batch.column(name)).to_pylist() for name in batch.schema.names}
+    columns = {name: _raw(_column(batch, name)).to_pylist() for name in names}
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))
+
+
+def _column(batch: pa.RecordBatch, name: str) -> "pa.Array[Any]":
+    if name in batch.schema.names:
+        return batch.column(name)
+    first, *rest = name.split(".")
+    return pc.struct_field(batch.column(first), rest)
 
 
 def _raw(column: "pa.Array[Any]") -> "pa.Array[Any]":

@@ -107,7 +107,9 @@ def _plan_directory(fs: Any, url: str, config: SourceConfig) -> Iterator[tuple[s
             continue
         if kind in DOCUMENT_FORMATS:
             documents.append((relative, info["size"]))
-        elif kind != "json" or f'"{config.text_field}"'.encode() in _head(path):  # package.json is no data
+        elif kind != "json" or f'"{config.text_field.split(".")[0]}"'.encode() in _head(
+            path
+        ):  # package.json is no data
             is_empty = False
             yield path, _plan_file(join(url, relative), kind, size_bytes=info["size"], config=config)
     if not documents and is_empty:

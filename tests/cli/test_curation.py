@@ -48,3 +48,15 @@ def test_decide_refuses_what_is_no_setting(miniature: Miniature) -> None:
     result = run_ctllm("decide", miniature.workspace / "curated", "--set", "rules.zh.min_num_chars")
     assert result.returncode == 2
     assert "write it as key.subkey=value" in result.stderr
+
+
+def test_map_names_the_columns_of_a_source(tmp_path: Path) -> None:
+    """`--map` tells where text and URL stand, in JSON Lines and JSON alike; a column may be called 1."""
+    text = next((ROOT / "examples" / "corpus" / "base" / "zh").glob("*.txt")).read_text(encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"1": text, "meta": {"link": "https://a.example/1"}}) + "\n")
+    (tmp_path / "b.json").write_text(json.dumps([{"1": "太短", "meta": {"link": "https://a.example/2"}}]))
+    run = tmp_path / "run"
+    arguments = ["--input", tmp_path / "*.json*", "--out", run, "--map", "text=1, url=meta.link"]
+    result = run_ctllm("curate", "configs/curation/recommended.yaml", *arguments)
+    assert "read 2 = kept 1 + removed 1 + failed 0" in result.stdout, result.stderr
+    assert run_ctllm("why", run, "https://a.example/1").stdout.startswith("kept")

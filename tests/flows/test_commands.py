@@ -9,7 +9,7 @@ from ctllm.flows import commands
 from ctllm.flows.commands import Step
 
 STEPS: list[Callable[[], Step]] = [
-    lambda: commands.curate(["a", "b"], config="c.yaml", out="run", workers=2),
+    lambda: commands.curate(["a", "b"], config="c.yaml", out="run", overrides=["a.b=c"], workers=2),
     lambda: commands.tokenizer("run", config="c.yaml", out="model"),
     lambda: commands.tokenize("run", tokenizer="m.model", out="tokens"),
     lambda: commands.plan("tokens", config="c.yaml", out="plan"),

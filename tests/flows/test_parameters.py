@@ -12,6 +12,7 @@ def test_form_has_descriptions_and_limits() -> None:
         "inputs": True,
         "out": True,
         "config": True,
+        "overrides": True,
         "workers": True,
     }
     assert properties["inputs"]["minItems"] == 1

@@ -56,6 +56,21 @@ def test_configured_keys_replace_the_usual_ones(read: Any, tmp_path: Path) -> No
     assert found == [Record("d1", 0, "字", url="http://b")]
 
 
+def test_a_path_leads_into_objects(read: Any, tmp_path: Path) -> None:
+    """`meta.url` is url in meta; a key that is called so goes before, and a path that leads nowhere gives nothing."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"doc": {"body": "字"}, "meta": {"url": "http://a", "cc": {"date": "2019"}}}\n'
+        '{"doc.body": "文", "doc": {"body": "not this"}, "meta": "no object"}\n'
+        '{"doc": {"text": "x"}}\n'
+        '{"doc": {"body": ["x"]}}\n'
+    )
+    found = read(path, text_field="doc.body", url_field="meta.url", date_field="meta.cc.date", title_field="meta.t")
+    second = path.read_bytes().index(b'{"doc.body"')
+    assert found[:2] == [Record(f"{path}#0", 0, "字", url="http://a", date="2019"), Record(f"{path}#1", second, "文")]
+    assert [kind for _, kind in errors(found)] == ["missing_text", "not_text"]
+
+
 def test_every_broken_line_is_one_failure(read: Any, tmp_path: Path) -> None:
     """Broken JSON and UTF-8, wrong types and missing text are counted with place and first bytes; the rest is read."""
     lines = [

@@ -30,6 +30,20 @@ def test_rows_become_records(kind: pa.DataType, read: Any, tmp_path: Path) -> No
     ]
 
 
+def test_a_path_leads_into_structs(read: Any, tmp_path: Path) -> None:
+    """`meta.url` is the field url of a struct; a column of that name goes before; broken UTF-8 in it is a failure."""
+    path = tmp_path / "a.parquet"
+    texts = pa.array([b"\xff", "字".encode(), None]).cast(pa.binary())
+    doc = pa.StructArray.from_arrays([pa.Array.from_buffers(pa.string(), 3, texts.buffers())], ["body"])
+    meta = pa.array([None, {"url": "http://a", "n": 1}, None], pa.struct([("url", pa.string()), ("n", pa.int32())]))
+    pq.write_table(pa.table({"doc": doc, "meta": meta, "my.id": ["a", "b", "c"]}), path)
+    found = read(path, text_field="doc.body", url_field="meta.url", id_field="my.id", title_field="meta.none")
+    assert found[1] == Record("b", 1, "字", url="http://a")
+    assert errors(found) == [(0, "broken_encoding"), (2, "missing_text")]
+    assert errors(read(path, text_field="doc.none")) == errors(read(path, text_field="none.at.all"))
+    assert errors(read(path, text_field="doc.body.deeper")) == [(0, "wrong_schema")]
+
+
 def test_rows_are_numbered_over_row_groups_and_splits(read: Any, tmp_path: Path) -> None:
     """However a file is cut, the ids of its rows are those of the file."""
     path = tmp_path / "a.parquet"
