@@ -89,25 +89,32 @@ def written_whole(path: str) -> Iterator[IO[bytes]]:
     fs, name = fsspec.core.url_to_fs(path)
     parent, _, leaf = name.rpartition("/")
     temporary = f"{parent}/.{leaf}.{uuid.uuid4().hex[:8]}.tmp"
+    with output_errors(path):
+        try:
+            fs.makedirs(parent, exist_ok=True)
+            with fs.open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                if "file" in fs.protocol:
+                    os.fsync(file.fileno())
+            fs.mv(temporary, name)
+        except BaseException:
+            _discard(fs, temporary)
+            raise
+
+
+@contextmanager
+def output_errors(path: str) -> Iterator[None]:
+    """Turns a full disk and missing permissions inside the block into an OutputError that names `path`."""
     try:
-        fs.makedirs(parent, exist_ok=True)
-        with fs.open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            if "file" in fs.protocol:
-                os.fsync(file.fileno())
-        fs.mv(temporary, name)
+        yield
     except OSError as error:
-        _discard(fs, temporary)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(
                 f"{path}: no space left on the device; free some and run the same command again"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
-        raise
-    except BaseException:
-        _discard(fs, temporary)
         raise
 
 
