@@ -11,6 +11,7 @@ import yaml
 from ctllm.schemas.config import Config, read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.end_to_end_config import EndToEndConfig
+from ctllm.schemas.recipes import Recipe
 from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfig, TokenizerConfig
 from ctllm.schemas.tuning_config import DpoConfig, EvaluateConfig, SftConfig
 
@@ -24,6 +25,7 @@ MODELS: dict[str, type[Config]] = {
     "model": ModelConfig,
     "plan": PlanConfig,
     "pretrain": PretrainConfig,
+    "recipes": Recipe,
     "sft": SftConfig,
     "tokenizer": TokenizerConfig,
 }
