@@ -27,6 +27,7 @@ from ctllm.pipelines.publish import check_accounts, publish
 from ctllm.pipelines.run_directory import Run, open_run, read_run
 from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.pipelines.statistics import merge_statistics
+from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.config import parse_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError
@@ -69,6 +70,8 @@ def _check_parts(config: CurationConfig) -> None:
     """Everything that workers will load, loaded once before any work starts, so that what is missing stops the run."""
     LanguageIdentifier.load()
     BenchmarkIndex.load(config.decontamination)
+    shared_url_lists.cache_clear()  # files may have changed since this process read them
+    shared_url_lists(config.url_lists)
     bands_and_rows(config.dedup.threshold, config.dedup.num_permutations)
 
 

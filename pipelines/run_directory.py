@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import fsspec
 
 import ctllm
 from ctllm.pipelines.sources.split import Split
+from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError, OutputError
 from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
@@ -24,6 +25,11 @@ STAGES: dict[str, tuple[str, ...]] = {
     "publish": ("curated", "stats"),
 }
 """Stage to the directories it writes, in the order of the data's way. Each of them holds a `_SUCCESS`."""
+
+PARTS: dict[str, Callable[[Any], str]] = {
+    "url_lists": lambda config: shared_url_lists(config).digest(),
+}
+"""Config groups whose files measuring reads beside the sources, and how their content is told apart."""
 
 FINGERPRINT = ".fingerprint"
 """In the first directory of a stage: what its files, finished or not, belong to."""
@@ -57,6 +63,8 @@ class Run:
                 config.language.digest(),
                 config.decontamination.digest(),
                 config.dedup.digest(),
+                *(getattr(config, group).digest() for group in PARTS),
+                self.manifest.parts,
                 self.manifest.inputs,
                 self.manifest.code,
             ],
@@ -105,7 +113,11 @@ class Run:
 
     def with_config(self, config: CurationConfig) -> "Run":
         """The same run under another config: stages that the change touches count as not finished."""
-        update = {"config_digest": config.digest(), "config": config.model_dump(mode="json")}
+        update = {
+            "config_digest": config.digest(),
+            "config": config.model_dump(mode="json"),
+            "parts": _digest_parts(config, earlier=self),
+        }
         return Run(self.path, config, self.manifest.model_copy(update=update))
 
     def in_directory(self, path: str) -> "Run":
@@ -125,6 +137,7 @@ def open_run(path: str, config: CurationConfig, splits: Sequence[Split], *, fres
         config_digest=config.digest(),
         config=config.model_dump(mode="json"),
         inputs=_describe_inputs(splits),
+        parts=_digest_parts(config),
         stages={},
     )
     run = Run(path, config, manifest)
@@ -171,6 +184,17 @@ def _differing_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") 
         elif before != after:
             keys.append(f"{prefix}{key}")
     return keys
+
+
+def _digest_parts(config: CurationConfig, *, earlier: Run | None = None) -> dict[str, str]:
+    """Digests of `PARTS`; those of groups that are as in `earlier` are its own, and their files need not be there."""
+    known = earlier.manifest.parts if earlier else {}
+    return {
+        group: known[group]
+        if earlier and group in known and getattr(config, group) == getattr(earlier.config, group)
+        else digest(getattr(config, group))
+        for group, digest in PARTS.items()
+    }
 
 
 def _describe_inputs(splits: Sequence[Split]) -> list[dict[str, Any]]:

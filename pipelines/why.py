@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from ctllm.pipelines.run_directory import Run, read_run
 from ctllm.pipelines.statistics import fetch_documents
+from ctllm.pipelines.url_lists import category_of
 from ctllm.schemas.document import ROW_BITS, split_of
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import list_files, read_parquet
@@ -35,6 +36,8 @@ class Explanation:
     reasons: list[dict[str, Any]]
     signals: dict[str, float]
     rules: list[Rule]
+    url_category: str | None
+    """The category of `url_lists` that names the document's URL."""
     kept_instead: dict[str, Any] | None
     """For a removed copy: the document that stands for it, with kind, jaccard and containment."""
     stands_for: list[dict[str, Any]]
@@ -57,6 +60,7 @@ def explain(path: str, name: str) -> Explanation:
         reasons=verdict["reasons"],
         signals={signal: value for signal, value in signals.items() if signal != "key"},
         rules=_rules(run, document, signals, verdict["reasons"]),
+        url_category=category_of(signals["url_list"], config=run.config.url_lists),
         kept_instead=next((copy for copy in copies if copy["key"] == key), None),
         stands_for=[copy for copy in copies if copy["kept_key"] == key],
     )

@@ -73,6 +73,27 @@ class DecontaminationConfig(Config):
     ngram_words: int = Field(13, ge=3, description="words per n-gram elsewhere")
 
 
+class UrlListsConfig(Config):
+    """Lists of domains and URLs; the category that lists a document's URL is the signal `url_list`. None by default."""
+
+    paths: tuple[str, ...] = Field(
+        (),
+        description="directories or tar archives with CATEGORY/domains and CATEGORY/urls (UT1), or plain files "
+        "(one domain or URL a line; its name without ending is its category)",
+    )
+    categories: tuple[str, ...] = Field(
+        (), description="the categories to use, by name; an URL in several has the first"
+    )
+
+    @model_validator(mode="after")
+    def _has_both_or_none(self) -> "UrlListsConfig":
+        if self.categories and not self.paths:
+            raise ValueError("categories without paths list nothing; name a path, or drop the categories")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError("categories names one twice")
+        return self
+
+
 class GuardConfig(Config):
     """A run stops when a lane loses more than this share in one stage."""
 
@@ -91,6 +112,7 @@ class CurationConfig(Config):
     dedup: DedupConfig = DedupConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     decontamination: DecontaminationConfig = DecontaminationConfig()
+    url_lists: UrlListsConfig = UrlListsConfig()
     guard: GuardConfig = GuardConfig()
 
     @model_validator(mode="after")

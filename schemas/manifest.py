@@ -56,5 +56,7 @@ class RunManifest(Config):
     config: dict[str, Any]
     inputs: list[dict[str, Any]]
     """url, size_bytes, source and format of every input file, in split order."""
+    parts: dict[str, str] = {}
+    """Config group to the digest of what the files that it names hold: lists, models."""
     stages: dict[str, dict[str, Any]]
     """Stage name to counts and seconds, in order."""

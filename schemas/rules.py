@@ -43,6 +43,7 @@ class ZhRules(RuleSet):
     min_num_chars: float | None = _count(
         50, "CT-LLM C2; its upper bound of 10,000 would drop every book, so there is none"
     )
+    max_url_list: float | None = _count(0, "chosen: no category of url_lists, whose default is none")
     max_replacement_share: float | None = _share(0.005, "measured: a stray one in 200 characters stays")
     min_han_share: float | None = _share(
         0.08, "measured on articles full of links and code; ChineseWebText 2.0 asks 0.3"
@@ -76,6 +77,7 @@ class EnRules(RuleSet):
     """English prose."""
 
     min_num_words: float | None = _count(50, "Gopher; its upper bound of 100,000 would drop books, so there is none")
+    max_url_list: float | None = _count(0, "chosen: no category of url_lists, whose default is none")
     max_replacement_share: float | None = _share(0.005, "measured: a stray one in 200 characters stays")
     min_lang_score: float | None = _share(
         0.4, "CT-LLM D1, MAP-NEO, on the first 300 characters; RefinedWeb 0.65; drops 3 of 943 English documents"
@@ -107,6 +109,7 @@ class CodeRules(RuleSet):
     """Source code; never meets the rules of prose."""
 
     min_num_chars: float | None = _count(50, "measured")
+    max_url_list: float | None = _count(0, "chosen: no category of url_lists, whose default is none")
     max_replacement_share: float | None = _share(0.005, "measured: a stray one in 200 characters stays")
     max_max_line_chars: float | None = _count(1000, "The Stack / StarCoder: longest line")
     max_mean_code_line_chars: float | None = _count(100, "The Stack / StarCoder: mean line")

@@ -15,6 +15,7 @@ _COUNTS = {
     "num_lines": ("lines", "lines that hold more than whitespace"),
     "max_line_chars": ("code points", "longest line"),
     "num_words": ("units", "Han characters and words"),
+    "url_list": ("category", "1 + number of the first of url_lists.categories that lists the URL; 0 where none does"),
 }
 
 _CHARACTER_SHARES = {

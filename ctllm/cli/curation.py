@@ -161,6 +161,8 @@ def why(run: RunDirectory, document: Annotated[str, typer.Argument(metavar="ID|U
     if found.reasons:
         rows = [[each["reason"], each["value"], each["threshold"]] for each in found.reasons]
         print_table("reasons", ["reason", "value", "threshold"], rows)
+    if found.url_category:
+        console.print(f"url list: {found.url_category}", markup=False)
     if found.kept_instead:
         _print_copy("kept instead", found.kept_instead)
     for copy in found.stands_for:

@@ -183,6 +183,7 @@ const SIGNALS = {
   num_lines: ["行数", "number of lines"],
   max_line_chars: ["最长行", "longest line"],
   num_words: ["词数", "number of words"],
+  url_list: ["网址名单类别", "category of the URL list"],
   char_entropy: ["字符熵", "character entropy"],
   mean_line_chars: ["平均行长", "mean line length"],
   mean_word_chars: ["平均词长", "mean word length"],

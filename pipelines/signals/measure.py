@@ -11,22 +11,25 @@ from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.words import measure_words, split_units
+from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.signals import SIGNALS
 
 
 class Measurer:
-    """Measures batches. Holds the tables, word lists and benchmark items: make one per worker."""
+    """Measures batches. Holds the tables, word and URL lists and benchmark items: make one per worker."""
 
     def __init__(self, config: CurationConfig) -> None:
         self._classes = class_table()
         self._vocabulary = SpamVocabulary()
         self._benchmarks = BenchmarkIndex.load(config.decontamination)
+        self._url_lists = shared_url_lists(config.url_lists)
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         """The signals of DOCUMENTS, row for row: a batch of SIGNALS."""
         values = self._measure_texts(documents.column("text"))
         values["lang_score"] = documents.column("lang_score").to_numpy()
+        values["url_list"] = self._url_lists.find(documents.column("url"))
         columns = [_column(values[field.name], field.type) for field in list(SIGNALS)[1:]]
         return pa.RecordBatch.from_arrays([documents.column("key"), *columns], schema=SIGNALS)
 
