@@ -19,6 +19,7 @@ from ctllm.pipelines.decide import LaneSummary, decide, summarise
 from ctllm.pipelines.decontaminate import BenchmarkIndex
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
+from ctllm.pipelines.extract import check_extractor
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.measure import MeasureSplit, count_records
@@ -69,6 +70,7 @@ def curate(
 def _check_parts(config: CurationConfig) -> None:
     """Everything that workers will load, loaded once before any work starts, so that what is missing stops the run."""
     LanguageIdentifier.load()
+    check_extractor(config.sources.extractor)
     BenchmarkIndex.load(config.decontamination)
     shared_url_lists.cache_clear()  # files may have changed since this process read them
     shared_url_lists(config.url_lists)

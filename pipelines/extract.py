@@ -1,15 +1,24 @@
-"""HTML to main text and title, by resiliparse: about 500 real Chinese pages a second and core, parsing included.
+"""HTML to main text and title, by resiliparse or trafilatura; figures of both in docs/decisions/0010-sources.md.
 
-On 94 pages with known truth (web_en_multi_pages) 98 % of the wanted passages stay and 28 % of the unwanted ones come
-along; all visible text would give 99.6 % and 86 %. Lost: numbers of ordered lists, image descriptions, user comments.
+resiliparse keeps nearly all wanted passages and lets more of the frame through, at ten times the speed; what it would
+lose of Chinese is put back (`markup.py`). trafilatura is stricter, but rewrites text: full-width spaces become narrow,
+blank lines in programs go, lists and tables get marks. Lost with either: image descriptions, user comments.
 """
 
+import importlib.util
 import re
+from collections.abc import Callable
+from functools import cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
+
+from ctllm.pipelines.markup import MARK, parse_page_markup
+from ctllm.schemas.errors import MissingPartError
+
+Extractor = Literal["resiliparse", "trafilatura"]
 
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+\n")
 _OUTER_SPACE = " \t\r\n"  # not str.strip(): the full-width indent of a first paragraph belongs to the text
@@ -30,25 +39,53 @@ class Page(NamedTuple):
     title: str | None
 
 
-def extract_page(html: str) -> Page:
-    """Main text, paragraphs as lines, without menus and footers; characters stay as they are, full-width ones too.
+def check_extractor(extractor: Extractor) -> None:
+    """Raises MissingPartError when `extractor` is not installed."""
+    if extractor == "trafilatura" and importlib.util.find_spec("trafilatura") is None:
+        raise MissingPartError(
+            "sources.extractor: trafilatura is not installed; run pip install 'ctllm[extractors]', "
+            "or choose resiliparse"
+        )
 
-    When the heuristic leaves fewer than `MIN_MAIN_CHARS` characters (help pages and picture series of Chinese portals),
+
+def extract_page(html: str, *, extractor: Extractor = "resiliparse") -> Page:
+    """Main text, paragraphs as lines, without menus and footers; by resiliparse characters stay as they are.
+
+    When the extractor leaves fewer than `MIN_MAIN_CHARS` characters (help pages and picture series of Chinese portals),
     or the page is nested deeper than `MAX_DEPTH`, all visible text is taken and the rules judge it; not where that is
     under `MIN_WHOLE_CHARS`, so that an error page with one sentence of its own stays short. A page without text is "".
     """
-    tree = HTMLTree.parse(html)
-    title = (tree.title or "").strip()
-    text = "" if _is_too_deep(html) else _plain_text(tree, main_content=True)
+    tree = parse_page_markup(html)
+    title = (tree.title or "").replace(MARK, "").strip()
+    text = "" if _is_too_deep(html) else _main_text(html, tree, extractor)
     if len(text) < MIN_MAIN_CHARS:
-        whole = _plain_text(tree, main_content=False)
+        whole = visible_text(tree)
         text = whole if len(whole) >= MIN_WHOLE_CHARS or not text else text
     return Page(text, title or None)
 
 
+def visible_text(tree: HTMLTree) -> str:
+    """All that the page shows, menus and footers too."""
+    return _plain_text(tree, main_content=False)
+
+
+def _main_text(html: str, tree: HTMLTree, extractor: Extractor) -> str:
+    return _plain_text(tree, main_content=True) if extractor == "resiliparse" else _trafilatura()(html)
+
+
+@cache
+def _trafilatura() -> Callable[[str], str]:
+    import trafilatura  # noqa: PLC0415 - an optional part
+
+    def extract(html: str) -> str:
+        return (trafilatura.extract(html, include_comments=False, favor_recall=True) or "").strip(_OUTER_SPACE)
+
+    return extract
+
+
 def _plain_text(tree: HTMLTree, *, main_content: bool) -> str:
     # No bullets: Chinese portals lay out whole pages in <li>. No alt texts: they are file names and "图片".
-    text = extract_plain_text(
+    text: str = extract_plain_text(
         tree,
         main_content=main_content,
         preserve_formatting=True,
@@ -56,7 +93,7 @@ def _plain_text(tree: HTMLTree, *, main_content: bool) -> str:
         alt_texts=False,
         comments=False,
     )
-    return _BLANK_LINES.sub("\n\n", text).strip(_OUTER_SPACE)
+    return _BLANK_LINES.sub("\n\n", text.replace(MARK, "")).strip(_OUTER_SPACE)
 
 
 def _is_too_deep(html: str) -> bool:

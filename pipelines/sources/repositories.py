@@ -34,5 +34,5 @@ def _read_file(path: str, empty: Record, config: SourceConfig) -> Record | Failu
     if isinstance(data, Failure):
         return replace(data, offset=empty.offset)
     if format_of_name(path) == "html":
-        return parse_page(data, empty)
+        return parse_page(data, empty, config=config)
     return parse_text(data, replace(empty, code_language=language_of_path(path)))

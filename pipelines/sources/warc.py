@@ -32,7 +32,7 @@ def read_warc(split: Split, *, config: SourceConfig) -> Iterator[Record | Failur
     """The records of the file. The id is the WARC-Record-ID without its angle brackets, the date the WARC-Date."""
     blocks = read_blocks(split.url)
     for frame in read_frames(blocks, max_bytes=config.max_document_bytes, is_wanted=is_wanted):
-        yield frame if isinstance(frame, Failure) else _parse(frame, split.url)
+        yield frame if isinstance(frame, Failure) else _parse(frame, split.url, config)
 
 
 def is_wanted(header: bytes, content: bytes) -> bool:
@@ -46,9 +46,9 @@ def is_wanted(header: bytes, content: bytes) -> bool:
     return bool(_SUCCESS.match(http_header)) and _page_type(http_header, content) in {*_HTML_TYPES, _TEXT_TYPE}
 
 
-def _parse(frame: Frame, path: str) -> Record | Failure:
+def _parse(frame: Frame, path: str, config: SourceConfig) -> Record | Failure:
     try:
-        record, payload = _decoded(frame)
+        record, payload = decoded_payload(frame)
     except OSError as error:
         return Failure(frame.offset, "broken_record", str(error), frame.header[:NUM_FIRST_BYTES])
     headers = record.headers
@@ -62,11 +62,12 @@ def _parse(frame: Frame, path: str) -> Record | Failure:
     if not record.is_http:  # WET is UTF-8 by definition
         return parse_text(payload, empty, http_charset="utf-8")
     http_header = frame.content.partition(b"\r\n\r\n")[0]
-    parse = parse_text if _page_type(http_header, payload) == _TEXT_TYPE else parse_page
-    return parse(payload, empty, http_charset=record.http_charset)
+    if _page_type(http_header, payload) == _TEXT_TYPE:
+        return parse_text(payload, empty, http_charset=record.http_charset)
+    return parse_page(payload, empty, config=config, http_charset=record.http_charset)
 
 
-def _decoded(frame: Frame) -> tuple[WarcRecord, bytes]:
+def decoded_payload(frame: Frame) -> tuple[WarcRecord, bytes]:
     """The parsed record and its payload without chunks and compression. Raises OSError for what is neither.
 
     Some crawlers keep the header `Transfer-Encoding` or `Content-Encoding` of a body they store decoded: such a body is

@@ -1,6 +1,11 @@
 """Tests of main-text extraction."""
 
-from ctllm.pipelines.extract import MAX_DEPTH, Page, extract_page
+import importlib.util
+
+import pytest
+
+from ctllm.pipelines.extract import MAX_DEPTH, Page, check_extractor, extract_page
+from ctllm.schemas.errors import MissingPartError
 
 MENU = (
     "<nav><ul>"
@@ -83,3 +88,23 @@ def test_a_long_page_of_line_breaks_is_not_deep() -> None:
     """A novel chapter with thousands of <br> and closed paragraphs keeps the heuristic, which drops its menu."""
     body = "<br>".join(["他走了很远的路，天色渐渐暗了下来。"] * (MAX_DEPTH + 100))
     assert "首页" not in extract_page(html(f"<article>{body}</article>")).text
+
+
+def test_trafilatura_reads_the_same_page() -> None:
+    """The other extractor keeps the paragraphs and drops the frame; the title and the fallback are the same."""
+    body = "".join(f"<p>{paragraph}</p>" for paragraph in PARAGRAPHS * 2)
+    page = extract_page(html(f"<article>{body}</article>"), extractor="trafilatura")
+    assert page.title == "河 水"
+    assert "河水涨了三寸" in page.text
+    assert "首页" not in page.text
+    assert "首页" in extract_page(html(""), extractor="trafilatura").text
+    assert extract_page("", extractor="trafilatura") == Page("", None)
+
+
+def test_an_extractor_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choosing trafilatura without the extra stops before any work; resiliparse is always there."""
+    check_extractor("trafilatura")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
+    with pytest.raises(MissingPartError, match=r"pip install 'ctllm\[extractors\]'"):
+        check_extractor("trafilatura")
+    check_extractor("resiliparse")
