@@ -1,0 +1,172 @@
+"""Keys and tokens in text: which forms they have, and which texts need not be searched for them.
+
+Token forms are the vendors' own documented prefixes. A quoted value assigned to a name such as `api_key` counts when it
+looks random. The prefilter reads bytes, so text without candidates costs next to nothing.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ctllm.pipelines.batch import kernel
+
+
+class Secret(NamedTuple):
+    """One key or token: characters `start` to `end` of the text."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class _Form(NamedTuple):
+    kind: str
+    anchors: tuple[str, ...]
+    """Four ASCII characters each; every secret of this form holds one of them."""
+    pattern: re.Pattern[str]
+    """The secret itself is group 1."""
+
+
+_ALONE = r"(?<![0-9A-Za-z_\-])"
+_KEY_OWNERS = r"(?:api|access|secret|client|account|private|service|auth|encryption|app)"
+
+TOKENS = (
+    _Form(
+        "private_key",
+        ("--BE",),
+        re.compile(
+            r"(-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY(?: BLOCK)?-----[\w+/=\\:,.\s\"'\-]{64,20000}?-----END)", re.ASCII
+        ),
+    ),
+    _Form("aws_key", ("AKIA", "ASIA"), re.compile(_ALONE + r"(A[KS]IA[A-Z2-7]{16})(?![0-9A-Za-z])")),
+    _Form(
+        "github_token",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "b_pa"),
+        re.compile(_ALONE + r"(gh[pousr]_[0-9A-Za-z]{36}|github_pat_[0-9A-Za-z_]{60,90})(?![0-9A-Za-z])"),
+    ),
+    _Form("gitlab_token", ("glpa",), re.compile(_ALONE + r"(glpat-[0-9A-Za-z_\-]{20,64})")),
+    _Form("slack_token", ("xoxb", "xoxa", "xoxp", "xoxr", "xoxs"), re.compile(r"(xox[baprs]-\d[0-9A-Za-z\-]{20,250})")),
+    _Form("google_key", ("AIza",), re.compile(_ALONE + r"(AIza[0-9A-Za-z_\-]{35})(?![0-9A-Za-z_\-])")),
+    _Form("stripe_key", ("k_li",), re.compile(_ALONE + r"([sr]k_live_[0-9A-Za-z]{20,250})")),
+    _Form("model_api_key", ("sk-p", "sk-a"), re.compile(_ALONE + r"(sk-(?:proj|ant)-[0-9A-Za-z_\-]{20,250})")),
+    _Form(
+        "jwt",
+        ("eyJ0", "eyJh", "eyJr", "eyJj", "eyJl"),  # base64 of {"t, {"a, {"k, {"c, {"e
+        re.compile(_ALONE + r"(eyJ[\w\-]{10,4000}\.eyJ[\w\-]{10,4000}\.[\w\-]{10,4000})", re.ASCII),
+    ),
+)
+"""Forms that tell what they are."""
+
+ASSIGNMENT = _Form(
+    "assigned_secret",
+    ("_key", "-key", "ikey", "skey", "tkey", "ekey", "hkey", "nkey", "pkey", "secr", "toke", "assw"),
+    re.compile(
+        rf"(?:{_KEY_OWNERS}[_\-]?key|secret|token|passw(?:or)?d)[\w\-]{{0,20}}[\"'\]]{{0,2}}\s{{0,3}}(?::=|=>|=|:)\s{{0,3}}"
+        r"[\"'`]([^\s\"'`]{16,200})[\"'`]",
+        re.ASCII | re.IGNORECASE,
+    ),
+)
+"""A quoted value that a name declares secret; `_looks_random` sorts out words and placeholders."""
+
+MIN_VALUE_ENTROPY = 3.0  # bits per character over 16 and more: random hex has 3.1 to 4, xxxx and 0000 under 2
+_PLACEHOLDER = re.compile(
+    r"example|sample|your|here|\.\.\.|placeholder|dummy|change|insert|replace|secret|token|passw|test|fake|abcd|1234|xxx|\*\*|[<>{}$()]",
+    re.IGNORECASE,
+)
+_MIN_VALUE_DIGITS = 3  # of 16: identifiers have fewer, random hex 10, random base64 3; chosen, checked on source code
+_MAX_NAME_BYTES, _MAX_JOIN_BYTES, _MIN_VALUE_BYTES = 40, 8, 16
+
+
+def find_secrets(text: str) -> Iterator[Secret]:
+    """Every key and token of `text`, form after form; call it where `may_hold_secrets` says so."""
+    for form in TOKENS:
+        if any(anchor in text for anchor in form.anchors):
+            yield from (Secret(form.kind, *match.span(1)) for match in form.pattern.finditer(text))
+    for match in ASSIGNMENT.pattern.finditer(text):
+        if _looks_random(match[1]) and not any(form.pattern.search(match[1]) for form in TOKENS):
+            yield Secret(ASSIGNMENT.kind, *match.span(1))
+
+
+def _looks_random(value: str) -> bool:
+    if _PLACEHOLDER.search(value) or sum(map(str.isdigit, value)) < _MIN_VALUE_DIGITS:
+        return False
+    shares = [count / len(value) for count in Counter(value).values()]
+    return -sum(share * math.log2(share) for share in shares) >= MIN_VALUE_ENTROPY
+
+
+def may_hold_secrets(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Texts that `find_secrets` should look at: (texts,), bool. Of the others, none holds a secret.
+
+    `data` (bytes,), uint8, and `offsets` (texts + 1,), int64, are those of `batch.text_buffers`.
+    """
+    flags: np.ndarray = _flag_texts(data, offsets, *_anchor_table())
+    return flags
+
+
+@cache
+def _anchor_table() -> tuple[np.ndarray, np.ndarray]:
+    """Anchors by slot of their hash: (4096,), uint32, 0 where free; whether the anchor is a name: (4096,), bool."""
+    anchors, names = np.zeros(4096, np.uint32), np.zeros(4096, bool)
+    for form in (*TOKENS, ASSIGNMENT):
+        for anchor in form.anchors:
+            value = int.from_bytes(bytes(byte | 0x20 for byte in anchor.encode()), "big")
+            slot = ((value * _ANCHOR_FACTOR) & 0xFFFFFFFF) >> 20
+            if anchors[slot] not in (0, value):
+                raise AssertionError(f"anchors {anchors[slot]:#x} and {value:#x} share a slot: change _ANCHOR_FACTOR")
+            anchors[slot], names[slot] = value, form is ASSIGNMENT
+    return anchors, names
+
+
+_ANCHOR_FACTOR = 0x9E3779B1  # spreads the anchors over 4096 slots without a clash, which `_anchor_table` checks
+
+
+@kernel
+def _flag_texts(data: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, names: np.ndarray) -> np.ndarray:
+    flags = np.zeros(offsets.shape[0] - 1, np.bool_)
+    for text in range(offsets.shape[0] - 1):
+        window = np.uint32(0)
+        end = offsets[text + 1]
+        for i in range(offsets[text], end):
+            window = np.uint32(window << np.uint32(8)) | np.uint32(data[i] | 0x20)  # letters in lower case
+            slot = np.uint32(window * np.uint32(_ANCHOR_FACTOR)) >> np.uint32(20)
+            if anchors[slot] == window and (not names[slot] or _assigns_value(data, i + 1, end)):
+                flags[text] = True
+                break
+    return flags
+
+
+@kernel
+def _assigns_value(data: np.ndarray, at: int, end: int) -> bool:
+    """Whether the name that goes on at `at` is followed by = or :, a quote and 16 bytes without blank and quote."""
+    stop = min(end, at + _MAX_NAME_BYTES)
+    while at < stop and _is_name_byte(data[at]):
+        at += 1
+    stop = min(end, at + _MAX_JOIN_BYTES + 4)
+    is_assigned = False
+    while at < stop and not (is_assigned and _is_quote(data[at])):
+        if not (_is_quote(data[at]) or data[at] in (0x20, 0x09, 0x0A, 0x0D, 0x3A, 0x3D, 0x3E, 0x5D)):
+            return False
+        is_assigned |= data[at] in (0x3A, 0x3D)
+        at += 1
+    if at + _MIN_VALUE_BYTES >= end or at == stop:
+        return False
+    is_value = True
+    for i in range(at + 1, at + 1 + _MIN_VALUE_BYTES):
+        is_value &= data[i] > 0x20 and not _is_quote(data[i])
+    return is_value
+
+
+@kernel
+def _is_name_byte(byte: int) -> bool:
+    letter = byte | 0x20
+    return 0x61 <= letter <= 0x7A or 0x30 <= byte <= 0x39 or byte in (0x2D, 0x5F)
+
+
+@kernel
+def _is_quote(byte: int) -> bool:
+    return byte in (0x22, 0x27, 0x60)
