@@ -31,12 +31,13 @@ class Case:
     content: bytes
     manners: Manners
     pauses: list[float]
+    reports: list[str]
 
     def fetch(self, url: str | None = None, *, token: str | None = None, **known: Any) -> FileEntry:
         """Downloads the file; `known` is what the listing is said to know of it."""
         server = Server(self.web.base_url, "accept the terms", token=token)
         with self.manners.client() as client:
-            downloader = Downloader(client, server, self.manners, RateLimit(None))
+            downloader = Downloader(client, server, self.manners, RateLimit(None), report=self.reports.append)
             return downloader.download(RemoteFile("a.bin", url or self.web.base_url + PATH, **known), self.directory)
 
     @property
@@ -59,7 +60,7 @@ class Case:
 def case(web: Any, manners: Manners, pauses: list[float], tmp_path: Path, content: bytes) -> Case:
     """A fresh case."""
     web.files[PATH] = content
-    return Case(web, tmp_path, content, manners, pauses)
+    return Case(web, tmp_path, content, manners, pauses, [])
 
 
 def left(directory: Path) -> set[str]:
@@ -102,11 +103,13 @@ def test_stall_is_noticed(case: Case, answer: Any) -> None:
 
 @pytest.mark.parametrize("announced", [310_000, 299_999, 0])
 def test_lying_length_against_the_listing(case: Case, answer: Any, announced: int) -> None:
-    """A Content-Length that is not the listed size, too long or too short, is not believed."""
+    """A Content-Length that is not the listed size, too long or too short, is refused before the body."""
     case.plan(answer(announces=announced))
     case.fetch(size_bytes=len(case.content))
     assert case.arrived == case.content
-    assert len(case.asked) == 2
+    (report,) = case.reports
+    assert f"the server announces {announced:,} bytes, the listing 300,000; again in 1 s" in report
+    assert "range" not in case.asked[1]
 
 
 def test_length_too_long_and_nothing_known(case: Case, answer: Any) -> None:
@@ -203,9 +206,10 @@ def test_more_than_there_is(case: Case) -> None:
 
 
 def test_206_from_another_place(case: Case, answer: Any) -> None:
-    """A 206 that starts elsewhere than asked is refused."""
-    wrong = {"Content-Range": "bytes 5-299999/300000"}
-    case.plan(answer(ends_at=100_000), answer(206, headers=wrong, etag=None))
+    """A 206 that starts elsewhere than asked is refused, though it has as many bytes as are missing."""
+    wrong = {"Content-Range": "bytes 0-199999/300000"}
+    elsewhere = answer(206, headers=wrong, body=case.content[:200_000], etag=case.web.etag(PATH))
+    case.plan(answer(ends_at=100_000), elsewhere)
     case.fetch()
     assert case.arrived == case.content
 
