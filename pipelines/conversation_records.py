@@ -2,7 +2,8 @@
 
 Shapes read: {messages: [{role, content}]}, ShareGPT's {conversations: [{from, value}]}, Alpaca's {instruction, input,
 output}, and preference pairs {prompt, chosen, rejected} whose prompt is a text or a list of messages (it may also stand
-under `messages` or `conversations`) and whose answers are texts, messages or lists of one message.
+under `messages` or `conversations`) and whose answers are texts, messages, lists of one message or of the whole
+conversation.
 """
 
 import hashlib
@@ -79,7 +80,7 @@ def _preference(record: dict[str, Any]) -> dict[str, Any]:
     messages = [_message("user", given)] if isinstance(given, str) else _messages(given)
     prompt = _system_message(record) + messages
     _check_order(prompt, last="user")
-    chosen, rejected = _answer(record, "chosen"), _answer(record, "rejected")
+    chosen, rejected = (_answer(record, key, prompt=prompt) for key in ("chosen", "rejected"))
     if chosen == rejected:
         raise UnusableRecordError("chosen_equals_rejected", "both answers are the same text")
     return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
@@ -130,8 +131,13 @@ def _alpaca(record: dict[str, Any]) -> list[Message]:
     ]
 
 
-def _answer(record: dict[str, Any], key: str) -> str:
+def _answer(record: dict[str, Any], key: str, *, prompt: list[Message]) -> str:
     given = record.get(key)
+    if isinstance(given, list) and len(given) > 1:  # the whole conversation, prompt and answer
+        *before, answer = _messages(given)
+        if before[-1]["content"] != prompt[-1]["content"] or answer["role"] != "assistant":
+            raise UnusableRecordError("wrong_shape", f"{key} repeats another prompt than its own")
+        return answer["content"]
     if isinstance(given, list) and len(given) == 1:
         given = given[0]
     if isinstance(given, dict):

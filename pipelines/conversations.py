@@ -1,4 +1,4 @@
-"""Beam job: JSONL conversations or preference pairs to Parquet; what cannot be used is counted, with its reason.
+"""Beam job: conversations or preference pairs (JSONL, Parquet) to Parquet; what cannot be used is counted, with why.
 
     OUT/conversations/part-00000.parquet   kind sft (preferences/ for kind preference), one file for each input
     OUT/failures/part-00000.parquet        one row for every record that was dropped, copies included
@@ -43,7 +43,7 @@ from ctllm.schemas.manifest import SUCCESS, StageManifest, finish_stage, finishe
 from ctllm.schemas.progress import Progress, silent
 
 STAGE = "conversations"
-SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 FAILURES = "failures"
 ROWS_PER_BATCH = 4096
 NUM_PARTITIONS = 16  # of the digests; the result does not depend on it
@@ -55,7 +55,7 @@ _COPY = np.dtype([("line", "<i8"), ("first_file", "<u4"), ("first_line", "<i8")]
 def convert_conversations(
     inputs: Sequence[str], *, kind: ConversationKind, out: str, options: RunnerOptions, progress: Progress = silent
 ) -> StageManifest:
-    """Converts files, globs and directories of JSONL(.gz, .zst); equal inputs give equal bytes.
+    """Converts files, globs and directories of JSONL(.gz, .zst) and Parquet; equal inputs give equal bytes.
 
     The manifest counts read, kept and failed records, `failed:<reason>` and `kept:<lane>`. A finished directory is
     returned as it is. Raises InputError when there is no input or nothing in it can be used, OutputError when `out`
@@ -227,7 +227,13 @@ def read_records(path: str, *, kind: ConversationKind) -> Iterator[tuple[int, di
 
 
 def read_lines(path: str) -> Iterator[tuple[int, bytes | Damage]]:
-    """(number from 1, line) of the lines that hold more than whitespace; Damage stands for the line it broke."""
+    """(number from 1, line) of the lines that hold more than whitespace; Damage stands for the line it broke.
+
+    A row of a Parquet file counts as the line that it would be as JSON.
+    """
+    if path.endswith(".parquet"):
+        yield from _parquet_lines(path)
+        return
     number, rest = 0, b""
     for block in read_blocks(path):
         if isinstance(block, Damage):
@@ -241,6 +247,18 @@ def read_lines(path: str) -> Iterator[tuple[int, bytes | Damage]]:
                 yield number, line
     if rest.strip():
         yield number + 1, rest
+
+
+def _parquet_lines(path: str) -> Iterator[tuple[int, bytes | Damage]]:
+    number = 0
+    try:
+        with fsspec.open(path, "rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(ROWS_PER_BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, json.dumps(row, ensure_ascii=False, default=str).encode()
+    except pa.ArrowException as error:
+        yield number + 1, Damage("unreadable", str(error))
 
 
 def _failure(path: str, line: int, *, kind: str, message: str, data: bytes) -> dict[str, Any]:

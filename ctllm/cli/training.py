@@ -117,7 +117,7 @@ def plan(
 
 def conversations(
     inputs: Annotated[
-        list[str], typer.Option("--input", help="JSONL file or glob, plain, .gz or .zst; may be repeated")
+        list[str], typer.Option("--input", help="JSONL (also .gz, .zst) or Parquet file or glob; may be repeated")
     ],
     kind: Annotated[str, typer.Option(help="conversations (for sft) or preferences (for dpo)")],
     out: Out,

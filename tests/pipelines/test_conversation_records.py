@@ -47,10 +47,15 @@ def test_shapes_of_one_conversation(record: dict[str, Any]) -> None:
             "chosen": {"from": "gpt", "value": "您好！"},
             "rejected": "走开",
         },
+        {
+            "prompt": "你好",
+            "chosen": [USER, ASSISTANT],
+            "rejected": [USER, {"role": "assistant", "content": "走开"}],
+        },
     ],
 )
 def test_shapes_of_one_pair(record: dict[str, Any]) -> None:
-    """A prompt may be a text or messages, an answer a text, a message or a list of one."""
+    """A prompt may be a text or messages, an answer a text, a message, a list of one or the whole conversation."""
     row = parse(record, "preference")
     assert (row["prompt"], row["chosen"], row["rejected"]) == ([USER], "您好！", "走开")
 
@@ -84,6 +89,8 @@ def test_instruction_and_input_are_one_message() -> None:
         ("preference", {"prompt": "x", "chosen": "y"}, "wrong_shape"),
         ("preference", {"prompt": [USER, ASSISTANT], "chosen": "y", "rejected": "z"}, "role_order"),
         ("preference", {"messages": [USER, ASSISTANT]}, "role_order"),
+        ("preference", {"prompt": "x", "chosen": [USER, ASSISTANT], "rejected": "z"}, "wrong_shape"),
+        ("preference", {"prompt": "你好", "chosen": [ASSISTANT, USER], "rejected": "z"}, "wrong_shape"),
     ],
 )
 def test_each_failure_has_its_reason(kind: ConversationKind, record: object, reason: str) -> None:

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -109,6 +111,24 @@ def test_preferences_have_their_own_table(tmp_path: Path) -> None:
     assert manifest.counts == {"read": 1, "kept": 1, "failed": 0, "kept:zh": 1}
     table = read_parquet(f"{out}/preferences/part-00000.parquet")
     assert (table.schema, table["rejected"].to_pylist()) == (PREFERENCES, ["走开"])
+
+
+def test_parquet_rows_are_records(tmp_path: Path) -> None:
+    """Pairs published as Parquet become what they would be as JSON Lines; a broken file is one counted failure."""
+    messages = [{"content": "你好", "role": "user"}, {"content": "您好", "role": "assistant"}]
+    worse = [messages[0], {"content": "走开", "role": "assistant"}]
+    pair = {"source": None, "prompt": "你好", "chosen": messages, "rejected": worse, "ranks": [1, 2]}
+    pq.write_table(pa.Table.from_pylist([pair, {**pair, "rejected": messages}]), tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 no more")
+    (tmp_path / "c.jsonl").write_text(json.dumps(pair) + "\n")
+    out = str(tmp_path / "out")
+    manifest = convert_conversations([str(tmp_path)], kind="preference", out=out, options=OPTIONS)
+    rows = read_parquet(f"{out}/preferences/part-00000.parquet").to_pylist()
+    assert [(row["prompt"][0]["content"], row["chosen"], row["rejected"]) for row in rows] == [("你好", "您好", "走开")]
+    assert failures(tmp_path / "out", 0)[0][:2] == (2, "chosen_equals_rejected")
+    assert failures(tmp_path / "out", 1)[0][:2] == (1, "unreadable")
+    assert failures(tmp_path / "out", 2)[0][:2] == (1, "duplicate")
+    assert (manifest.counts["read"], manifest.counts["kept"]) == (4, 1)
 
 
 def test_dead_inputs_are_explained(inputs: Path, tmp_path: Path) -> None:
