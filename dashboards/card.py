@@ -26,7 +26,7 @@ def run_card(run: str) -> dict[str, Any]:
     manifest = RunManifest.model_validate(read_json(join(run, "manifest.json")))
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
     summary = read_json(join(run, "stats", "stats.json"))
-    tables = {name: _table(run, name) for name in ("funnel", "rules", "histograms", "samples", "clusters")}
+    tables = {name: _table(run, name) for name in ("funnel", "rules", "histograms", "samples", "clusters", "edits")}
     num_sources = len(set(tables["funnel"]["source"].to_pylist()))
     shown = _shown_sources(tables["funnel"])
     return {
@@ -42,6 +42,7 @@ def run_card(run: str) -> dict[str, Any]:
         "funnel": _merged(tables["funnel"], shown, num_keys=4),
         "rule_counts": _merged(tables["rules"], shown, num_keys=4),
         "histograms": _histograms(tables["histograms"]),
+        "edits": _edits(tables["edits"]),
         "samples": [_sample(row) for row in tables["samples"].to_pylist()],
     }
 
@@ -76,6 +77,14 @@ def _histograms(table: pa.Table) -> dict[str, dict[str, list[list[float]]]]:
     for signal, lane, *row in zip(*(column.to_pylist() for column in table.columns), strict=True):
         result.setdefault(signal, {}).setdefault(lane, []).append(row)
     return result
+
+
+def _edits(table: pa.Table) -> list[list[Any]]:
+    """Lane, kind, documents, edits, replaced and chars, summed over sources."""
+    totals: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 4)
+    for _, lane, kind, *counts in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        totals[lane, kind] = [before + count for before, count in zip(totals[lane, kind], counts, strict=True)]
+    return [[*group, *counts] for group, counts in sorted(totals.items())]
 
 
 def _sample(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,19 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ctllm.pipelines.edits import Edit, apply_edits
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
-from ctllm.pipelines.privacy import redact
+from ctllm.pipelines.privacy.redact import find_personal_data
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.statistics import split_statistics
 from ctllm.pipelines.token_estimate import estimate_from_signals
-from ctllm.schemas.document import CURATED
+from ctllm.schemas.document import CURATED, CURATED_LANES
 from ctllm.schemas.errors import AccountingError
 from ctllm.schemas.files import exists, join, read_parquet, write_json, written_whole
 from ctllm.schemas.progress import Progress, silent
 
 BATCH_ROWS = 1024
-CURATED_LANES = ("zh", "en", "code")
 
 
 class PublishSplit(beam.DoFn):
@@ -76,15 +76,16 @@ class PublishSplit(beam.DoFn):
     def _publish(self, documents: pa.RecordBatch, signals: pa.Table, kept: np.ndarray) -> pa.Table:
         mask = pa.array(kept)
         chosen = pa.Table.from_batches([documents]).filter(mask)
-        edited = redact(chosen["text"].to_pylist(), config=self.run.config.privacy)
-        texts = pa.array([text for text, _ in edited], pa.large_string())
+        before = chosen["text"].combine_chunks()
+        edits = find_personal_data(before, config=self.run.config.privacy)
+        texts = _edited(before, edits)
         columns = {name: chosen[name] for name in CURATED.names if name in chosen.schema.names}
         columns |= {
             "text": texts,
             "num_chars": pc.utf8_length(texts).cast(pa.int32()),
             "token_estimate": pa.array(estimate_from_signals(signals.filter(mask)).astype(np.int32)),
             "cluster_size": pa.array(self._sizes(chosen["key"].to_numpy())),
-            "edits": pa.array([edits for _, edits in edited], CURATED.field("edits").type),
+            "edits": pa.array([edits.get(row, []) for row in range(len(texts))], CURATED.field("edits").type),
         }
         return pa.table([columns[name] for name in CURATED.names], schema=CURATED)
 
@@ -93,6 +94,16 @@ class PublishSplit(beam.DoFn):
         stands_for_others = np.isin(keys, self.survivors)
         sizes[stands_for_others] = self.cluster_sizes[np.searchsorted(self.survivors, keys[stands_for_others])]
         return sizes
+
+
+def _edited(texts: pa.Array, edits: dict[int, list[Edit]]) -> pa.Array:
+    """The texts with their edits applied; those without any are not touched."""
+    if not edits:
+        return texts
+    mask = np.zeros(len(texts), bool)
+    mask[list(edits)] = True
+    changed = [apply_edits(texts[row].as_py(), edits[row]) for row in sorted(edits)]
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(changed, texts.type))
 
 
 def _document_batches(path: str) -> Iterator[tuple[int, pa.RecordBatch]]:

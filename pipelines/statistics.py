@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.token_estimate import estimate_from_signals
-from ctllm.schemas.document import split_of
-from ctllm.schemas.files import join, read_json, read_parquet, remove_tree, write_json, write_parquet
+from ctllm.schemas.document import CURATED_LANES, split_of
+from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.signals import SIGNALS
-from ctllm.schemas.stats import CLUSTERS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
+from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
 
 EXCERPT_CHARS = 600
 SAMPLES_PER_GROUP = 6  # per split, lane and first reason: enough to look at, small enough for one page
@@ -39,6 +39,7 @@ def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, ve
         "rules": _rules(lanes, reasons),
         "histograms": _histograms(signals, lanes, weights),
         "samples": _samples(run, split, verdicts, first),
+        "edits": _edits(run, split),
     }
 
 
@@ -68,6 +69,20 @@ def _rules(lanes: np.ndarray, reasons: list[list[dict[str, Any]]]) -> list[list[
             first[rule] += rank == 0
             only[rule] += len(each) == 1
     return [[*rule, thresholds[rule], failing[rule], only[rule], first[rule]] for rule in sorted(failing)]
+
+
+def _edits(run: Run, split: int) -> list[list[Any]]:
+    """Lane and kind → documents, edits, replaced, chars, as the published files hold them."""
+    counts: defaultdict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(4, np.int64))
+    for lane in CURATED_LANES:
+        path = run.part(join("curated", lane), split)
+        rows = read_parquet(path, columns=["edits"])["edits"].to_pylist() if exists(path) else []
+        for edits in rows:
+            for kind in {edit["kind"] for edit in edits}:
+                counts[lane, kind][0] += 1
+            for edit in edits:
+                counts[lane, edit["kind"]][1:] += 1, edit["replacement"] is not None, edit["end"] - edit["start"]
+    return [[*group, *map(int, total)] for group, total in sorted(counts.items())]
 
 
 def bin_edges(signal: str) -> np.ndarray:
@@ -127,6 +142,7 @@ def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int
         "histograms": _merged_histograms(parts),
         "samples": _merged_samples(parts),
         "clusters": _clusters(run),
+        "edits": _merged_edits(parts),
     }
     for name, table in tables.items():
         write_parquet(join(run.path, "stats", f"{name}.parquet"), table)
@@ -152,6 +168,14 @@ def _merged_rules(parts: list[dict[str, Any]]) -> pa.Table:
             thresholds[part["source"], lane, reason] = threshold
     rows = [[*group, thresholds[group], *map(int, counts)] for group, counts in sorted(total.items())]
     return _table(rows, RULES)
+
+
+def _merged_edits(parts: list[dict[str, Any]]) -> pa.Table:
+    total: defaultdict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(4, np.int64))
+    for part in parts:
+        for lane, kind, *counts in part["edits"]:
+            total[part["source"], lane, kind] += counts
+    return _table([[*group, *map(int, counts)] for group, counts in sorted(total.items())], EDITS)
 
 
 def _merged_histograms(parts: list[dict[str, Any]]) -> pa.Table:

@@ -3,9 +3,9 @@
 Thresholds stand under `rules`; changing one re-runs `decide` and `publish` only.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ctllm.schemas.config import Config
 from ctllm.schemas.rules import RulesConfig
@@ -60,12 +60,28 @@ class DedupConfig(Config):
     source_priority: tuple[str, ...] = Field((), description="sources whose copy is kept before others', best first")
 
 
-class PrivacyConfig(Config):
-    """Personal data in published text, per type."""
+PersonalData = Literal[
+    "id_card", "bank_card", "mobile", "landline", "email", "qq", "wechat", "passport", "plate", "ip"
+]  # fmt: skip
+PrivacyAction = Annotated[
+    Literal["redact", "tag", "off"],
+    BeforeValidator(lambda value: "off" if value is False else value),  # YAML reads a bare off as false
+]
 
-    mobile: Literal["redact", "off"] = "redact"
-    id_card: Literal["redact", "off"] = "redact"
-    email: Literal["redact", "off"] = "redact"
+
+class PrivacyConfig(Config):
+    """Personal data in published text: replaced by a placeholder, only recorded in `edits`, or not looked for."""
+
+    id_card: PrivacyAction = Field("redact", description="resident identity numbers: date and check digit")
+    bank_card: PrivacyAction = Field("redact", description="known ranges and check digit; not part of longer numbers")
+    mobile: PrivacyAction = Field("redact", description="Chinese mobile numbers of segments in use")
+    landline: PrivacyAction = Field("redact", description="Chinese landline numbers with area code")
+    email: PrivacyAction = Field("redact", description="e-mail addresses, also beside Han characters")
+    qq: PrivacyAction = Field("redact", description="QQ numbers after the word")
+    wechat: PrivacyAction = Field("redact", description="WeChat ids after the word")
+    passport: PrivacyAction = Field("redact", description="passport and travel permit numbers after the word")
+    plate: PrivacyAction = Field("redact", description="licence plates of mainland China, new-energy ones too")
+    ip: PrivacyAction = Field("redact", description="public IPv4 and IPv6 addresses; never versions or private ranges")
 
 
 class DecontaminationConfig(Config):

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 Lane = Literal["zh", "en", "code", "other"]
 LANES: tuple[Lane, ...] = ("zh", "en", "code", "other")
+CURATED_LANES: tuple[Lane, ...] = ("zh", "en", "code")
+"""Lanes that are published; each is a folder of `curated/`."""
 
 SPLIT_BITS = 24
 ROW_BITS = 28
@@ -79,7 +81,7 @@ EDITS = pa.list_(
             pa.field("kind", pa.string(), metadata={"meaning": "pii:mobile, pii:email, line:repeated, …"}),
             pa.field("start", pa.int32(), metadata={"unit": "characters, in the text before edits"}),
             pa.field("end", pa.int32()),
-            pa.field("replacement", pa.string()),
+            pa.field("replacement", pa.string(), metadata={"meaning": "null: only recorded, the text is unchanged"}),
         ]
     )
 )

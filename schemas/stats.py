@@ -79,3 +79,17 @@ CLUSTERS = pa.schema(
         pa.field("removed_excerpt", pa.string(), nullable=False),
     ]
 )
+
+EDITS = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("lane", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "pii:mobile, …, as in curated/"}),
+        pa.field(
+            "documents", pa.int64(), nullable=False, metadata={"meaning": "published documents with such an edit"}
+        ),
+        pa.field("edits", pa.int64(), nullable=False),
+        pa.field("replaced", pa.int64(), nullable=False, metadata={"meaning": "of them; the others are only recorded"}),
+        pa.field("chars", pa.int64(), nullable=False, metadata={"unit": "code points, before the edit"}),
+    ]
+)

@@ -1,5 +1,5 @@
 "use strict";
-/* How much: overview, funnel, mixture, source by reason, failures. All from the rows of stats/funnel.parquet. */
+/* How much: overview, funnel, mixture, source by reason, edits, failures. From stats/funnel.parquet and stats/edits.parquet. */
 
 const MAX_SANKEY_SOURCES = 10;
 const MAX_SANKEY_REASONS = 14;
@@ -237,6 +237,17 @@ function heatView() {
   });
   holder.style.minWidth = `${220 + 44 * sources.length}px`;
   return [make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("heat") }, holder)];
+}
+
+/** What was changed in the published text: personal data and cuts, by kind and lane. */
+function editsView() {
+  if (!card.edits.length) return [make("p", { class: "empty" }, word("no_edits"))];
+  const rows = [...card.edits].sort((a, b) => b[3] - a[3]);
+  const cells = rows.map(([lane, kind, ...counts]) =>
+    [editWord(kind), make("code", {}, kind), laneWord(lane), ...counts.map((count) => figure(count))]);
+  const headings = [word("edits"), word("kind"), word("lane"),
+    ...["documents", "edit_count", "replaced", "chars"].map((name) => `#${word(name)}`)];
+  return [table(word("edits"), headings, cells)];
 }
 
 function failuresView() {

@@ -13,6 +13,7 @@ const VIEWS = [
   ["histograms", histogramsView],
   ["duplicates", duplicatesView],
   ["samples", samplesView],
+  ["edits", editsView],
   ["failures", failuresView],
   ...(card.trainings.length ? [["training", trainingView]] : []),
   ["stages", stagesView],

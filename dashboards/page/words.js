@@ -111,6 +111,12 @@ const WORDS = {
   no_samples: ["没有符合条件的样本。", "No sample matches."],
   value_against: ["测得 {value}，阈值 {threshold}", "measured {value}, threshold {threshold}"],
 
+  edits: ["改动", "Edits"],
+  edits_note: ["发布的文本里替换、删去或仅标记的片段：个人信息与评测题。", "Spans of the published text that were replaced, cut or only recorded: personal data and benchmark items."],
+  edit_count: ["处", "edits"],
+  replaced: ["已替换", "replaced"],
+  no_edits: ["没有改动。", "Nothing was changed."],
+
   failures: ["失败", "Failures"],
   failures_note: ["未能成为文档的记录；逐条详情见 failures/。", "Records that could not become documents; each is listed in failures/."],
   kind: ["种类", "kind"],
@@ -154,6 +160,19 @@ const REASONS = {
   exact_duplicate: ["完全重复", "exact copy"],
   near_duplicate: ["近似重复", "near copy"],
   other_language: ["其他语言", "other language"],
+};
+
+const EDITS = {
+  "pii:id_card": ["身份证号", "identity number"],
+  "pii:bank_card": ["银行卡号", "bank card"],
+  "pii:mobile": ["手机号", "mobile number"],
+  "pii:landline": ["座机号", "landline number"],
+  "pii:email": ["邮箱", "e-mail address"],
+  "pii:qq": ["QQ号", "QQ id"],
+  "pii:wechat": ["微信号", "WeChat id"],
+  "pii:passport": ["护照号", "passport"],
+  "pii:plate": ["车牌号", "licence plate"],
+  "pii:ip": ["IP地址", "IP address"],
 };
 
 const FAILURES = {
@@ -241,6 +260,7 @@ const laneWord = (lane) => entry(LANES, lane, lane);
 const stageWord = (stage) => entry(STAGES, stage, stage);
 const failureWord = (kind) => entry(FAILURES, kind, kind);
 const failureMeaning = (kind) => (Object.hasOwn(FAILURES, kind) ? FAILURES[kind][state.language + 2] : "");
+const editWord = (kind) => entry(EDITS, kind, kind.slice(kind.indexOf(":") + 1));
 const signalWord = (signal) => entry(SIGNALS, signal, signal.replaceAll("_", " "));
 
 /** A reason in words: a constant of schemas.verdict, a failure kind, or a rule `min_<signal>` or `max_<signal>`. */

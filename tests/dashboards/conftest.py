@@ -15,7 +15,7 @@ from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.files import write_json, write_parquet
 from ctllm.schemas.manifest import RunManifest
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
-from ctllm.schemas.stats import CLUSTERS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
+from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
 from ctllm.schemas.training_run import LedgerLine
 
 HOSTILE = "</script><img src=x onerror=\"document.body.dataset.hacked='1'\"><!-- & \u2028 "
@@ -129,6 +129,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
         "histograms": _histograms(read, weight),
         "samples": _samples(read),
         "clusters": _clusters(kept, copies),
+        "edits": _edits(kept, weight),
     }
     for name, table in tables.items():
         write_parquet(str(run / "stats" / f"{name}.parquet"), table)
@@ -179,6 +180,17 @@ def _rules(documents: list[Document], weight: int) -> pa.Table:
             for at, hit in enumerate((True, len(each["reasons"]) == 1, rank == 0)):
                 counts[at] += weight * hit
     return _table([[*group, *counts] for group, counts in sorted(total.items(), key=str)], RULES)
+
+
+def _edits(kept: list[Document], weight: int) -> pa.Table:
+    """Every kept document has one mobile number, every Chinese one a WeChat id that is only recorded."""
+    total: Counter[tuple[str, str, str]] = Counter()
+    for each in kept:
+        total[each["source"], each["lane"], "pii:mobile"] += weight
+        if each["lane"] == "zh":
+            total[each["source"], "zh", "pii:wechat"] += weight
+    rows = [[*at, count, count, count * at[2].endswith("mobile"), 11 * count] for at, count in sorted(total.items())]
+    return _table(rows, EDITS)
 
 
 def _histograms(documents: list[Document], weight: int) -> pa.Table:

@@ -25,6 +25,16 @@ def test_card_holds_the_statistics_unchanged(make_run: MakeRun) -> None:
     assert card["num_merged_sources"] == 0
 
 
+def test_edits_are_added_up_over_sources(make_run: MakeRun) -> None:
+    """The card holds every edit of the run once, under its lane and kind."""
+    run = make_run()
+    card = run_card(str(run))
+    table = pq.read_table(run / "stats" / "edits.parquet")
+    assert len({tuple(row[:2]) for row in card["edits"]}) == len(card["edits"])
+    for at, name in enumerate(("documents", "edits", "replaced", "chars"), start=2):
+        assert sum(row[at] for row in card["edits"]) == pc.sum(table[name]).as_py()
+
+
 def test_many_sources_are_added_up(make_run: MakeRun) -> None:
     """Of more sources than a page can show the largest stay and the rest is one row; no document is lost by it."""
     run = make_run(3000, sources=200)

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ctllm.dashboards.report import PAGE, embedded_json, write_report
+from ctllm.schemas.curation_config import PersonalData
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json, write_json
 from ctllm.schemas.signals import SIGNAL_NAMES
@@ -77,6 +79,13 @@ def test_missing_statistics_name_the_way_out(tmp_path: Path, make_run: MakeRun) 
     with pytest.raises(InputError, match=r"stats/stats\.json: not there"):
         write_report(str(tmp_path))
     assert not (tmp_path / "report.html").exists()
+
+
+def test_every_kind_of_personal_data_has_a_name_in_both_languages() -> None:
+    """The dictionary of the page names each kind of personal data, and nothing else as such."""
+    block = (PAGE / "words.js").read_text(encoding="utf-8").split("const EDITS = {", maxsplit=1)[1]
+    named = re.findall(r'^ +"pii:(\w+)": \["[^"]+", "[^"]+"\],$', block, re.MULTILINE)
+    assert sorted(named) == sorted(get_args(PersonalData))
 
 
 def test_every_signal_has_a_name_in_both_languages() -> None:

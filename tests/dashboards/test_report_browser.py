@@ -18,7 +18,10 @@ pytestmark = pytest.mark.browser
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run"]
-VIEWS = ["overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "failures", "stages"]
+VIEWS = [
+    "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "failures",
+    "stages",
+]  # fmt: skip
 HOSTILE_START = '</script><img src=x onerror="'
 
 OpenPage = Callable[..., AbstractContextManager[Any]]
@@ -147,6 +150,15 @@ def test_tables_show_the_statistics(run: Path, page: Any) -> None:
         cells = page.locator(f"#rules tbody td:nth-child({at}) data")
         assert cells.evaluate_all(column) == pc.sum(rules[name]).as_py()
     assert page.locator("#failures tbody data").evaluate_all(column) == pc.sum(failed["documents"]).as_py()
+
+
+def test_edits_show_the_statistics(run: Path, page: Any) -> None:
+    """The table of edits adds up to stats/edits.parquet, column by column, and names each kind in words."""
+    edits = pq.read_table(run / "stats" / "edits.parquet")
+    column = "(cells) => cells.reduce((sum, cell) => sum + Number(cell.value), 0)"
+    for at, name in ((4, "documents"), (5, "edits"), (6, "replaced"), (7, "chars")):
+        assert page.locator(f"#edits tbody td:nth-child({at}) data").evaluate_all(column) == pc.sum(edits[name]).as_py()
+    assert "WeChat id" in text_of(page, "#edits tbody")
 
 
 def test_unit_switch_changes_the_funnel(run: Path, page: Any) -> None:

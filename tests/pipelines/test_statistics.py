@@ -43,6 +43,13 @@ def test_histograms_hold_every_measured_document(small_run: Path) -> None:
     assert counts == dict.fromkeys(SIGNALS.names[1:], 11)
 
 
+def test_edits_are_counted_as_published(small_run: Path) -> None:
+    """Every edit of the published files is counted once, under its source, lane and kind."""
+    assert table(small_run / "run", "edits") == [
+        {"source": "bad", "lane": "zh", "kind": "pii:mobile", "documents": 1, "edits": 1, "replaced": 1, "chars": 11}
+    ]
+
+
 def test_edges_cover_shares_and_counts() -> None:
     """Shares are binned from 0 to 1, counts by powers of ten; edges rise."""
     for name in SIGNALS.names[1:]:
@@ -58,6 +65,7 @@ def test_tables_have_their_schemas_and_parts_are_gone(small_run: Path) -> None:
         ("rules", stats.RULES),
         ("samples", stats.SAMPLES),
         ("clusters", stats.CLUSTERS),
+        ("edits", stats.EDITS),
     ):
         assert read_parquet(str(run / "stats" / f"{name}.parquet")).schema.equals(schema)
     assert not (run / "stats" / "parts").exists()

@@ -39,6 +39,12 @@ def test_values_that_cannot_work_are_refused(group: str, key: str, value: object
     assert f"{group}.{key}" in refusal(**{group: {key: value}})
 
 
+def test_a_bare_off_is_off() -> None:
+    """YAML reads `off` as false; that means off here, while `on` says nothing about what to do."""
+    assert parse_config({"privacy": {"mobile": False}}, CurationConfig, origin="c.yaml").privacy.mobile == "off"
+    assert "privacy.mobile" in refusal(privacy={"mobile": True})
+
+
 def test_name_is_fit_for_a_file() -> None:
     """The run's name becomes part of paths and ids: lower case, digits, dashes."""
     assert "name" in refusal(name="Meine Läufe")

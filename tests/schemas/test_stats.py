@@ -18,6 +18,7 @@ SCHEMAS = {
     "histograms": stats.HISTOGRAMS,
     "samples": stats.SAMPLES,
     "clusters": stats.CLUSTERS,
+    "edits": stats.EDITS,
 }
 
 
