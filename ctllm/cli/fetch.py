@@ -56,7 +56,7 @@ def fetch_commoncrawl(
         raise ConfigError("--segments or --limit: a whole crawl is about 90,000 files; say which, as --segments 0-3")
     from ctllm.schemas.recipes import CommonCrawlPart
 
-    part = CommonCrawlPart.model_construct(
+    part = CommonCrawlPart.model_construct(  # not checked here: the listing names what is wrong by its option
         kind="commoncrawl", name=kind, crawl=crawl, files=kind, segments=segments, size_bytes=None
     )
     manners = _manners(parallel, rate, stall_timeout, tries, backoff)
@@ -82,7 +82,7 @@ def fetch_hf(
     """Fetch files of a Hugging Face dataset; the token for gated ones is read from HF_TOKEN."""
     from ctllm.schemas.recipes import HubPart
 
-    part = HubPart.model_construct(
+    part = HubPart.model_construct(  # not checked here, as above
         kind="hf", name="files", dataset=dataset, files=tuple(files), revision=revision, join=None, size_bytes=None
     )
     manners = _manners(parallel, rate, stall_timeout, tries, backoff)

@@ -1,7 +1,8 @@
 """One file from one URL, whole or not at all: asks for what is missing, and believes no length and no checksum unseen.
 
     200           the whole file: the server ignores Range, or the file has changed; begun again
-    206           the rest, accepted only when it starts where we stand and has the ETag that we have
+    206           the rest, accepted only when it starts where we stand and has the ETag that we have; any ETag if the
+                  listing gives a checksum
     416           nothing is missing, when the length it names is what we have; else begun again
 
 That a file is whole is proved by its length, the end mark of a chunked body or a checksum; without any of the three it
@@ -42,7 +43,8 @@ class Downloader:
 
         Raises InputError (not there, refused), StageError (tried in vain), OutputError (disk full, no permission).
         """
-        with Partial(directory / file.name, identity=file.identity, size_bytes=file.size_bytes) as partial:
+        path, identity = directory / file.name, file.identity
+        with Partial(path, identity=identity, size_bytes=file.size_bytes, is_checked=file.is_checked) as partial:
             self.on_bytes(partial.size_bytes)
             repeat(
                 lambda: self._attempt(file, partial),
@@ -63,8 +65,10 @@ class Downloader:
 
     def _attempt(self, file: RemoteFile, partial: Partial) -> None:
         headers = {"Accept-Encoding": "identity", **self.server.headers(file.url)}
-        if partial.size_bytes and partial.validator:
-            headers |= {"Range": f"bytes={partial.size_bytes}-", "If-Range": partial.validator}
+        if partial.size_bytes and (file.is_checked or partial.validator):
+            headers["Range"] = f"bytes={partial.size_bytes}-"
+            if not file.is_checked:  # else the checksum decides: content networks give one file several ETags, or none
+                headers["If-Range"] = str(partial.validator)
         with self.client.stream("GET", file.url, headers=headers) as response:
             check_status(response, self.server, url=file.url)
             total = self._begin(response, file, partial)
@@ -82,7 +86,7 @@ class Downloader:
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
             is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-            if total is None and not is_chunked and file.size_bytes is None and file.identity == file.url:
+            if total is None and not is_chunked and file.size_bytes is None and not file.is_checked:
                 raise InputError(
                     f"{file.url}: no length, no checksum, so whole cannot be told from cut off; not fetched"
                 )
@@ -92,7 +96,7 @@ class Downloader:
             if not is_complete and start != partial.size_bytes:
                 self._restart(partial, None)
                 raise TransientError(f"HTTP {response.status_code} does not continue what is there; begun again")
-            if _validator(response.headers) not in (None, partial.validator):
+            if not file.is_checked and _validator(response.headers) not in (None, partial.validator):
                 self._restart(partial, None)
                 raise TransientError("the file has changed on the server; begun again")
         if total is not None and file.size_bytes not in (None, total):

@@ -4,6 +4,7 @@ One file that is not there does not keep the others from coming; a refusal (401,
 does.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from ctllm.pipelines.fetch.ledger import Ledger, sole_writer
 from ctllm.pipelines.fetch.rate import RateLimit
 from ctllm.pipelines.fetch.remote import RemoteFile, checked_names
 from ctllm.pipelines.fetch.server import Manners, RefusedError, Server
-from ctllm.schemas.errors import InputError, StageError
+from ctllm.schemas.errors import InputError, OutputError, StageError
+from ctllm.schemas.fetch_manifest import PARTIAL
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 
 STAGE = "fetch"
+VERIFY = "verify"
 REPORT_SECONDS = 0.2
 NUM_NAMED = 3
 
@@ -50,7 +53,8 @@ def fetch_files(
     directory = Path(out)
     with sole_writer(directory):
         ledger = Ledger(directory)
-        todo, damaged = _missing(checked_names(files), ledger, verify=verify)
+        todo, damaged = _missing(checked_names(files), ledger, verify=verify, progress=progress)
+        _check_room(todo, directory)
         tally = _Tally(files, todo, progress=progress)
         try:
             failures = _download_all(todo, server=server, ledger=ledger, manners=manners, tally=tally)
@@ -61,10 +65,12 @@ def fetch_files(
     return FetchSummary(len(todo), len(files) - len(todo), size_bytes, tuple(damaged))
 
 
-def _missing(files: Sequence[RemoteFile], ledger: Ledger, *, verify: bool) -> tuple[list[RemoteFile], list[str]]:
+def _missing(
+    files: Sequence[RemoteFile], ledger: Ledger, *, verify: bool, progress: Progress
+) -> tuple[list[RemoteFile], list[str]]:
     """The files that must come, and the names of those among them that were there but damaged."""
     todo, damaged = [], []
-    for file in files:
+    for number, file in enumerate(files, 1):
         is_here = ledger.has(file)
         if is_here and verify and not ledger.is_intact(file.name):
             damaged.append(file.name)
@@ -72,7 +78,19 @@ def _missing(files: Sequence[RemoteFile], ledger: Ledger, *, verify: bool) -> tu
             is_here = False
         if not is_here:
             todo.append(file)
+        if verify:
+            progress(ProgressEvent(VERIFY, number, len(files), "files"))
     return todo, damaged
+
+
+def _check_room(todo: Sequence[RemoteFile], directory: Path) -> None:
+    """Raises OutputError when the files, as far as their sizes are listed, do not fit on the disk."""
+    partials = [directory / (file.name + PARTIAL) for file in todo]
+    needed = sum(file.size_bytes or 0 for file in todo) - sum(path.stat().st_size for path in partials if path.exists())
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        sizes = f"{needed / 1e9:,.1f} GB are to come, {free / 1e9:,.1f} GB are free"
+        raise OutputError(f"{directory}: {sizes}; fetch fewer with --limit or choose another --out")
 
 
 def _download_all(

@@ -21,14 +21,18 @@ BLOCK_BYTES = 1 << 20
 class Partial:
     """What has arrived of one file, and its checksums so far. A context manager: the file is open inside."""
 
-    def __init__(self, path: Path, *, identity: str, size_bytes: int | None) -> None:
-        """`identity` is the content that is wanted; `size_bytes`, where it is known, makes a git blob id possible."""
+    def __init__(self, path: Path, *, identity: str, size_bytes: int | None, is_checked: bool = False) -> None:
+        """`identity` is the content that is wanted; `size_bytes`, where it is known, makes a git blob id possible.
+
+        With `is_checked` bytes without a validator are kept as well: a checksum will find out what is wrong.
+        """
         self.path = path
         self.partial_path = path.with_name(path.name + PARTIAL)
         self.note_path = path.with_name(path.name + PARTIAL_NOTE)
         self.size_bytes = 0
         self.validator: str | None = None
         self._identity = identity
+        self._is_checked = is_checked
         self._announced = size_bytes
         self._file: BinaryIO
 
@@ -37,7 +41,7 @@ class Partial:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.partial_path.open("a+b", buffering=0)
         note = self._read_note()
-        if note is None or note.identity != self._identity or note.validator is None:
+        if note is None or note.identity != self._identity or (note.validator is None and not self._is_checked):
             self.restart(None)
         else:
             self.validator = note.validator

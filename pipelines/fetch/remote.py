@@ -19,6 +19,11 @@ class RemoteFile:
     git_sha1: str | None = None
 
     @property
+    def is_checked(self) -> bool:
+        """Whether the listing gives a checksum, so that wrong bytes cannot pass."""
+        return self.sha256 is not None or self.git_sha1 is not None
+
+    @property
     def identity(self) -> str:
         """Equal for equal content: the checksum, else the URL."""
         return self.sha256 or self.git_sha1 or self.url

@@ -173,6 +173,26 @@ def test_without_a_strong_validator(case: Case, answer: Any, etag: str) -> None:
     assert "range" not in case.asked[1]
 
 
+@pytest.mark.parametrize("etags", [("", ""), ('"edge 1"', '"edge 2"')])
+def test_a_checksum_needs_no_validator(case: Case, answer: Any, etags: tuple[str, str]) -> None:
+    """Where the listing gives a checksum, a content network that has no ETag, or two, is resumed from all the same."""
+    case.plan(answer(ends_at=100_000, etag=etags[0]), answer(etag=etags[1]))
+    case.fetch(sha256=hashlib.sha256(case.content).hexdigest())
+    assert case.arrived == case.content
+    assert case.asked[1]["range"] == "bytes=100000-"
+    assert "if-range" not in case.asked[1]
+
+
+def test_a_checksum_finds_what_was_glued(case: Case, answer: Any) -> None:
+    """A rest of another version passes no checksum: the file is begun again."""
+    other = bytes(reversed(case.content))
+    rest = {"Content-Range": "bytes 100000-299999/300000"}
+    case.plan(answer(ends_at=100_000), answer(206, body=other[100_000:], headers=rest))
+    case.fetch(sha256=hashlib.sha256(case.content).hexdigest())
+    assert case.arrived == case.content
+    assert "range" not in case.asked[2]
+
+
 def test_last_modified_validates(case: Case, answer: Any) -> None:
     """Where there is no ETag, Last-Modified is what the rest is asked for with."""
     date = {"Last-Modified": "Wed, 25 Nov 2026 10:00:00 GMT"}
@@ -203,6 +223,13 @@ def test_more_than_there_is(case: Case) -> None:
     case.fetch()
     assert case.arrived == case.content
     assert len(case.asked) == 2
+
+
+def test_416_that_says_no_length(case: Case, answer: Any) -> None:
+    """A 416 that does not say how long the file is proves nothing: it is begun again."""
+    case.plan(answer(ends_at=100_000), answer(416, body=b"", etag=""))
+    case.fetch()
+    assert case.arrived == case.content
 
 
 def test_206_from_another_place(case: Case, answer: Any) -> None:

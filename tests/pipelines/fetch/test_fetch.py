@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def test_verify_notices_what_the_length_hides(case: Case) -> None:
     assert case.fetch() == FetchSummary(fetched=0, skipped=5, size_bytes=10_000)
     case.asked()
     assert case.fetch(verify=True) == FetchSummary(fetched=1, skipped=4, size_bytes=10_000, damaged=("d/3",))
+    assert [event.done for event in case.events if event.stage == "verify"] == [1, 2, 3, 4, 5]
     assert case.asked() == ["/d/3"]
     assert (case.out / "d/3").read_bytes() == case.web.files["/d/3"]
 
@@ -212,6 +214,19 @@ def test_a_directory_that_cannot_be(case: Case, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"")
     with pytest.raises(OutputError, match=r"out: cannot be written .*--out"):
         case.fetch()
+
+
+@pytest.mark.parametrize(("free", "fits"), [(9_999, False), (10_000, True)])
+def test_room_is_looked_at_before(case: Case, monkeypatch: pytest.MonkeyPatch, free: int, fits: bool) -> None:
+    """What is listed larger than the disk is refused before a request; what just fits is fetched."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: shutil._ntuple_diskusage(1, 1, free))  # type: ignore[attr-defined]
+    files = [replace(file, size_bytes=1000 * number) for number, file in enumerate(case.files)]
+    if fits:
+        assert case.fetch(files).fetched == 5
+        return
+    with pytest.raises(OutputError, match=r"to come, .*--limit"):
+        case.fetch(files)
+    assert case.asked() == []
 
 
 def test_interrupted_between_file_and_manifest(case: Case) -> None:

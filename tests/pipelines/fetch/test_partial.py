@@ -33,6 +33,14 @@ def test_another_version_is_no_beginning(tmp_path: Path, identity: str, validato
     assert (tmp_path / "a.partial").read_bytes() == b""
 
 
+def test_checked_bytes_need_no_validator(tmp_path: Path) -> None:
+    """Bytes whose checksum will be compared are kept although nothing names their version."""
+    for size_bytes in (0, 3):
+        with Partial(tmp_path / "a", identity="i", size_bytes=None, is_checked=True) as partial:
+            assert partial.size_bytes == size_bytes
+            partial.write(b"abc")
+
+
 def test_every_byte_is_on_disk_at_once(tmp_path: Path) -> None:
     """What is written can be read by others before the file is closed: a kill loses nothing that came."""
     with Partial(tmp_path / "a", identity="i", size_bytes=None) as partial:
