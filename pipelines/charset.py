@@ -1,7 +1,9 @@
 """Bytes to text: byte order mark, UTF-8, what the server or the page declares, what the bytes look like, in this order.
 
 UTF-8 goes before declarations because multi-byte text that is valid UTF-8 by accident does not occur, while pages that
-declare gb2312 and send UTF-8 do. GB2312 and GBK are read as GB18030, their superset, Big5 with Hong Kong's additions.
+declare gb2312 and send UTF-8 do. Two declarations never fail and so are checked against the bytes: windows-1252 (and
+iso-8859-1, which many servers put on everything), and one of GB18030 and Big5 for the other. GB2312 and GBK are read as
+GB18030, their superset, Big5 with Hong Kong's additions.
 """
 
 import codecs
@@ -18,6 +20,8 @@ _DECLARED = re.compile(
 )
 _CODECS = {"gbk": ("gb18030",), "gb2312": ("gb18030",), "big5": ("big5hkscs", "cp950")}
 _NEIGHBOURS = frozenset({"euc_jp", "shift_jis", "iso2022_jp", "euc_kr"})
+_CHINESE = {"gbk": "gb18030", "gb2312": "gb18030", "gb18030": "gb18030", "big5": "big5hkscs"}
+_WESTERN = "cp1252"  # what resiliparse calls iso-8859-1, us-ascii and windows-1252, as browsers do
 _NAMES = {"big5hkscs": "big5", "cp950": "big5"}
 
 DECLARATION_BYTES = 8192  # browsers look at 1,024; portals of 2019 put keywords first (web_zh_pages)
@@ -26,6 +30,7 @@ SAMPLE_BYTES = 4096  # what the guess between GB18030 and Big5 reads; 20 charact
 MIN_EVERYDAY_SHARE = 0.6  # right charset: above 0.8 even for classical verse; wrong one of the two: below 0.6
 
 _MOST_COMMON = re.compile("[的一是不了在有人我他这這个個们們中来來上大为為和国國地到以说說时時要就出会會可也你]")
+_PAIRS = re.compile(rb"(?:[\x81-\xfe][\x40-\x7e\x80-\xfe])+")  # runs of two-byte characters of either charset
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 
@@ -83,18 +88,32 @@ def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
     Chinese for Japanese or Korean, which ours may.
     """
     yield "utf-8"
+    detected = str(detect_encoding(data))
+    likely = detected if detected in _NEIGHBOURS else _likely_chinese(data)
     for label in declared:
         name = str(map_encoding_to_html5(label))
-        if not name.startswith("utf-16"):  # a declaration of UTF-16 that reads as ASCII is wrong by itself (WHATWG)
-            yield from _CODECS.get(name, (name,))
-    detected = str(detect_encoding(data))
-    if detected in _NEIGHBOURS:
-        yield detected
-    shares = {codec: _everyday_share(data[:SAMPLE_BYTES], codec) for codec in ("gb18030", "big5hkscs")}
-    likely = max(shares, key=lambda codec: shares[codec])
-    if shares[likely] >= MIN_EVERYDAY_SHARE:
+        if name.startswith("utf-16"):
+            continue  # a declaration of UTF-16 that reads as ASCII is wrong by itself (WHATWG)
+        if likely and name == _WESTERN:
+            continue  # it fits everything, so it says nothing
+        if likely in _CHINESE.values() and name in _CHINESE and likely != _CHINESE[name]:
+            yield str(likely)
+        yield from _CODECS.get(name, (name,))
+    if likely:
         yield likely
     yield from _CODECS.get(detected, (detected,))
+
+
+def _likely_chinese(data: bytes) -> str | None:
+    """`"gb18030"` or `"big5hkscs"` where the bytes look like everyday Chinese in it, the better one; else None."""
+    sample = bytearray()
+    for run in _PAIRS.finditer(data):
+        sample += run[0] + b" "
+        if len(sample) >= SAMPLE_BYTES:
+            break
+    shares = {codec: _everyday_share(bytes(sample[:SAMPLE_BYTES]), codec) for codec in ("gb18030", "big5hkscs")}
+    likely = max(shares, key=lambda codec: shares[codec])
+    return likely if shares[likely] >= MIN_EVERYDAY_SHARE else None
 
 
 def _everyday_share(data: bytes, codec: str) -> float:

@@ -1,6 +1,10 @@
 """Tests of charset detection."""
 
+import csv
+from pathlib import Path
+
 import pytest
+from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from ctllm.pipelines.charset import Decoded, decode
 
@@ -71,6 +75,48 @@ def test_undeclared_chinese_is_told_by_its_everyday_characters(text: str, codec:
 
 
 @pytest.mark.parametrize(
+    "lie", ["iso-8859-1", "windows-1252", "us-ascii", "gb2312", "big5", "utf-8", "nonsense", "utf-16"]
+)
+@pytest.mark.parametrize(("text", "codec", "name"), [(ZH, "gb2312", "gb18030"), (ZH, "gbk", "gb18030"), (ZH, "gb18030",
+    "gb18030"), (HANT, "gbk", "gb18030"), (HANT, "big5", "big5"), (ZH, "utf-8", "utf-8")])  # fmt: skip
+def test_a_server_that_lies_is_not_believed(text: str, codec: str, name: str, lie: str) -> None:
+    """Chinese bytes are read as what they are, whatever header and meta tag say of them."""
+    assert decode(text.encode(codec), http_charset=lie) == Decoded(text, name)
+    decoded = decode(page(text, lie, codec), http_charset=lie, is_html=True)
+    assert decoded is not None
+    assert (decoded.charset, decoded.text.endswith(text)) == (name, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "codec", "declared"),
+    [
+        ("L’été dernier, où étaient-ils? « Déjà là », répondit-elle à Noël.", "cp1252", "iso-8859-1"),
+        ("Über größere Mühen äußerte sich Frau Jäger höchst ärgerlich.", "latin-1", "windows-1252"),
+        ("БОЛЬШИЕ БУКВЫ и маленькие буквы", "cp1251", "windows-1251"),
+        ("большие и маленькие буквы", "koi8_r", "koi8-r"),
+        ("ΜΕΓΑΛΑ και μικρά γράμματα", "iso8859_7", "iso-8859-7"),
+        ("吾輩は猫である。名前はまだ無い。", "shift_jis", "shift_jis"),
+        ("대한민국의 모든 권력은 국민으로부터 나온다.", "euc_kr", "euc-kr"),
+        ("吾輩は猫である。名前はまだ無い。", "euc_jp", "iso-8859-1"),
+    ],
+)
+def test_other_languages_are_not_taken_for_chinese(text: str, codec: str, declared: str) -> None:
+    """Honest declarations of Western, Cyrillic, Greek, Japanese and Korean charsets count; Japanese needs none."""
+    decoded = decode(text.encode(codec), http_charset=declared)
+    assert decoded is not None
+    assert decoded.text == text
+
+
+def test_a_little_chinese_behind_much_markup_is_found() -> None:
+    """One sentence behind 30 kB of scripts decides, declared or not."""
+    data = b"<script>var x = 1;</script>\n" * 1200 + HANT.encode("big5")
+    for declared in (None, "iso-8859-1"):
+        decoded = decode(data, http_charset=declared, is_html=True)
+        assert decoded is not None
+        assert decoded.text.endswith(HANT)
+
+
+@pytest.mark.parametrize(
     ("text", "codec"), [("吾輩は猫である。名前はまだ無い。", "euc_jp"), ("Größe, Übermut und Äpfel für alle", "cp1252")]
 )
 def test_other_languages_are_left_to_the_detector(text: str, codec: str) -> None:
@@ -112,3 +158,22 @@ def test_ascii_and_nothing_are_utf8() -> None:
     """Pure ASCII and the empty file need no detection."""
     assert decode(b"plain") == Decoded("plain", "utf-8")
     assert decode(b"") == Decoded("", "utf-8")
+
+
+@pytest.mark.private_data
+def test_real_chinese_pages_decode_as_what_they_are(private_data: Path) -> None:
+    """All 770 Chinese portal pages of 2019 decode without U+FFFD (99 % are asked for), in the charset of the index."""
+    folder = private_data / "restricted"
+    with (folder / "web_zh_pages.index.tsv").open(encoding="utf-8", newline="") as file:
+        index = list(csv.DictReader(file, delimiter="\t"))
+    with (folder / "web_zh_pages.warc.gz").open("rb") as file:
+        records = ArchiveIterator(file, record_types=WarcRecordType.response)
+        decoded = [decode(record.reader.read(), is_html=True) for record in records]
+    chinese = [
+        (found, row["charset_used"])
+        for found, row in zip(decoded, index, strict=True)
+        if row["class"] != "junk_or_non_zh"
+    ]
+    assert len(chinese) == 770
+    assert sum(found is not None and "\ufffd" not in found.text for found, _ in chinese) >= 0.99 * 770
+    assert [found.charset for found, _ in chinese if found] == [charset for _, charset in chinese]

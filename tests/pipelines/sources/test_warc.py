@@ -230,12 +230,3 @@ def test_a_real_common_crawl_page(read: Any, private_data: Path) -> None:
     assert {name: len(records) for name, records in found.items()} == {".gz": 1, ".wet": 1, ".wet.gz": 1, ".wat.gz": 0}
     assert found[".wet"][0].text == found[".wet.gz"][0].text
     assert found[".gz"][0].url == found[".wet"][0].url == "https://an.wikipedia.org/wiki/Escopete"
-
-
-@pytest.mark.private_data
-@pytest.mark.slow
-def test_real_chinese_pages_decode(read: Any, private_data: Path) -> None:
-    """At least 99 % of 821 Chinese portal pages of 2019 decode without U+FFFD."""
-    found = read(private_data / "restricted" / "web_zh_pages.warc.gz")
-    assert len(found) == 821
-    assert sum(isinstance(each, Record) and "\ufffd" not in each.text for each in found) >= 0.99 * 821
