@@ -26,6 +26,7 @@ from ctllm.pipelines.measure import MeasureSplit, count_records
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.publish import check_accounts, publish
 from ctllm.pipelines.run_directory import Run, open_run, read_run
+from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.pipelines.statistics import merge_statistics
 from ctllm.pipelines.url_lists import shared_url_lists
@@ -72,6 +73,7 @@ def _check_parts(config: CurationConfig) -> None:
     LanguageIdentifier.load()
     check_extractor(config.sources.extractor)
     BenchmarkIndex.load(config.decontamination)
+    SpamVocabulary(config.vocabularies)
     shared_url_lists.cache_clear()  # files may have changed since this process read them
     shared_url_lists(config.url_lists)
     bands_and_rows(config.dedup.threshold, config.dedup.num_permutations)

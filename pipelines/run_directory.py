@@ -11,6 +11,7 @@ from typing import Any
 import fsspec
 
 import ctllm
+from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
@@ -27,6 +28,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 """Stage to the directories it writes, in the order of the data's way. Each of them holds a `_SUCCESS`."""
 
 PARTS: dict[str, Callable[[Any], str]] = {
+    "vocabularies": lambda config: SpamVocabulary(config).digest(),
     "url_lists": lambda config: shared_url_lists(config).digest(),
 }
 """Config groups whose files measuring reads beside the sources, and how their content is told apart."""

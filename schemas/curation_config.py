@@ -3,12 +3,15 @@
 Thresholds stand under `rules`; changing one re-runs `decide` and `publish` only.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from ctllm.schemas.config import Config
 from ctllm.schemas.rules import RulesConfig
+
+BUILTIN = "builtin"
+"""In place of a file: the list that comes with ctllm."""
 
 
 class SourceConfig(Config):
@@ -92,6 +95,25 @@ class DecontaminationConfig(Config):
     ngram_words: int = Field(13, ge=3, description="words per n-gram elsewhere")
 
 
+def _vocabulary(content: str, *default: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()
+    return Field(default, description=f"{content}: builtin, and files with one term a line (# begins a comment)")
+
+
+class VocabulariesConfig(Config):
+    """Word lists; the share of a text that each covers is a signal. [builtin, a.txt] adds, [a.txt] replaces, [] is off.
+
+    Terms are compared without case, width, spaces and punctuation; English ones match whole words.
+    """
+
+    gambling: tuple[str, ...] = _vocabulary("betting, casinos, lotteries; signal gambling_share", BUILTIN)
+    porn: tuple[str, ...] = _vocabulary("pornography and sex for sale; signal porn_share", BUILTIN)
+    sensitive: tuple[str, ...] = _vocabulary(
+        "advertisements and offers of fraud: forged papers, loans, rankings; signal sensitive_share", BUILTIN
+    )
+    profanity: tuple[str, ...] = _vocabulary("swear words; signal profanity_share", BUILTIN)
+    custom: tuple[str, ...] = _vocabulary("whatever else; signal custom_share")
+
+
 class UrlListsConfig(Config):
     """Lists of domains and URLs; the category that lists a document's URL is the signal `url_list`. None by default."""
 
@@ -131,6 +153,7 @@ class CurationConfig(Config):
     dedup: DedupConfig = DedupConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     decontamination: DecontaminationConfig = DecontaminationConfig()
+    vocabularies: VocabulariesConfig = VocabulariesConfig()
     url_lists: UrlListsConfig = UrlListsConfig()
     guard: GuardConfig = GuardConfig()
 

@@ -50,6 +50,9 @@ class ZhRules(RuleSet):
     )
     max_gambling_share: float | None = _share(0.03, "measured")
     max_porn_share: float | None = _share(0.05, "measured on questions to a doctor")
+    max_sensitive_share: float | None = _share(0.03, "measured: at most 0.01 in good prose")
+    max_profanity_share: float | None = _share(0.05, "measured: 0.03 in short answers of a forum")
+    max_custom_share: float | None = _share(0.05, "chosen: one character in twenty; vocabularies.custom is empty")
     max_menu_share: float | None = _share(0.5, "measured; verse without punctuation comes to 0.4")
     min_stop_word_share: float | None = _share(0.02, "measured on regulated verse; BLOOM asks 0.169 of segmented words")
     min_punctuation_share: float | None = _share(None, "CT-LLM C10 asks more than 0; off: free verse may have none")
@@ -102,6 +105,9 @@ class EnRules(RuleSet):
     max_digit_share: float | None = _share(0.3, "MAP-NEO, English: digit words")
     max_gambling_share: float | None = _share(0.1, "measured")
     max_porn_share: float | None = _share(0.1, "measured")
+    max_sensitive_share: float | None = _share(0.05, "measured: 0.03 in an advertisement of essays for sale")
+    max_profanity_share: float | None = _share(0.05, "measured: 0.02 in a chapter of Huckleberry Finn")
+    max_custom_share: float | None = _share(0.05, "chosen: one character in twenty; vocabularies.custom is empty")
     max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
 
 

@@ -59,6 +59,9 @@ _WORD_SHARES = {
     "stop_word_share": "function characters (的了是在之其…) and English stop words among units",
     "gambling_share": "unit characters covered by the gambling vocabulary",
     "porn_share": "unit characters covered by the pornography vocabulary",
+    "sensitive_share": "unit characters covered by the vocabulary of advertisements and offers of fraud",
+    "profanity_share": "unit characters covered by the vocabulary of swear words",
+    "custom_share": "unit characters covered by the terms of vocabularies.custom",
 }
 
 _CODE_SHARES = {

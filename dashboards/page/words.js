@@ -240,6 +240,9 @@ const SIGNALS = {
   stop_word_share: ["虚词占比", "function words"],
   gambling_share: ["赌博词占比", "gambling words"],
   porn_share: ["色情词占比", "pornographic words"],
+  sensitive_share: ["广告与诈骗词占比", "advertising and fraud words"],
+  profanity_share: ["粗口占比", "swear words"],
+  custom_share: ["自定义词占比", "words of the custom list"],
   comment_share: ["注释行占比", "comment lines"],
   benchmark_overlap: ["与评测题重合", "overlap with benchmarks"],
 };

@@ -21,7 +21,7 @@ class Measurer:
 
     def __init__(self, config: CurationConfig) -> None:
         self._classes = class_table()
-        self._vocabulary = SpamVocabulary()
+        self._vocabulary = SpamVocabulary(config.vocabularies)
         self._benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
 

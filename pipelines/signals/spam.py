@@ -1,50 +1,93 @@
 """How much of a text the vocabularies of spam cover."""
 
+import hashlib
+import json
+
+import fsspec
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.phrases import Matches, PhraseIndex, hash_phrases
-from ctllm.pipelines.signals.vocabulary import GAMBLING_TERMS, PORN_TERMS
+from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
+from ctllm.pipelines.signals.vocabulary import GAMBLING_TERMS, PORN_TERMS, PROFANITY_TERMS, SENSITIVE_TERMS
 from ctllm.pipelines.signals.words import Units, units_of
+from ctllm.schemas.curation_config import BUILTIN, VocabulariesConfig
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import packaged
 
-LISTS = {"gambling_share": GAMBLING_TERMS, "porn_share": PORN_TERMS}
-"""Signal to the terms it counts. No term stands in two lists."""
+_BUILTIN_TERMS = {
+    "gambling": GAMBLING_TERMS,
+    "porn": PORN_TERMS,
+    "sensitive": SENSITIVE_TERMS,
+    "profanity": PROFANITY_TERMS,
+    "custom": "",
+}
 
 
 class SpamVocabulary:
-    """The word lists of `vocabulary`, ready for matching."""
+    """The configured word lists, ready for matching."""
 
-    def __init__(self) -> None:
-        listings = [[term.replace("_", " ") for term in terms.split()] for terms in LISTS.values()]
+    def __init__(self, config: VocabulariesConfig) -> None:
+        """Raises InputError for a file that cannot be read or holds no term."""
+        self._listings = {
+            category: sorted({term for name in names for term in _read_terms(category, name)})
+            for category, names in config
+        }
+        listings = list(self._listings.values())
         terms = units_of([term for listing in listings for term in listing])
-        starts, sizes = terms.offsets[:-1], np.diff(terms.offsets)
+        lists = np.repeat(np.uint64(1) << np.arange(len(listings), dtype=np.uint64), [len(each) for each in listings])
+        sizes = np.diff(terms.offsets)
+        has_units = sizes > 0  # a term of symbols alone can be nowhere
+        starts, sizes, lists = terms.offsets[:-1][has_units], sizes[has_units], lists[has_units]
         self._index = PhraseIndex.build(terms, starts, sizes)
-        self._list_of_phrase = np.empty(len(self._index.hashes), np.int64)
+        self._lists_of_phrase = np.zeros(len(self._index.hashes), np.uint64)
         rows = np.searchsorted(self._index.hashes, hash_phrases(terms, starts, sizes))
-        self._list_of_phrase[rows] = np.repeat(np.arange(len(listings)), [len(listing) for listing in listings])
+        np.bitwise_or.at(self._lists_of_phrase, rows, lists)
+
+    def digest(self) -> str:
+        """16 hex digits that change when a term of a category does."""
+        return hashlib.sha256(json.dumps(self._listings).encode()).hexdigest()[:16]
 
     def measure(self, units: Units) -> dict[str, np.ndarray]:
         """Share of unit characters that the terms of each list cover, overlaps once, by signal: (texts,), float64."""
         matches = self._index.find(units)
-        listed = self._list_of_phrase[matches.phrases]
-        total = np.maximum(units.chars, 1)
-        return {name: _covered_chars(units, matches, listed == number) / total for number, name in enumerate(LISTS)}
+        lists = self._lists_of_phrase[matches.phrases]
+        covered_LT = np.zeros((len(self._listings), len(units.offsets) - 1))
+        _cover(units.lengths, units.offsets, matches.starts, matches.lengths, lists, covered_LT)
+        shares_LT = covered_LT / np.maximum(units.chars, 1)
+        return {f"{category}_share": shares for category, shares in zip(self._listings, shares_LT, strict=True)}
 
 
-def _covered_chars(units: Units, matches: Matches, is_wanted: np.ndarray) -> np.ndarray:
-    starts, sizes = matches.starts[is_wanted], matches.lengths[is_wanted]
-    text_of_match = np.searchsorted(units.offsets, starts, side="right") - 1
-    covered = np.zeros(len(units.offsets) - 1)
-    _add_covered(units.lengths, starts, sizes, text_of_match, covered)
-    return covered
+def _read_terms(category: str, name: str) -> list[str]:
+    if name == BUILTIN:
+        return [term.replace("_", " ") for term in _BUILTIN_TERMS[category].split()]
+    try:
+        with fsspec.open(packaged(name), "rt", encoding="utf-8-sig", compression="infer") as file:
+            lines = [line.partition("#")[0].strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"vocabularies.{category}: cannot read {name} ({error}); correct or drop it") from error
+    if not any(lines):
+        raise InputError(f"vocabularies.{category}: {name} holds no term; write one a line, or drop it")
+    return [line for line in lines if line]
 
 
 @kernel
-def _add_covered(
-    unit_lengths: np.ndarray, starts: np.ndarray, sizes: np.ndarray, texts: np.ndarray, covered: np.ndarray
+def _cover(  # noqa: PLR0917 - a kernel takes its arrays by position
+    unit_lengths: np.ndarray,
+    offsets: np.ndarray,
+    starts: np.ndarray,
+    sizes: np.ndarray,
+    lists: np.ndarray,
+    covered_LT: np.ndarray,
 ) -> None:
-    done = 0
+    """Adds the characters that matches cover, per list (a bit of `lists`) and text."""
+    done = np.zeros(covered_LT.shape[0], np.int64)
+    text = 0
     for match in range(starts.shape[0]):
-        for unit in range(max(done, starts[match]), starts[match] + sizes[match]):
-            covered[texts[match]] += unit_lengths[unit]
-        done = max(done, starts[match] + sizes[match])
+        while offsets[text + 1] <= starts[match]:
+            text += 1
+        end = starts[match] + sizes[match]
+        for number in range(covered_LT.shape[0]):
+            if (lists[match] >> np.uint64(number)) & np.uint64(1):
+                for unit in range(max(done[number], starts[match]), end):
+                    covered_LT[number, text] += unit_lengths[unit]
+                done[number] = max(done[number], end)
