@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ctllm.schemas.document import LANES
 from ctllm.schemas.rules import Rule, RulesConfig
@@ -21,24 +22,25 @@ def evaluate(
     (documents,), bool; list array of REASONS. A rule that is None, or a signal that is NaN, never fails a document.
     A document of no lane fails with `other_language`, value and threshold NaN.
     """
-    lane_names = np.asarray(lanes.to_pylist())
-    rows, names, values, thresholds = [np.empty(0, np.int64)], [np.empty(0, object)], [np.empty(0)], [np.empty(0)]
+    rows, codes, values, thresholds = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0)], [np.empty(0)]
+    names: list[str] = []
     for lane in LANES:
-        members = np.flatnonzero(lane_names == lane)
+        members = np.flatnonzero(np.asarray(pc.equal(lanes, lane)))
         if lane == "other":
             failures = [(members, OTHER_LANGUAGE, np.full(len(members), np.nan), np.nan)]
         else:
             failures = [_failures(signals, members, rule) for rule in getattr(rules, lane).rules()]
         for failing, name, seen, threshold in failures:
             rows.append(failing)
-            names.append(np.full(len(failing), name, object))
+            codes.append(np.full(len(failing), len(names), np.int32))
+            names.append(name)
             values.append(seen)
             thresholds.append(np.full(len(failing), threshold))
     row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")  # a document meets its rules in field order
-    counts = np.bincount(row, minlength=len(lane_names))
-    flat = [np.concatenate(each)[order] for each in (names, values, thresholds)]
-    return counts == 0, _reasons(counts, *flat)
+    counts = np.bincount(row, minlength=len(lanes))
+    flat = [np.concatenate(each)[order] for each in (codes, values, thresholds)]
+    return counts == 0, _reasons(counts, pa.array(names, pa.string()), *flat)
 
 
 def _failures(
@@ -54,10 +56,12 @@ def _failures(
     return members[fails], rule.name, column[fails].astype(np.float64), rule.threshold
 
 
-def _reasons(counts: np.ndarray, names: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> "pa.ListArray[Any]":
+def _reasons(
+    counts: np.ndarray, names: "pa.Array[Any]", codes: np.ndarray, values: np.ndarray, thresholds: np.ndarray
+) -> "pa.ListArray[Any]":
     kinds = REASONS.value_type
     structs = pa.StructArray.from_arrays(
-        [pa.array(names, pa.string()), pa.array(values), pa.array(thresholds)],
+        [names.take(pa.array(codes)), pa.array(values), pa.array(thresholds)],
         fields=[kinds.field(i) for i in range(3)],
     )
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())

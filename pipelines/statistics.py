@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ctllm.pipelines.documents import fetch_documents
+from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.token_estimate import estimate_from_signals
-from ctllm.schemas.document import CURATED_LANES, split_of
+from ctllm.schemas.document import CURATED_LANES
 from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.signals import SIGNALS
 from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
@@ -22,21 +24,20 @@ MAX_CLUSTERS = 40
 SHARE_EDGES = np.linspace(0.0, 1.0, 51)
 COUNT_EDGES = np.concatenate([[0.0], np.geomspace(1.0, 1e7, 57)])  # eight bins per factor of ten
 
-Counts = tuple[int, int, int]
-"""Documents, characters, estimated tokens."""
+NUM_RULE_COUNTS = 9  # failing, only, first, each in documents, characters, tokens
 
 
 def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, verdicts: pa.Table) -> dict[str, Any]:
     """All counts of one split as plain JSON values; adding them over splits gives the run's."""
     chars, tokens = signals["num_chars"].to_numpy(), estimate_from_signals(signals)
     weights = np.stack([np.ones(len(chars), np.int64), chars, tokens])
-    reasons = verdicts["reasons"].to_pylist()
-    first = np.array([each[0]["reason"] if each else "" for each in reasons], dtype=object)
+    flat = flatten(verdicts["reasons"])
+    first = flat.first_names()
     lanes = np.array(verdicts["lane"].to_pylist(), dtype=object)
     return {
         "source": source,
         "funnel": _funnel(lanes, first, weights) + _failures(run, split),
-        "rules": _rules(lanes, reasons),
+        "rules": _rules(lanes, flat, weights),
         "histograms": _histograms(signals, lanes, weights),
         "samples": _samples(run, split, verdicts, first),
         "edits": _edits(run, split),
@@ -56,19 +57,18 @@ def _failures(run: Run, split: int) -> list[list[Any]]:
     return [["", "failed", kind, count, 0, 0] for kind, count in sorted(kinds.items())]
 
 
-def _rules(lanes: np.ndarray, reasons: list[list[dict[str, Any]]]) -> list[list[Any]]:
-    failing: Counter[tuple[str, str]] = Counter()
-    only: Counter[tuple[str, str]] = Counter()
-    first: Counter[tuple[str, str]] = Counter()
-    thresholds: dict[tuple[str, str], float] = {}
-    for lane, each in zip(lanes, reasons, strict=True):
-        for rank, reason in enumerate(each):
-            rule = (str(lane), reason["reason"])
-            thresholds[rule] = reason["threshold"]
-            failing[rule] += 1
-            first[rule] += rank == 0
-            only[rule] += len(each) == 1
-    return [[*rule, thresholds[rule], failing[rule], only[rule], first[rule]] for rule in sorted(failing)]
+def _rules(lanes: np.ndarray, flat: FlatReasons, weights: np.ndarray) -> list[list[Any]]:
+    """Lane, reason, threshold, then failing, only and first in documents, the same in characters and in tokens."""
+    subsets = (np.ones(len(flat.rows_R), bool), flat.is_only_R, flat.is_first_R)
+    rows = []
+    for lane in sorted(set(lanes)):
+        in_lane = (lanes == lane)[flat.rows_R]
+        for code in sorted(np.unique(flat.codes_R[in_lane]), key=lambda code: flat.names[code]):
+            hits = in_lane & (flat.codes_R == code)
+            threshold = float(flat.thresholds_R[np.flatnonzero(hits)[0]])
+            counts = [weights[:, flat.rows_R[hits & subset]].sum(axis=1) for subset in subsets]
+            rows.append([lane, flat.names[code], threshold, *map(int, np.stack(counts, axis=1).ravel())])
+    return rows
 
 
 def _edits(run: Run, split: int) -> list[list[Any]]:
@@ -111,17 +111,15 @@ def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> di
 
 def _samples(run: Run, split: int, verdicts: pa.Table, first: np.ndarray) -> list[dict[str, Any]]:
     """The documents with the smallest mixed key of every lane and first reason: the same on every run."""
-    lanes, keys = verdicts["lane"].to_pylist(), verdicts["key"].to_numpy()
+    keys, lanes = verdicts["key"].to_numpy(), verdicts["lane"].to_numpy()
     mixed = keys * np.uint64(0x9E3779B97F4A7C15)  # golden ratio: spreads consecutive keys
-    taken: Counter[tuple[str, str]] = Counter()
-    rows = []
-    for row in np.argsort(mixed, kind="stable"):
-        group = (lanes[row], first[row])
-        if taken[group] < SAMPLES_PER_GROUP:
-            taken[group] += 1
-            rows.append(int(row))
-    if not rows:
+    groups = np.unique([f"{lane} {reason}" for lane, reason in zip(lanes, first, strict=True)], return_inverse=True)[1]
+    order = np.lexsort([mixed, groups])
+    place_in_group = np.arange(len(order)) - np.searchsorted(groups[order], groups[order])
+    rows = order[place_in_group < SAMPLES_PER_GROUP]
+    if not len(rows):
         return []
+    rows = rows[np.argsort(mixed[rows], kind="stable")]
     documents = read_parquet(run.part("documents", split), columns=["key", "id", "url", "source", "lane", "text"]).take(
         rows
     )
@@ -160,7 +158,7 @@ def _merged_funnel(parts: list[dict[str, Any]]) -> pa.Table:
 
 
 def _merged_rules(parts: list[dict[str, Any]]) -> pa.Table:
-    total: defaultdict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(3, np.int64))
+    total: defaultdict[tuple[str, ...], np.ndarray] = defaultdict(lambda: np.zeros(NUM_RULE_COUNTS, np.int64))
     thresholds: dict[tuple[str, ...], float] = {}
     for part in parts:
         for lane, reason, threshold, *counts in part["rules"]:
@@ -232,17 +230,6 @@ def _clusters(run: Run) -> pa.Table:
             ]
         )
     return _table(rows, CLUSTERS)
-
-
-def fetch_documents(run: Run, keys: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Documents by key; reads only the files of their splits."""
-    wanted = np.array(sorted(set(keys)), np.uint64)
-    found: dict[int, dict[str, Any]] = {}
-    for split in np.unique(split_of(wanted)):
-        table = read_parquet(run.part("documents", int(split)))
-        rows = table.filter(pa.array(np.isin(table["key"].to_numpy(), wanted)))
-        found |= {row["key"]: row for row in rows.to_pylist()}
-    return found
 
 
 def _summary(run: Run, accounts: dict[str, int]) -> dict[str, Any]:

@@ -30,15 +30,18 @@ RULES = pa.schema(
         pa.field("lane", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("threshold", pa.float64()),
-        pa.field("failing", pa.int64(), nullable=False, metadata={"meaning": "documents that fail this rule at all"}),
-        pa.field(
-            "only", pa.int64(), nullable=False, metadata={"meaning": "documents that fail this rule and no other"}
-        ),
-        pa.field(
-            "first", pa.int64(), nullable=False, metadata={"meaning": "documents whose first failing rule this is"}
+        *(
+            pa.field(name + suffix, pa.int64(), nullable=False, metadata={"meaning": meaning, "unit": unit})
+            for suffix, unit in (("", "documents"), ("_chars", "code points"), ("_tokens", "estimated tokens"))
+            for name, meaning in (
+                ("failing", "documents that fail this rule at all"),
+                ("only", "documents that fail this rule and no other"),
+                ("first", "documents whose first failing rule this is"),
+            )
         ),
     ]
 )
+"""A rule alone costs `failing`, given all the others `only`: what would come back if it were switched off."""
 
 HISTOGRAMS = pa.schema(
     [

@@ -28,7 +28,7 @@ function readCard() {
     funnel: value.funnel.map(named(["source", "lane", "outcome", "reason", ...UNITS])),
     rules: Object.fromEntries(Object.entries(value.rules).map(([lane, rules]) =>
       [lane, rules.map(named(["name", "signal", "isMinimum", "threshold"])).filter((rule) => rule.threshold !== null)])),
-    rule_counts: value.rule_counts.map(named(["source", "lane", "reason", "threshold", "failing", "only", "first"])),
+    rule_counts: value.rule_counts.map(named(["source", "lane", "reason", "threshold", ...UNITS.flatMap((unit) => REFUSALS.map((name) => `${name}_${unit}`))])),
   };
 }
 

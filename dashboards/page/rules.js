@@ -1,6 +1,9 @@
 "use strict";
 /* Why: every rule with its threshold, and the histogram of every signal with the thresholds drawn in. */
 
+/** How a rule's refusals are counted: all of them, those that no other rule makes too, those it makes first. */
+const REFUSALS = ["failing", "only", "first"];
+
 const ruleLanes = () => LANE_ORDER.filter((lane) => card.funnel.some((row) => row.lane === lane));
 
 /** A body that is filled again whenever one of its controls changes. */
@@ -36,17 +39,17 @@ function rulesView() {
 /** The table of one lane: what its rules refused, in rule order, then copies and other languages. */
 function laneRules(lane, { source, hideIdle }) {
   const inScope = (row) => row.lane === lane && (source === "all" || row.source === source);
-  const documents = total(card.funnel.filter(inScope), (row) => row.documents);
+  const amount = total(card.funnel.filter(inScope), byUnit);
   const rows = refusals(lane, card.rule_counts.filter(inScope)).filter((row) => !hideIdle || row.failing > 0);
-  const heading = make("h3", {}, dot(`lane-${lane}`), `${laneWord(lane)} · ${whole(documents)} ${word("documents")}`);
+  const heading = make("h3", {}, dot(`lane-${lane}`), `${laneWord(lane)} · ${whole(amount)} ${unitWord()}`);
   if (!rows.length) return [heading, make("p", { class: "empty" }, word("no_rules"))];
   const most = Math.max(...rows.map((row) => row.failing));
   const cells = rows.map((row) => [
     make("span", { class: "rule" }, ruleName(row.reason, lane), make("code", {}, row.reason)),
     decimal(row.threshold), figure(row.failing), figure(row.only), figure(row.first),
-    meter(row.failing / most, percent(row.failing, documents)),
+    meter(row.failing / most, percent(row.failing, amount)),
   ]);
-  const counts = ["threshold", "failing", "only", "first"].map((name) => `#${word(name)}`);
+  const counts = ["threshold", ...REFUSALS].map((name) => `#${word(name)}`);
   return [heading, table(`${word("rules")} · ${laneWord(lane)}`, [word("rule"), ...counts, word("share_of_lane")], cells)];
 }
 
@@ -57,7 +60,7 @@ function refusals(lane, counted) {
   const others = new Map(counted.filter((row) => !names.has(row.reason)).map((row) => [row.reason, row.threshold]));
   return [...rules, ...others].map(([reason, threshold]) => {
     const rows = counted.filter((row) => row.reason === reason);
-    const [failing, only, first] = ["failing", "only", "first"].map((name) => total(rows, (row) => row[name]));
+    const [failing, only, first] = REFUSALS.map((name) => total(rows, (row) => row[`${name}_${state.unit}`]));
     return { reason, threshold, failing, only, first };
   });
 }
@@ -100,7 +103,7 @@ function histogramsView() {
 /** The signal of the rule that removes most documents: the first thing worth looking at. */
 function busiestSignal() {
   const isBound = (row) => /^(min|max)_/.test(row.reason);
-  const [busiest] = sums(card.rule_counts.filter(isBound), (row) => row.reason.slice(4), (row) => row.first);
+  const [busiest] = sums(card.rule_counts.filter(isBound), (row) => row.reason.slice(4), (row) => row.first_documents);
   return busiest ? busiest[0] : Object.keys(card.histograms)[0];
 }
 
@@ -200,7 +203,7 @@ function addThreshold(layout, { isMinimum, threshold }, { axis, scale }) {
 
 function refusedRemark(lane, { name }) {
   const rows = card.rule_counts.filter((row) => row.lane === lane && row.reason === name);
-  const refused = total(rows, (row) => row.failing);
+  const refused = total(rows, (row) => row.failing_documents);
   const documents = total(card.funnel.filter((row) => row.lane === lane), (row) => row.documents);
   const values = { lane: laneWord(lane), count: whole(refused), share: percent(refused, documents) };
   return `${word("refused_here", values)} · ${name}`;

@@ -60,7 +60,7 @@ const WORDS = {
   nothing_lost: ["全部保留，没有移除。", "Everything was kept."],
 
   rules: ["规则", "Rules"],
-  rules_note: ["每条规则拒绝了多少文档：总计、仅因它、首先因它。点开规则可看信号分布。", "How many documents each rule refuses: at all, alone, and first. Open a rule to see its signal."],
+  rules_note: ["每条规则拒绝了多少{unit}：总计、仅因它、首先因它。点开规则可看信号分布。", "How many {unit} each rule refuses: at all, alone, and first. Open a rule to see its signal."],
   rule: ["规则", "rule"],
   threshold: ["阈值", "threshold"],
   failing: ["未通过", "failing"],

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -173,12 +174,14 @@ def _funnel(documents: list[Document], weight: int) -> pa.Table:
 
 
 def _rules(documents: list[Document], weight: int) -> pa.Table:
-    total: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0])
+    total: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 9)
     for each in documents:
+        amounts = (weight, each["chars"] * weight, each["chars"] * weight * 6 // 10)
         for rank, reason in enumerate(each["reasons"]):
             counts = total[each["source"], each["lane"], reason["reason"], reason["threshold"]]
-            for at, hit in enumerate((True, len(each["reasons"]) == 1, rank == 0)):
-                counts[at] += weight * hit
+            hits = (True, len(each["reasons"]) == 1, rank == 0)
+            for at, (amount, hit) in enumerate(product(amounts, hits)):
+                counts[at] += amount * hit
     return _table([[*group, *counts] for group, counts in sorted(total.items(), key=str)], RULES)
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ctllm.pipelines.run_directory import read_run
-from ctllm.pipelines.statistics import bin_edges, fetch_documents
+from ctllm.pipelines.statistics import bin_edges
 from ctllm.schemas import stats
 from ctllm.schemas.files import read_json, read_parquet
 from ctllm.schemas.signals import SIGNALS
@@ -31,7 +30,15 @@ def test_rules_tell_failing_only_and_first(small_run: Path) -> None:
         "failing": 1, "only": 1, "first": 1,
     }  # fmt: skip
     for row in rules.values():
-        assert row["only"] <= row["first"] <= row["failing"]  # type: ignore[operator]
+        for unit in ("", "_chars", "_tokens"):
+            assert row[f"only{unit}"] <= row[f"first{unit}"] <= row[f"failing{unit}"]  # type: ignore[operator]
+
+
+def test_rules_cost_the_characters_of_what_they_refuse(small_run: Path) -> None:
+    """What a rule refuses is counted in characters and tokens too: here those of one scrap of four characters."""
+    (row,) = [row for row in table(small_run / "run", "rules") if row["reason"] == "min_num_chars"]
+    counts = [row[name + unit] for unit in ("", "_chars", "_tokens") for name in ("failing", "only", "first")]
+    assert counts == [1, 0, 1, 4, 0, 4, 2, 0, 2]
 
 
 def test_histograms_hold_every_measured_document(small_run: Path) -> None:
@@ -72,11 +79,3 @@ def test_tables_have_their_schemas_and_parts_are_gone(small_run: Path) -> None:
     assert read_json(str(run / "stats" / "stats.json"))["clusters"] == {
         "count": 2, "removed": 2, "removed_exact": 1, "removed_near": 1, "largest": 2, "sizes": {"2": 2},
     }  # fmt: skip
-
-
-def test_documents_are_fetched_by_key(small_run: Path) -> None:
-    """Documents come back under the keys that were asked for, from whichever split."""
-    run = read_run(str(small_run / "run"))
-    keys = [read_parquet(run.part("documents", part))["key"][0].as_py() for part in (0, 1)]
-    found = fetch_documents(run, keys)
-    assert [found[key]["key"] for key in keys] == keys
