@@ -15,25 +15,24 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from ctllm.pipelines.decide import LaneSummary, decide, summarise
+from ctllm.pipelines.decide import decide
 from ctllm.pipelines.decontaminate import BenchmarkIndex
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
 from ctllm.pipelines.extract import check_extractor
 from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.judgement import Amounts, summarise
 from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.measure import MeasureSplit, count_records
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.publish import check_accounts, publish
-from ctllm.pipelines.run_directory import Run, open_run, read_run
+from ctllm.pipelines.run_directory import Run, measured_splits, open_run, read_run
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.pipelines.statistics import merge_statistics
 from ctllm.pipelines.url_lists import shared_url_lists
-from ctllm.schemas.config import parse_config
+from ctllm.schemas.config import overridden
 from ctllm.schemas.curation_config import CurationConfig
-from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import join, remove_tree
 from ctllm.schemas.progress import Progress, silent
 
 
@@ -43,7 +42,7 @@ class RunSummary:
 
     path: str
     accounts: dict[str, int]
-    lanes: dict[str, LaneSummary]
+    lanes: dict[str, Amounts]
     skipped: tuple[str, ...]
     """Stages that were already finished."""
     seconds: float
@@ -82,35 +81,16 @@ def _check_parts(config: CurationConfig) -> None:
 def redecide(
     path: str, *, overrides: dict[str, object], options: RunnerOptions, progress: Progress = silent
 ) -> RunSummary:
-    """Applies changed thresholds to a finished run: decides and publishes again, measures nothing."""
+    """Applies changed thresholds to a measured run: decides and publishes again, measures nothing.
+
+    The run has the new config from here on, also when a guard stops it.
+    """
     run = read_run(path)
-    config = _overridden(run.config, overrides)
+    config = overridden(run.config, overrides)
     if config.digest() != run.config.digest():
         run = run.with_config(config)
-    return _run_stages(run, _splits_of(run), options=options, progress=progress)
-
-
-def what_if(
-    path: str, *, overrides: dict[str, object], options: RunnerOptions, progress: Progress = silent
-) -> tuple[dict[str, LaneSummary], dict[str, LaneSummary]]:
-    """What the run keeps now and what it would keep under `overrides`, per lane; writes nothing that stays."""
-    run = read_run(path)
-    splits = _splits_of(run)
-    numbers = [split.index for split in splits]
-    changed = run.with_config(_overridden(run.config, overrides))
-    target = changed.in_directory(join(path, ".what-if"))
-    try:
-        decide(
-            changed,
-            numbers,
-            target=target,
-            sources=[split.source for split in splits],
-            options=options,
-            progress=progress,
-        )
-        return summarise(run, numbers, target=run), summarise(run, numbers, target=target)
-    finally:
-        remove_tree(target.path)
+        run.save()
+    return _run_stages(run, measured_splits(run), options=options, progress=progress)
 
 
 def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, progress: Progress) -> RunSummary:
@@ -142,7 +122,7 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
         )
 
     def verdicts() -> dict[str, int]:
-        return decide(run, numbers, target=run, sources=sources, options=options, progress=progress)
+        return decide(run, numbers, sources=sources, options=options, progress=progress)
 
     def published() -> dict[str, int]:
         publish(run, numbers, sources=sources, options=options, progress=progress)
@@ -165,29 +145,10 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
         counts = work()
         run = run.finish(stage, counts=counts, seconds=time.monotonic() - stage_started)
     accounts = run.manifest.stages["publish"]["counts"]
-    lanes = summarise(run, numbers, target=run)
+    lanes = summarise(run, numbers)
     return RunSummary(run.path, accounts, lanes, tuple(skipped), time.monotonic() - started)
 
 
 def _largest_first(splits: Sequence[Split]) -> list[Split]:
     """The local runner deals splits out in turn, so the slowest worker decides: begin with the large ones."""
     return sorted(splits, key=lambda split: (-split.size_bytes, split.index))
-
-
-def _splits_of(run: Run) -> list[Split]:
-    """The splits the run was made from, as its manifest lists them; the inputs themselves need not be there."""
-    if not run.finished("measure"):
-        raise InputError(f"{run.path}: not measured to the end with this version; run `ctllm curate` again first")
-    names = ("url", "format", "source", "start", "end", "size_bytes")
-    return [Split(index=index, **{name: row[name] for name in names}) for index, row in enumerate(run.manifest.inputs)]
-
-
-def _overridden(config: CurationConfig, overrides: dict[str, object]) -> CurationConfig:
-    values = config.model_dump(mode="json")
-    for key, value in overrides.items():
-        *parents, leaf = key.split(".")
-        target = values
-        for parent in parents:
-            target = target.setdefault(parent, {})
-        target[leaf] = value
-    return parse_config(values, CurationConfig, origin="--set")

@@ -37,6 +37,8 @@ FINGERPRINT = ".fingerprint"
 """In the first directory of a stage: what its files, finished or not, belong to."""
 
 EDGE_BYTES = 1 << 20
+GUARD = "guard."
+"""Keys that change what a run refuses to go on with, not what it makes: a stopped run continues under others."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +112,23 @@ class Run:
             )
         stages = {**self.manifest.stages, stage: {"counts": counts, "seconds": round(seconds, 3)}}
         manifest = self.manifest.model_copy(update={"stages": stages})
-        write_json(self.directory("manifest.json"), manifest.model_dump(mode="json"))
-        return Run(self.path, self.config, manifest)
+        run = Run(self.path, self.config, manifest)
+        run.save()
+        return run
+
+    def save(self) -> None:
+        """Writes `manifest.json`."""
+        write_json(self.directory("manifest.json"), self.manifest.model_dump(mode="json"))
 
     def with_config(self, config: CurationConfig) -> "Run":
         """The same run under another config: stages that the change touches count as not finished."""
         update = {
+            "run_id": f"{config.name}@{config.digest()}",
             "config_digest": config.digest(),
             "config": config.model_dump(mode="json"),
             "parts": _digest_parts(config, earlier=self),
         }
         return Run(self.path, config, self.manifest.model_copy(update=update))
-
-    def in_directory(self, path: str) -> "Run":
-        """The same run with what is written next standing under `path`."""
-        return Run(path, self.config, self.manifest)
 
 
 def open_run(path: str, config: CurationConfig, splits: Sequence[Split], *, fresh: bool = False) -> Run:
@@ -153,7 +157,7 @@ def open_run(path: str, config: CurationConfig, splits: Sequence[Split], *, fres
         run.clear("measure")
     elif any(exists(run.directory(name)) for name in STAGES["measure"]):
         raise OutputError(f"{path}: has results but no manifest.json; choose another --out, or --fresh to delete them")
-    write_json(run.directory("manifest.json"), manifest.model_dump(mode="json"))
+    run.save()
     return run
 
 
@@ -165,10 +169,22 @@ def read_run(path: str) -> Run:
     return Run(path, CurationConfig.model_validate(manifest.config), manifest)
 
 
+def measured_splits(run: Run) -> list[Split]:
+    """The splits the run was made from, as its manifest lists them; the inputs themselves need not be there.
+
+    Raises InputError when the run was not measured to the end.
+    """
+    if not run.finished("measure"):
+        raise InputError(f"{run.path}: not measured to the end with this version; run `ctllm curate` again first")
+    names = ("url", "format", "source", "start", "end", "size_bytes")
+    return [Split(index=index, **{name: row[name] for name in names}) for index, row in enumerate(run.manifest.inputs)]
+
+
 def _refuse_if_foreign(run: Run, earlier: Run) -> None:
     way_out = "choose another --out, or --fresh to delete what is there"
-    if earlier.manifest.config_digest != run.manifest.config_digest:
-        keys = ", ".join(sorted(_differing_keys(earlier.manifest.config, run.manifest.config)))
+    differing = sorted(_differing_keys(earlier.manifest.config, run.manifest.config))
+    if foreign := [key for key in differing if not key.startswith(GUARD)]:
+        keys = ", ".join(foreign)
         raise OutputError(f"{run.path}: made with another config (different: {keys}); {way_out}")
     if earlier.manifest.inputs != run.manifest.inputs:
         before = {each["url"] for each in earlier.manifest.inputs}

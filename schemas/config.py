@@ -56,17 +56,35 @@ def parse_config(values: Mapping[str, Any], model: type[Parsed], *, origin: str)
         raise ConfigError("\n".join(f"{origin}, {line}" for line in lines)) from error
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def overridden(config: Parsed, overrides: Mapping[str, object]) -> Parsed:
+    """`config` with `{"a.b": value}` applied and checked anew. Raises ConfigError naming the key."""
+    values = config.model_dump(mode="json")
+    for key, value in overrides.items():
+        _set(values, key, value, origin=f"--set {key}")
+    return parse_config(values, type(config), origin="--set")
+
+
+def parse_override(override: str) -> tuple[str, object]:
+    """`a.b=value` as key and YAML value. Raises ConfigError when it is written otherwise."""
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set {override}: write it as key.subkey=value")
+    return key, yaml.safe_load(value)
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, value = parse_override(override)
+    _set(values, key, value, origin=f"--set {override}")
+
+
+def _set(values: dict[str, Any], key: str, value: object, *, origin: str) -> None:
     *parents, leaf = key.split(".")
     target = values
     for parent in parents:
         target = target.setdefault(parent, {})
         if not isinstance(target, dict):
-            raise ConfigError(f"--set {override}: {parent} is a value, not a group of keys")
-    target[leaf] = yaml.safe_load(value)
+            raise ConfigError(f"{origin}: {parent} is a value, not a group of keys")
+    target[leaf] = value
 
 
 def _explain(detail: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails

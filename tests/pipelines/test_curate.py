@@ -10,11 +10,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ctllm.pipelines.curate import curate, redecide, what_if
+from ctllm.pipelines.curate import curate, redecide
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.why import explain
 from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig, GuardConfig
 from ctllm.schemas.errors import ConfigError, GuardError, InputError, OutputError
 from ctllm.schemas.files import read_json
+from ctllm.schemas.rules import RulesConfig, ZhRules
 
 from .conftest import prose, run_small, small_inputs, write_records
 
@@ -150,14 +152,27 @@ def test_changed_threshold_measures_nothing_again(small_run: Path) -> None:
         }
 
 
-def test_what_if_changes_nothing(small_run: Path) -> None:
-    """A dry run says what would be kept and leaves every byte as it was."""
-    run = small_run / "run"
-    before = digests(run)
-    now, then = what_if(str(run), overrides={"rules.zh.min_num_chars": 5000}, options=OPTIONS)
-    assert now["zh"].kept_documents > then["zh"].kept_documents == 0
-    assert now["en"] == then["en"]
-    assert digests(run) == before
+def test_run_stopped_by_a_guard_goes_on_under_another_share(tmp_path: Path) -> None:
+    """What a stopped run wrote stays: the same command with the option raised ends it without measuring again."""
+    records = [{"id": str(number), "text": f"短文{number}。"} for number in range(60)]
+    inputs = [str(write_records(tmp_path / "in.jsonl", records))]
+    strict = CurationConfig(guard=GuardConfig(min_documents=50))
+    with pytest.raises(GuardError):
+        curate(strict, inputs=inputs, out=str(tmp_path / "run"), options=OPTIONS)
+    assert not explain(str(tmp_path / "run"), "7").kept
+    loose = CurationConfig(
+        guard=GuardConfig(min_documents=50, max_removed_share=1, max_removed_share_per_source=1, max_share_per_rule=1)
+    )
+    summary = curate(loose, inputs=inputs, out=str(tmp_path / "run"), options=OPTIONS)
+    assert summary.skipped == ("measure", "pairs")
+    assert summary.accounts == {"read": 60, "kept": 0, "removed": 60, "failed": 0}
+    with pytest.raises(OutputError, match=r"different: rules\.zh\.min_num_chars"):
+        curate(
+            loose.model_copy(update={"rules": RulesConfig(zh=ZhRules(min_num_chars=1))}),
+            inputs=inputs,
+            out=str(tmp_path / "run"),
+            options=OPTIONS,
+        )
 
 
 def test_unknown_threshold_is_refused(small_run: Path) -> None:

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from ctllm.pipelines.curate import curate, redecide
-from ctllm.pipelines.decide import summarise
+from ctllm.pipelines.judgement import summarise
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import read_run
-from ctllm.schemas.curation_config import CurationConfig, DedupConfig, GuardConfig
-from ctllm.schemas.errors import GuardError
+from ctllm.schemas.curation_config import CurationConfig, DedupConfig
 from ctllm.schemas.files import read_parquet
 
 from .conftest import prose, write_records
@@ -58,19 +55,10 @@ def test_preferred_source_survives(tmp_path: Path) -> None:
 def test_summary_counts_documents_and_characters(small_run: Path) -> None:
     """The summary of a run adds up to its tables, lane by lane."""
     run = read_run(str(small_run / "run"))
-    summary = summarise(run, [0, 1], target=run)
+    summary = summarise(run, [0, 1])
     assert {lane: (each.documents, each.kept_documents) for lane, each in summary.items()} == {
         "en": (1, 1),
         "zh": (11, 7),
     }
     assert 0 < summary["zh"].kept_chars < summary["zh"].chars
     assert 0 < summary["zh"].kept_tokens < summary["zh"].kept_chars
-
-
-def test_guard_names_lane_rule_and_examples(tmp_path: Path) -> None:
-    """A lane that loses more than its share stops the run and says by which rule, for which documents."""
-    records = [{"id": str(number), "text": f"短文{number}。"} for number in range(60)]
-    inputs = [str(write_records(tmp_path / "in.jsonl", records))]
-    config = CurationConfig(guard=GuardConfig(max_removed_share=0.5))
-    with pytest.raises(GuardError, match=r"lane zh: 100\.0% of 60 .* min_num_chars \(60\)"):
-        curate(config, inputs=inputs, out=str(tmp_path / "run"), options=OPTIONS)

@@ -1,0 +1,158 @@
+"""The judgement itself, as plain functions of tables: rules, then one survivor per group of copies, then verdicts.
+
+Knows no framework, so that `decide` runs it on Beam and `what_if` runs it in memory. Reads no text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctllm.pipelines.dedup.survivors import choose_survivors
+from ctllm.pipelines.rulesets import evaluate
+from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.token_estimate import estimate_from_signals
+from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.files import list_files, read_parquet
+from ctllm.schemas.signals import SIGNALS
+from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE, REASONS, VERDICTS
+
+AMOUNT_SIGNALS = ["num_chars", "han_share"]
+"""What `amounts_by_lane` needs."""
+
+ALWAYS_READ = frozenset({"key", "num_chars"})
+"""Signals that a verdict needs whatever the rules are."""
+
+RANKED = np.dtype([("key", "<u8"), ("source_rank", "<i4"), ("num_chars", "<i4")])
+"""A document that may stand for others, as it crosses the shuffle: 16 bytes."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows of one split after the rules, before duplicates."""
+
+    keys: np.ndarray
+    lanes: pa.Array
+    num_chars: np.ndarray
+    kept: np.ndarray
+    reasons: pa.ListArray
+
+
+def judge_split(run: Run, split: int) -> Judged:
+    """Signals of one split against the rules of each lane; reads the columns that a rule asks for."""
+    bounded = {rule.signal for _, ruleset in run.config.rules for rule in ruleset.rules() if rule.threshold is not None}
+    columns = [name for name in SIGNALS.names if name in ALWAYS_READ | bounded]
+    signals = read_parquet(run.part("signals", split), columns=columns)
+    documents = read_parquet(run.part("documents", split), columns=["lane"])
+    lanes = documents["lane"].combine_chunks()
+    kept, reasons = evaluate(signals, lanes, rules=run.config.rules)
+    return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons)
+
+
+def rank_candidates(judged: Judged, *, candidates: np.ndarray, source_rank: int) -> np.ndarray:
+    """RANKED rows of the documents that the rules keep and that have a verified copy (are among `candidates`)."""
+    chosen = judged.kept & np.isin(judged.keys, candidates)
+    rows = np.zeros(int(chosen.sum()), dtype=RANKED)
+    rows["key"], rows["num_chars"] = judged.keys[chosen], judged.num_chars[chosen]
+    rows["source_rank"] = source_rank
+    return rows
+
+
+def find_duplicates(run: Run, ranked: np.ndarray) -> pa.Table:
+    """DUPLICATES of the run, one survivor per star of verified copies, from all its RANKED rows in any order."""
+    rows = np.sort(ranked, order="key")
+    order = pa.table({name: pa.array(rows[name]) for name in RANKED.names or ()})
+    return choose_survivors(read_pairs(run), kept_keys=rows["key"], order_columns=order, config=run.config.dedup)
+
+
+class Removed:
+    """The documents that another stands for, ready to be looked up."""
+
+    def __init__(self, duplicates: pa.Table, config: DedupConfig) -> None:
+        by_key = duplicates.select(["key", "kind", "jaccard"]).sort_by("key")
+        self._keys = by_key["key"].to_numpy()
+        self._jaccard = by_key["jaccard"].to_numpy()
+        self._is_exact = pc.equal(by_key["kind"], "exact").to_numpy()
+        self._threshold = config.threshold
+
+    def verdicts(self, judged: Judged) -> pa.Table:
+        """VERDICTS: what the rules said, and for a removed copy its similarity to the document kept instead."""
+        is_duplicate = np.isin(judged.keys, self._keys)
+        reasons = pc.if_else(pa.array(is_duplicate), self._reasons(judged.keys), judged.reasons)
+        kept = judged.kept & ~is_duplicate
+        return pa.table([judged.keys, judged.lanes, kept, reasons.cast(REASONS)], schema=VERDICTS)
+
+    def _reasons(self, keys: np.ndarray) -> pa.ListArray:
+        """One reason per row; only rows that are duplicates are looked at by the caller."""
+        at = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
+        exact = self._is_exact[at] if len(self._keys) else np.zeros(len(keys), bool)
+        value = self._jaccard[at] if len(self._keys) else np.zeros(len(keys))
+        reason = pa.StructArray.from_arrays(
+            [
+                pa.array(np.where(exact, EXACT_DUPLICATE, NEAR_DUPLICATE)),
+                pa.array(value.astype(np.float64)),
+                pa.array(np.where(exact, 1.0, self._threshold)),
+            ],
+            fields=list(REASONS.value_type),
+        )
+        return pa.ListArray.from_arrays(pa.array(np.arange(len(keys) + 1), pa.int32()), reason)
+
+
+def read_pairs(run: Run, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """All verified pairs of the run."""
+    paths = list_files(run.directory("pairs"), suffix=".parquet")
+    return pa.concat_tables([read_parquet(path, columns=list(columns) if columns else None) for path in paths])
+
+
+def candidate_keys(run: Run) -> np.ndarray:
+    """Keys that occur in any verified pair: uint64, ascending."""
+    pairs = read_pairs(run, columns=["key_a", "key_b"])
+    return np.unique(np.concatenate([pairs["key_a"].to_numpy(), pairs["key_b"].to_numpy()]))
+
+
+def source_ranks(splits: Sequence[int], sources: Sequence[str], *, config: DedupConfig) -> dict[int, int]:
+    """Place of each split's source in `source_priority`; sources that are not in it come last."""
+    priority = {name: rank for rank, name in enumerate(config.source_priority)}
+    return {split: priority.get(source, len(priority)) for split, source in zip(splits, sources, strict=True)}
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What a set of thresholds keeps of a group of documents."""
+
+    documents: int = 0
+    kept_documents: int = 0
+    chars: int = 0
+    kept_chars: int = 0
+    tokens: int = 0
+    """Estimated."""
+    kept_tokens: int = 0
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        mine, theirs = astuple(self), astuple(other)
+        return Amounts(*(a + b for a, b in zip(mine, theirs, strict=True)))
+
+
+def amounts_by_lane(signals: pa.Table, *, lanes: np.ndarray, kept: np.ndarray) -> dict[str, Amounts]:
+    """Documents, characters and estimated tokens per lane, all and kept ones. Row-aligned arguments."""
+    weights = np.stack([np.ones(len(kept), np.int64), signals["num_chars"].to_numpy(), estimate_from_signals(signals)])
+    totals = {}
+    for lane in np.unique(lanes):
+        rows = lanes == lane
+        every, left = weights[:, rows].sum(axis=1), weights[:, rows & kept].sum(axis=1)
+        totals[str(lane)] = Amounts(*(int(count) for pair in zip(every, left, strict=True) for count in pair))
+    return totals
+
+
+def summarise(run: Run, splits: Sequence[int]) -> dict[str, Amounts]:
+    """Documents, characters and estimated tokens per lane under the verdicts of the run."""
+    summary: dict[str, Amounts] = {}
+    for split in splits:
+        signals = read_parquet(run.part("signals", split), columns=AMOUNT_SIGNALS)
+        verdicts = read_parquet(run.part("verdicts", split), columns=["lane", "kept"])
+        kept, lanes = verdicts["kept"].to_numpy(), verdicts["lane"].to_numpy()
+        for lane, amounts in amounts_by_lane(signals, lanes=lanes, kept=kept).items():
+            summary[lane] = summary.get(lane, Amounts()) + amounts
+    return dict(sorted(summary.items()))

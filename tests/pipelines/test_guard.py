@@ -1,0 +1,79 @@
+"""Guards: what a stage drops beyond its share stops the run, with the rule, examples and the way on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctllm.pipelines.curate import curate
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.curation_config import CurationConfig, GuardConfig
+from ctllm.schemas.errors import GuardError
+
+from .conftest import prose, write_records
+
+OPTIONS = RunnerOptions(workers=1)
+OFF = {"max_removed_share": 1.0, "max_removed_share_per_source": 1.0, "max_share_per_rule": 1.0}
+
+
+def run_guarded(directory: Path, *, short: int, good: int, **guard: Any) -> None:
+    """Curates `short` documents that are too short, in source `scraps`, and `good` ones in source `books`."""
+    scraps = [{"id": f"scrap-{number}", "text": f"短文{number}。"} for number in range(short)]
+    books = [{"id": f"book-{number}", "text": prose(number)} for number in range(good)]
+    inputs = [
+        str(write_records(directory / f"{name}.jsonl", rows))
+        for name, rows in (("scraps", scraps), ("books", books))
+        if rows
+    ]
+    config = CurationConfig(guard=GuardConfig(**{"min_documents": 10, **OFF, **guard}))
+    curate(config, inputs=inputs, out=str(directory / "run"), options=OPTIONS)
+
+
+def test_a_lane_that_loses_too_much_stops_the_run_with_rule_examples_and_option(tmp_path: Path) -> None:
+    """The message names lane, share, rule, three documents with value, bound and text, and the option."""
+    with pytest.raises(GuardError) as stopped:
+        run_guarded(tmp_path, short=15, good=5, max_removed_share=0.7)
+    message = str(stopped.value)
+    assert message.startswith("lane zh: 75.0% of 20 documents removed, most of them first by min_num_chars, more than")
+    assert "guard.max_removed_share=0.7 allows" in message
+    for number in range(3):
+        assert f"scrap-{number}  (min_num_chars: 4 against 50)  短文{number}。" in message
+    assert "scrap-3" not in message
+    assert f"ctllm decide {tmp_path / 'run'} --set guard.max_removed_share=1" in message
+    assert stopped.value.exit_code == 6
+
+
+@pytest.mark.parametrize("option", sorted(OFF))
+def test_the_share_itself_is_allowed(tmp_path: Path, option: str) -> None:
+    """Each share is inclusive: what drops exactly that much goes on, a little less allowed stops."""
+    share = 1.0 if option == "max_removed_share_per_source" else 0.75
+    run_guarded(tmp_path / "at", short=15, good=5, **{option: share})
+    with pytest.raises(GuardError, match=f"guard.{option}=0.74 allows"):
+        run_guarded(tmp_path / "over", short=15, good=5, **{option: 0.74})
+
+
+def test_a_source_is_guarded_beside_better_ones(tmp_path: Path) -> None:
+    """A source that loses everything stops the run though the lane as a whole is fine, and is named."""
+    with pytest.raises(GuardError, match=r"source scraps: 100\.0% of 15 documents removed"):
+        run_guarded(tmp_path, short=15, good=10, max_removed_share_per_source=0.9)
+
+
+def test_a_rule_is_guarded_also_where_it_is_not_the_first(tmp_path: Path) -> None:
+    """The share of a rule counts every document that fails it, here after min_num_chars."""
+    with pytest.raises(GuardError, match=r"lane zh: 60\.0% of 25 documents fail min_stop_word_share"):
+        run_guarded(tmp_path, short=15, good=10, max_share_per_rule=0.5)
+
+
+def test_few_documents_are_not_guarded(tmp_path: Path) -> None:
+    """A share of fewer documents than the config's minimum is noise."""
+    run_guarded(tmp_path, short=9, good=0, max_removed_share=0.0)
+
+
+def test_documents_of_no_lane_do_not_count(tmp_path: Path) -> None:
+    """Text in a language that nobody asked for is refused by design and trips no guard."""
+    text = "Съешь же ещё этих мягких французских булок, да выпей чаю, и приходи завтра к нам в гости. " * 3
+    records = [{"id": str(number), "text": f"{text} {number}"} for number in range(20)]
+    inputs = [str(write_records(tmp_path / "ru.jsonl", records))]
+    config = CurationConfig(guard=GuardConfig(min_documents=10))
+    summary = curate(config, inputs=inputs, out=str(tmp_path / "run"), options=OPTIONS)
+    assert summary.accounts["removed"] == 20
