@@ -26,12 +26,11 @@ from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.measure import MeasureSplit, count_records
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.publish import check_accounts, publish
-from ctllm.pipelines.run_directory import Run, measured_splits, open_run, read_run
+from ctllm.pipelines.run_directory import Run, measured_splits, open_run, read_run, under_overrides
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.pipelines.statistics import merge_statistics
 from ctllm.pipelines.url_lists import shared_url_lists
-from ctllm.schemas.config import overridden
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.progress import Progress, silent
 
@@ -86,11 +85,12 @@ def redecide(
     The run has the new config from here on, also when a guard stops it.
     """
     run = read_run(path)
-    config = overridden(run.config, overrides)
-    if config.digest() != run.config.digest():
-        run = run.with_config(config)
-        run.save()
-    return _run_stages(run, measured_splits(run), options=options, progress=progress)
+    splits = measured_splits(run)
+    changed = under_overrides(run, overrides)
+    if changed.config != run.config:
+        changed.save()
+        run = changed
+    return _run_stages(run, splits, options=options, progress=progress)
 
 
 def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, progress: Progress) -> RunSummary:

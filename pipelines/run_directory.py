@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,9 @@ import ctllm
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.url_lists import shared_url_lists
+from ctllm.schemas.config import overridden
 from ctllm.schemas.curation_config import CurationConfig
-from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.errors import ConfigError, InputError, OutputError
 from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
 from ctllm.schemas.manifest import RunManifest, finish_stage, finished_stage
 
@@ -167,6 +168,17 @@ def read_run(path: str) -> Run:
         raise InputError(f"{path}: not a run directory (no manifest.json); give the --out of a `ctllm curate`")
     manifest = RunManifest.model_validate(read_json(join(path, "manifest.json")))
     return Run(path, CurationConfig.model_validate(manifest.config), manifest)
+
+
+def under_overrides(run: Run, overrides: Mapping[str, object]) -> Run:
+    """A measured run under `{"a.b": value}`. Raises ConfigError for keys that measuring read: they need a new run."""
+    changed = run.with_config(overridden(run.config, overrides))
+    if run.finished("measure") and not changed.finished("measure"):
+        raise ConfigError(
+            f"--set {', '.join(overrides)}: changes what is measured, not only what is decided; "
+            "run `ctllm curate` with it into another --out"
+        )
+    return changed
 
 
 def measured_splits(run: Run) -> list[Split]:

@@ -24,8 +24,7 @@ from ctllm.pipelines.judgement import (
     source_ranks,
 )
 from ctllm.pipelines.reasons import FlatReasons, flatten
-from ctllm.pipelines.run_directory import Run, measured_splits, read_run
-from ctllm.schemas.config import overridden
+from ctllm.pipelines.run_directory import Run, measured_splits, read_run, under_overrides
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.files import read_parquet
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
@@ -106,7 +105,7 @@ def what_if(path: str, *, overrides: Mapping[str, object], progress: Progress = 
     """
     run = read_run(path)
     splits = {split.index: split.source for split in measured_splits(run)}
-    changed = run.with_config(overridden(run.config, overrides))
+    changed = under_overrides(run, overrides)
     duplicates = _duplicates(changed, splits)
     removed = Removed(duplicates, changed.config.dedup)
     now: dict[tuple[str, str], Amounts] = {}

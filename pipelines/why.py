@@ -6,24 +6,42 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.run_directory import Run, read_run
-from ctllm.pipelines.statistics import fetch_documents
 from ctllm.pipelines.url_lists import category_of
 from ctllm.schemas.document import ROW_BITS, split_of
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import list_files, read_parquet
+from ctllm.schemas.files import exists, join, list_files, read_parquet
+from ctllm.schemas.rules import RuleSet
 
 EXCERPT_CHARS = 400
 
 
 @dataclass(frozen=True)
-class Rule:
+class Cost:
+    """What one rule refuses in the document's lane, over the whole run."""
+
+    documents: int
+    """Of the lane."""
+    failing: int
+    only: int
+    """Documents that fail this rule and no other."""
+
+
+@dataclass(frozen=True)
+class MetRule:
     """One rule of the document's lane as it met this document."""
 
     reason: str
     value: float
+    is_minimum: bool
     threshold: float | None
+    """None is off."""
     failed: bool
+    source: str
+    """Where the number comes from."""
+    cost: Cost | None
+    """None for a rule that refuses nothing, and before the run has statistics."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +53,15 @@ class Explanation:
     kept: bool
     reasons: list[dict[str, Any]]
     signals: dict[str, float]
-    rules: list[Rule]
+    rules: list[MetRule]
     url_category: str | None
     """The category of `url_lists` that names the document's URL."""
     kept_instead: dict[str, Any] | None
     """For a removed copy: the document that stands for it, with kind, jaccard and containment."""
     stands_for: list[dict[str, Any]]
     """For a survivor: its copies."""
+    edits: list[dict[str, Any]]
+    """What was changed for the published text, redacted personal data too: kind, start, end, replacement."""
 
 
 def explain(path: str, name: str) -> Explanation:
@@ -52,6 +72,7 @@ def explain(path: str, name: str) -> Explanation:
     document = fetch_documents(run, [key])[key]
     document["text"] = document["text"][:EXCERPT_CHARS]
     signals = read_parquet(run.part("signals", split)).slice(row, 1).to_pylist()[0]
+    _check_decided(run, split)
     verdict = read_parquet(run.part("verdicts", split)).slice(row, 1).to_pylist()[0]
     copies = _copies(run, key)
     return Explanation(
@@ -63,7 +84,24 @@ def explain(path: str, name: str) -> Explanation:
         url_category=category_of(signals["url_list"], config=run.config.url_lists),
         kept_instead=next((copy for copy in copies if copy["key"] == key), None),
         stands_for=[copy for copy in copies if copy["kept_key"] == key],
+        edits=_edits(run, document["lane"], split, key),
     )
+
+
+def _check_decided(run: Run, split: int) -> None:
+    if not exists(run.part("verdicts", split)):
+        raise InputError(
+            f"{run.path}: not decided yet; run the same `ctllm curate` again, or `ctllm decide {run.path}`"
+        )
+
+
+def _edits(run: Run, lane: str, split: int, key: int) -> list[dict[str, Any]]:
+    path = run.part(join("curated", lane), split)
+    if not exists(path):
+        return []
+    published = read_parquet(path, columns=["key", "edits"])
+    found: list[list[dict[str, Any]]] = published.filter(pc.equal(published["key"], key))["edits"].to_pylist()
+    return found[0] if found else []
 
 
 def _find(run: Run, name: str) -> int:
@@ -79,15 +117,40 @@ def _find(run: Run, name: str) -> int:
     raise InputError(f"{run.path}: no document with id, URL or key {name!r}; broken records are listed in failures/")
 
 
-def _rules(run: Run, document: dict[str, Any], signals: dict[str, float], reasons: list[dict[str, Any]]) -> list[Rule]:
-    ruleset = getattr(run.config.rules, document["lane"], None)
+def _rules(
+    run: Run, document: dict[str, Any], signals: dict[str, float], reasons: list[dict[str, Any]]
+) -> list[MetRule]:
+    ruleset: RuleSet | None = getattr(run.config.rules, document["lane"], None)
     if ruleset is None:
         return []
     failed = {reason["reason"] for reason in reasons}
+    costs = _costs(run, document["lane"])
     return [
-        Rule(field, signals[field.split("_", 1)[1]], threshold, field in failed)
-        for field, threshold in ruleset.model_dump().items()
+        MetRule(
+            reason=rule.name,
+            value=signals[rule.signal],
+            is_minimum=rule.is_minimum,
+            threshold=rule.threshold,
+            failed=rule.name in failed,
+            source=type(ruleset).model_fields[rule.name].description or "",
+            cost=costs.get(rule.name),
+        )
+        for rule in ruleset.rules()
     ]
+
+
+def _costs(run: Run, lane: str) -> dict[str, Cost]:
+    """What every rule of `lane` that refuses anything costs, from the run's statistics."""
+    funnel, rules = (join(run.path, "stats", f"{name}.parquet") for name in ("funnel", "rules"))
+    if not (exists(funnel) and exists(rules)):
+        return {}
+    counts = read_parquet(funnel, columns=["lane", "documents"])
+    documents = pc.sum(counts.filter(pc.equal(counts["lane"], lane))["documents"]).as_py() or 0
+    table = read_parquet(rules, columns=["lane", "reason", "failing", "only"])
+    table = (
+        table.filter(pc.equal(table["lane"], lane)).group_by("reason").aggregate([("failing", "sum"), ("only", "sum")])
+    )
+    return {row["reason"]: Cost(documents, row["failing_sum"], row["only_sum"]) for row in table.to_pylist()}
 
 
 def _copies(run: Run, key: int) -> list[dict[str, Any]]:

@@ -84,19 +84,29 @@ _MEANS = {
 }
 
 
+_SHARES = {
+    "language": _LANGUAGE_SHARES,
+    "characters": _CHARACTER_SHARES,
+    "lines": _LINE_SHARES,
+    "repetition": _REPETITION_SHARES,
+    "words": _WORD_SHARES,
+    "code": _CODE_SHARES,
+    "benchmarks": _OVERLAP_SHARES,
+}
+
+SIGNAL_GROUPS: dict[str, tuple[str, ...]] = {
+    "lengths": (*_COUNTS, *_MEANS),
+    **{group: tuple(names) for group, names in _SHARES.items()},
+}
+"""Every measured column under what it is about: how `ctllm why` shows them."""
+
+
 def _fields() -> list["pa.Field[Any]"]:
     counts = [_field(name, pa.int32(), unit, meaning) for name, (unit, meaning) in _COUNTS.items()]
     means = [_field(name, pa.float32(), unit, meaning) for name, (unit, meaning) in _MEANS.items()]
-    groups = (
-        _LANGUAGE_SHARES,
-        _CHARACTER_SHARES,
-        _LINE_SHARES,
-        _REPETITION_SHARES,
-        _WORD_SHARES,
-        _CODE_SHARES,
-        _OVERLAP_SHARES,
-    )
-    shares = [_field(name, pa.float32(), "share", meaning) for group in groups for name, meaning in group.items()]
+    shares = [
+        _field(name, pa.float32(), "share", meaning) for group in _SHARES.values() for name, meaning in group.items()
+    ]
     return [*counts, *means, *shares]
 
 

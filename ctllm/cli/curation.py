@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from ctllm.cli.console import console, print_table, progress_shown
+from ctllm.cli.explanations import print_comparison, print_explanation, print_json, print_what_if
 from ctllm.schemas.errors import ConfigError
 
 Config = Annotated[Path, typer.Argument(help="YAML file, for example configs/curation/recommended.yaml")]
 RunDirectory = Annotated[str, typer.Argument(metavar="RUN", help="run directory, the --out of a curate")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, overrides one key; may be repeated")]
 Runner = Annotated[str, typer.Option(help="direct | flink | dataflow")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")]
 Workers = Annotated[int | None, typer.Option(help="worker threads of the direct runner; default: all cores")]
 BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="any Beam option, after --")]
 
@@ -109,93 +110,59 @@ def decide(
     run: RunDirectory,
     overrides: Overrides = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be kept")] = False,
+    as_json: Json = False,
     workers: Workers = None,
 ) -> None:
     """Apply changed thresholds to a run: seconds, because nothing is measured again."""
     from ctllm.dashboards.report import write_report
-    from ctllm.pipelines.curate import redecide, what_if
+    from ctllm.pipelines.curate import redecide
+    from ctllm.pipelines.what_if import what_if
+    from ctllm.schemas.config import parse_override
 
-    changes = {}
-    for override in overrides or []:
-        key, separator, value = override.partition("=")
-        if not separator:
-            raise ConfigError(f"--set {override}: write it as key.subkey=value")
-        changes[key] = yaml.safe_load(value)
+    changes = dict(map(parse_override, overrides or []))
+    if dry_run:
+        found = what_if(run, overrides=changes)
+        if as_json:
+            print_json(found)
+        else:
+            print_what_if(found)
+        return
+    if as_json:
+        raise ConfigError("--json: goes with --dry-run; for a run that is decided use `ctllm stats --json`")
     options = runner_options("direct", workers, None)
     with progress_shown() as progress:
-        if not dry_run:
-            summary = redecide(run, overrides=changes, options=options, progress=progress)
-        else:
-            now, then = what_if(run, overrides=changes, options=options, progress=progress)
-    if not dry_run:
-        write_report(run)
-        print_summary(summary)
-        return
-    rows = [
-        [
-            lane,
-            now[lane].kept_documents,
-            each.kept_documents,
-            now[lane].kept_chars,
-            each.kept_chars,
-            now[lane].kept_tokens,
-            each.kept_tokens,
-        ]
-        for lane, each in then.items()
-    ]
-    columns = ["lane", "documents now", "then", "characters now", "then", "tokens now", "then"]
-    print_table("what would be kept", columns, rows)
+        summary = redecide(run, overrides=changes, options=options, progress=progress)
+    write_report(run)
+    print_summary(summary)
 
 
-def why(run: RunDirectory, document: Annotated[str, typer.Argument(metavar="ID|URL|KEY")]) -> None:
-    """Explain one document: signals, failing rules with thresholds, the duplicate kept instead."""
+def why(
+    run: RunDirectory, document: Annotated[str, typer.Argument(metavar="ID|URL|KEY")], as_json: Json = False
+) -> None:
+    """Explain one document: signals, every rule with its bound and what it costs, copies, what was changed."""
     from ctllm.pipelines.why import explain
+    from ctllm.schemas.signals import SIGNAL_GROUPS
 
     found = explain(run, document)
-    shown = found.document
-    console.print(f"[bold]{'kept' if found.kept else 'removed'}[/]  ", end="")
-    console.print(
-        f"{shown['id']}  {shown['url'] or ''}  (source {shown['source']}, lane {shown['lane']}, key {shown['key']})",
-        markup=False,
-    )
-    if found.reasons:
-        rows = [[each["reason"], each["value"], each["threshold"]] for each in found.reasons]
-        print_table("reasons", ["reason", "value", "threshold"], rows)
-    if found.url_category:
-        console.print(f"url list: {found.url_category}", markup=False)
-    if found.kept_instead:
-        _print_copy("kept instead", found.kept_instead)
-    for copy in found.stands_for:
-        _print_copy("stands for", copy)
-    rules = [["x" if rule.failed else "", rule.reason, rule.value, rule.threshold] for rule in found.rules]
-    print_table(f"rules of lane {shown['lane']}", ["failed", "rule", "value", "threshold"], rows=rules)
-    print_table("signals", ["signal", "value"], [[name, value] for name, value in found.signals.items()])
-    console.print(shown["text"], markup=False)
+    if as_json:
+        print_json(found)
+    else:
+        print_explanation(found, SIGNAL_GROUPS)
 
 
-def _print_copy(label: str, copy: dict[str, Any]) -> None:
-    other = copy["other"]
-    console.print(
-        f"{label}: {other['id']} {other['url'] or ''} "
-        f"({copy['kind']}, Jaccard {copy['jaccard']:.3f}, containment {copy['containment']:.3f})",
-        markup=False,
-    )
-    console.print(other["excerpt"], markup=False, style="dim")
-
-
-def stats(run: RunDirectory, other: Annotated[str | None, typer.Argument(metavar="[RUN2]")] = None) -> None:
+def stats(
+    run: RunDirectory,
+    other: Annotated[str | None, typer.Argument(metavar="[RUN2]")] = None,
+    as_json: Json = False,
+) -> None:
     """Print the funnel of a run: documents by source, lane, outcome and first reason; two runs side by side."""
-    from ctllm.schemas.files import join, read_parquet
+    from ctllm.pipelines.comparison import compare
 
-    def funnel(path: str) -> dict[tuple[str, ...], int]:
-        rows = read_parquet(join(path, "stats", "funnel.parquet")).to_pylist()
-        return {(row["source"], row["lane"], row["outcome"], row["reason"]): row["documents"] for row in rows}
-
-    counts = [funnel(path) for path in (run, other) if path]
-    groups = sorted(set().union(*counts))
-    rows = [[*group, *(each.get(group, 0) for each in counts)] for group in groups]
-    names = ["documents"] if other is None else [run, other]
-    print_table("funnel", ["source", "lane", "outcome", "first reason", *names], rows)
+    found = compare([run] if other is None else [run, other])
+    if as_json:
+        print_json(found)
+    else:
+        print_comparison(found)
 
 
 def report(

@@ -13,14 +13,15 @@ import yaml
 from ctllm.examples.corpus.build import build_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+ENVIRONMENT = {**os.environ, "NO_COLOR": "1"}
 LOOP = {"steps": 3, "sequences_per_step": 2, "checkpoint_every_steps": 2, "evaluate_every_steps": 3}
 
 
-def run_ctllm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_ctllm(*arguments: str | Path, columns: int = 200) -> subprocess.CompletedProcess[str]:
     """`ctllm` with these arguments, in the root of the repository."""
     command = [sys.executable, "-m", "ctllm.cli.main", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=300)
+    environment = {**ENVIRONMENT, "COLUMNS": str(columns)}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=300)
 
 
 @dataclass(frozen=True)

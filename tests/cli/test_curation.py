@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from .conftest import ROOT, Miniature, run_ctllm
 
 EXPECTED = ROOT / "examples" / "corpus" / "expected.jsonl"
@@ -15,7 +17,16 @@ def test_stats_shows_two_runs_side_by_side(miniature: Miniature) -> None:
     assert "max_gambling_share" in run_ctllm("stats", run).stdout
     both = run_ctllm("stats", run, run).stdout
     line = next(line for line in both.splitlines() if "exact_duplicate" in line and " zh " in line)
-    assert line.split("│")[-2].strip() == line.split("│")[-3].strip() != "0"
+    assert line.split("│")[-4].strip() == line.split("│")[-3].strip() != "0"
+    values = json.loads(run_ctllm("stats", run, "--json").stdout)
+    assert sum(row["documents"][0] for row in values["funnel"]) == len(EXPECTED.read_text().splitlines())
+
+
+def test_stats_refuses_what_is_no_run(tmp_path: Path) -> None:
+    """A directory that no curation wrote is named."""
+    result = run_ctllm("stats", tmp_path)
+    assert result.returncode == 3
+    assert "not a run directory" in result.stderr
 
 
 def test_why_explains_a_removed_document(miniature: Miniature) -> None:
@@ -25,8 +36,21 @@ def test_why_explains_a_removed_document(miniature: Miniature) -> None:
     result = run_ctllm("why", miniature.workspace / "curated", spam["id"])
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("removed")
-    for part in ("max_gambling_share", "gambling_share", "rules of lane zh"):
+    for part in ("✗ max_gambling_share", "cost: refuses", "rules of lane zh", "words\n", "stop_word_share"):
         assert part in result.stdout
+    values = json.loads(run_ctllm("why", miniature.workspace / "curated", spam["id"], "--json").stdout)
+    assert (values["document"]["id"], values["kept"]) == (spam["id"], False)
+
+
+def test_explanations_fit_80_columns(miniature: Miniature) -> None:
+    """`why`, `stats A B` and a dry run keep their tables within a terminal of 80 columns."""
+    run = miniature.workspace / "curated"
+    expected = (json.loads(line) for line in EXPECTED.read_text(encoding="utf-8").splitlines())
+    spam = next(each for each in expected if each["reasons"] == ["max_gambling_share"])
+    for command in (["why", run, spam["id"]], ["stats", run, run], ["decide", run, "--dry-run"]):
+        lines = run_ctllm(*command, columns=80).stdout.splitlines()
+        assert len(lines) > 20
+        assert max(map(cell_len, lines)) <= 80
 
 
 def test_decide_dry_run_and_for_good(miniature: Miniature, tmp_path: Path) -> None:
@@ -35,7 +59,10 @@ def test_decide_dry_run_and_for_good(miniature: Miniature, tmp_path: Path) -> No
     shutil.copytree(miniature.workspace / "curated", run)
     change = ["--set", "rules.zh.min_num_chars=1000000"]
     shown = run_ctllm("decide", run, *change, "--dry-run")
-    assert "what would be kept" in shown.stdout
+    for part in ("what would be kept", "min_num_chars", "newly removed, nearest to the bound"):
+        assert part in shown.stdout
+    values = json.loads(run_ctllm("decide", run, *change, "--dry-run", "--json").stdout)
+    assert {group["then"]["kept_documents"] for group in values["groups"] if group["lane"] == "zh"} == {0}
     done = run_ctllm("decide", run, *change)
     assert done.returncode == 0, done.stderr
     line = next(line for line in done.stdout.splitlines() if line.startswith("│ zh"))

@@ -114,5 +114,7 @@ def test_unknown_key_and_no_run_are_refused(small_run: Path) -> None:
     """A misspelt rule and a directory that is no run are named before anything is read."""
     with pytest.raises(ConfigError, match="did you mean min_num_chars"):
         what_if(str(small_run / "run"), overrides={"rules.zh.min_num_char": 1})
+    with pytest.raises(ConfigError, match=r"dedup\.threshold: changes what is measured"):
+        what_if(str(small_run / "run"), overrides={"dedup.threshold": 0.7})
     with pytest.raises(InputError, match="not a run directory"):
         what_if(str(small_run), overrides={})

@@ -1,11 +1,13 @@
 """`why`: everything the run knows about one document."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ctllm.pipelines.why import explain
 from ctllm.schemas.errors import InputError
+from ctllm.schemas.rules import ZhRules
 
 
 def test_removed_document_has_all_its_reasons(small_run: Path) -> None:
@@ -40,3 +42,31 @@ def test_unknown_document_is_refused(small_run: Path) -> None:
     """A name that no document has is named, with where to look."""
     with pytest.raises(InputError, match=r"nothing-like-it.*failures"):
         explain(str(small_run / "run"), "nothing-like-it")
+
+
+def test_rules_tell_bound_source_and_cost(small_run: Path) -> None:
+    """Every rule of the lane is there with direction and source; one that refuses says how many, and how many alone."""
+    found = explain(str(small_run / "run"), "short")
+    rules = {rule.reason: rule for rule in found.rules}
+    assert list(rules) == list(ZhRules.model_fields)
+    short = rules["min_num_chars"]
+    assert (short.is_minimum, short.threshold, short.value, short.failed) == (True, 50, 4, True)
+    assert short.source == ZhRules.model_fields["min_num_chars"].description
+    assert short.cost is not None
+    assert (short.cost.documents, short.cost.failing) == (11, 1)
+    assert rules["max_url_share"].cost is None
+
+
+def test_published_changes_are_shown(small_run: Path) -> None:
+    """A redacted telephone number is listed with its kind and place; a document left as it was has no changes."""
+    (edit,) = explain(str(small_run / "run"), "mobile").edits
+    assert edit["kind"] == "pii:mobile"
+    assert edit["end"] - edit["start"] == 11
+    assert explain(str(small_run / "run"), "good-2").edits == []
+
+
+def test_run_without_verdicts_is_refused(small_run: Path) -> None:
+    """A run that was stopped before it decided says what to run."""
+    shutil.rmtree(small_run / "run" / "verdicts")
+    with pytest.raises(InputError, match=r"not decided yet; .*ctllm decide"):
+        explain(str(small_run / "run"), "good-2")
