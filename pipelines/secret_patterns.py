@@ -79,6 +79,9 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _MIN_VALUE_DIGITS = 3  # of 16: identifiers have fewer, random hex 10, random base64 3; chosen, checked on source code
+_REST_OF_NAME = re.compile(r"[\w\-]{4,44}[\"'\]]{0,2}\s{0,3}(?::=|=>|=|:)\s{0,3}[\"'`]", re.ASCII)
+_LOWER_CASE = {upper: upper | 0x20 for upper in range(ord("A"), ord("Z") + 1)}
+_MAX_OWNER_CHARS, _MAX_ASSIGNMENT_CHARS = 24, 300  # of `ASSIGNMENT` before its anchor, and from there on
 _MAX_NAME_BYTES, _MAX_JOIN_BYTES, _MIN_VALUE_BYTES = 40, 8, 16
 
 
@@ -87,9 +90,26 @@ def find_secrets(text: str) -> Iterator[Secret]:
     for form in TOKENS:
         if any(anchor in text for anchor in form.anchors):
             yield from (Secret(form.kind, *match.span(1)) for match in form.pattern.finditer(text))
-    for match in ASSIGNMENT.pattern.finditer(text):
-        if _looks_random(match[1]) and not any(form.pattern.search(match[1]) for form in TOKENS):
-            yield Secret(ASSIGNMENT.kind, *match.span(1))
+    for start, end in _assigned_values(text):
+        value = text[start:end]
+        if _looks_random(value) and not any(form.pattern.search(value) for form in TOKENS):
+            yield Secret(ASSIGNMENT.kind, start, end)
+
+
+def _assigned_values(text: str) -> list[tuple[int, int]]:
+    """Values of `ASSIGNMENT`, sought around its anchors only: over whole texts the pattern reads 7 MB/s."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # İ became two characters
+        lowered = text.translate(_LOWER_CASE)
+    found = set()
+    for anchor in ASSIGNMENT.anchors:
+        at = lowered.find(anchor)
+        while at >= 0:
+            if _REST_OF_NAME.match(text, at):
+                window = max(0, at - _MAX_OWNER_CHARS), at + _MAX_ASSIGNMENT_CHARS
+                found |= {match.span(1) for match in ASSIGNMENT.pattern.finditer(text, *window)}
+            at = lowered.find(anchor, at + len(anchor))
+    return sorted(found)
 
 
 def _looks_random(value: str) -> bool:

@@ -64,8 +64,8 @@ class DedupConfig(Config):
 
 
 PersonalData = Literal[
-    "id_card", "bank_card", "mobile", "landline", "email", "qq", "wechat", "passport", "plate", "ip"
-]  # fmt: skip
+    "secret", "id_card", "bank_card", "mobile", "landline", "email", "qq", "wechat", "passport", "plate", "ip"
+]
 PrivacyAction = Annotated[
     Literal["redact", "tag", "off"],
     BeforeValidator(lambda value: "off" if value is False else value),  # YAML reads a bare off as false
@@ -75,6 +75,7 @@ PrivacyAction = Annotated[
 class PrivacyConfig(Config):
     """Personal data in published text: replaced by a placeholder, only recorded in `edits`, or not looked for."""
 
+    secret: PrivacyAction = Field("redact", description="keys and tokens: vendors' forms, random values of such names")
     id_card: PrivacyAction = Field("redact", description="resident identity numbers: date and check digit")
     bank_card: PrivacyAction = Field("redact", description="known ranges and check digit; not part of longer numbers")
     mobile: PrivacyAction = Field("redact", description="Chinese mobile numbers of segments in use")

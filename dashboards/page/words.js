@@ -163,6 +163,7 @@ const REASONS = {
 };
 
 const EDITS = {
+  "pii:secret": ["密钥", "key or token"],
   "pii:id_card": ["身份证号", "identity number"],
   "pii:bank_card": ["银行卡号", "bank card"],
   "pii:mobile": ["手机号", "mobile number"],

@@ -1,7 +1,7 @@
 """Where personal data may stand: one pass over the bytes of a batch, so that patterns meet only a few windows of text.
 
 Says too much, never too little: long numbers, @ between letters, dotted quads, a province character before a letter,
-words such as 微信, QQ, 护照, and long mixed runs of letters and digits.
+words such as 微信, QQ, 护照.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,6 @@ MIN_DIGITS = 11  # of a number with its separators: a mobile number
 MIN_AREA_DIGITS = 10  # the same where it begins with 0: area code and landline number
 MIN_LOCAL_DIGITS = 7  # the same after a closing bracket, which may be that of an area code
 MIN_GROUP_DIGITS = 4  # of the longest group in it; lists of small numbers have none
-MIN_TOKEN_BYTES = 16  # of a run of letters and digits that may be a key; the shortest provider token has 20
-MIN_BASE64_BYTES = 32  # the same with + and /, which paths hold too
 ID_REACH_BYTES = 48  # after a word, within which its number must begin
 PLATE_BYTES, MIN_PLATE_DIGITS = 11, 3  # letter, separator, six signs; at most two of five are letters (GA 36-2018)
 
@@ -36,7 +34,6 @@ class Trace(IntEnum):
     CONTACT = 4
     """A word that announces a QQ or WeChat id."""
     PASSPORT = 5
-    TOKEN = 6
 
 
 @dataclass(frozen=True)
@@ -64,10 +61,9 @@ def find_candidates(data: np.ndarray, offsets: np.ndarray) -> Candidates:
     return Candidates(found[:, 0], found[:, 1], found[:, 2], found[:, 3])
 
 
-_NUMBER, _ADDRESS, _HOST, _PLATE, _CONTACT, _PASSPORT, _TOKEN = map(int, Trace)  # kernels know no enums
-_DIGIT, _LETTER, _AT, _WIDE, _DASH, _BASE64 = 1, 2, 4, 8, 16, 32
-_JOINS = _DIGIT | _DASH | _BASE64
-_BOTH, _PLAIN, _BEGINS = _DIGIT | _LETTER, _DIGIT | _LETTER | _DASH, _DIGIT | _LETTER | _AT
+_NUMBER, _ADDRESS, _HOST, _PLATE, _CONTACT, _PASSPORT = map(int, Trace)  # kernels know no enums
+_DIGIT, _LETTER, _AT, _WIDE, _DASH = 1, 2, 4, 8, 16
+_NAME, _BEGINS = _DIGIT | _LETTER | _DASH, _DIGIT | _LETTER | _AT
 _WORDS: tuple[tuple[str, Trace], ...] = (
     *((word, Trace.CONTACT) for word in ("qq", "ＱＱ", "vx", "wx", "wechat", "weixin", "微信", "薇信", "威信", "扣扣")),
     *((word, Trace.PASSPORT) for word in ("passport", "护照", "護照", "通行证", "通行證")),
@@ -87,7 +83,6 @@ def _tables() -> tuple[np.ndarray, ...]:
     classes[ord("a") : ord("z") + 1] = _LETTER
     classes[ord("@")] = _AT
     classes[[ord("-"), ord("_")]] = _DASH
-    classes[[ord("+"), ord("/")]] = _BASE64
     classes[0xEF] = _WIDE  # lead byte of full-width forms
     encoded = [word.encode() for word, _ in _WORDS]
     pairs = np.zeros(1 << 16, bool)
@@ -132,6 +127,9 @@ def _scan(  # noqa: PLR0917 - a kernel takes its arrays by position
             if not is_word and (lead >= 0x80 or bits & _BEGINS == 0):  # one branch for all Han: the others mispredict
                 i += step
                 continue
+            if lead == 0xEF and data[i + 2] < 0x90:  # full-width punctuation
+                i += step
+                continue
             trace, stop = -1, i + step
             if is_word:
                 trace, stop = _word_at(data, i, i + step, begin, end, words, word_offsets, word_traces)
@@ -139,7 +137,7 @@ def _scan(  # noqa: PLR0917 - a kernel takes its arrays by position
                 stop = i + 1
                 while stop < end and classes[data[stop]] & _LETTER:
                     stop += 1
-                if stop == end or not classes[data[stop]] & _JOINS:  # an ordinary word
+                if stop == end or not classes[data[stop]] & _NAME:  # an ordinary word
                     i = stop
                     continue
             if trace < 0 and bits & (_DIGIT | _WIDE):
@@ -147,16 +145,22 @@ def _scan(  # noqa: PLR0917 - a kernel takes its arrays by position
             elif trace < 0 and bits & _AT:
                 trace, stop = _address_at(data, i, begin, end)
             if trace < 0 and bits & (_DIGIT | _LETTER):
-                trace, stop = _token_at(data, i, begin, end, classes, provinces)
+                trace, stop = _name_at(data, i, begin, end, classes, provinces)
             if trace >= 0:
                 start_char = chars + _count_chars(data, counted, i)
                 chars = start_char + _count_chars(data, i, stop)
                 counted = stop
-                if count < found.shape[0]:
-                    found[count, 0], found[count, 1], found[count, 2], found[count, 3] = text, trace, start_char, chars
-                count += 1
+                count = _note(found, count, text, trace, start_char, chars)
             i = stop
     return count
+
+
+@kernel
+def _note(found: np.ndarray, count: int, text: int, trace: int, start: int, end: int) -> int:  # noqa: PLR0917 - kernel
+    """Writes a candidate where there is room; their number with it."""
+    if count < found.shape[0]:
+        found[count, 0], found[count, 1], found[count, 2], found[count, 3] = text, trace, start, end
+    return count + 1
 
 
 @kernel
@@ -275,10 +279,10 @@ def _address_at(data: np.ndarray, at: int, begin: int, end: int) -> tuple[int, i
 
 
 @kernel
-def _token_at(  # noqa: PLR0917 - a kernel takes its arrays by position
+def _name_at(  # noqa: PLR0917 - a kernel takes its arrays by position
     data: np.ndarray, at: int, begin: int, end: int, classes: np.ndarray, provinces: np.ndarray
 ) -> tuple[int, int]:
-    """PLATE or TOKEN for the run of letters and digits at `at`, or -1; and where it ends."""
+    """PLATE or -1; and where the letter ends, or the name that begins at `at`, since no number begins inside one."""
     if at - 3 >= begin and data[at - 1] >= 0x80 and 0x41 <= data[at] <= 0x5A:
         before = (np.int64(data[at - 3]) << 16) | (np.int64(data[at - 2]) << 8) | np.int64(data[at - 1])
         row = np.searchsorted(provinces, before)
@@ -287,14 +291,7 @@ def _token_at(  # noqa: PLR0917 - a kernel takes its arrays by position
             for i in range(at + 1, min(end, at + PLATE_BYTES)):
                 digits += 0x30 <= data[i] <= 0x39
             return (_PLATE if digits >= MIN_PLATE_DIGITS else -1), at + 1
-    i, seen = at, 0
-    while i < end and classes[data[i]] & _PLAIN:
-        seen |= classes[data[i]]
+    i = at
+    while i < end and classes[data[i]] & _NAME:
         i += 1
-    plain = i
-    if i < end and classes[data[i]] & _BASE64 and seen & _BOTH == _BOTH:
-        while i < end and classes[data[i]] & (_PLAIN | _BASE64):
-            i += 1
-    if seen & _BOTH == _BOTH and (plain - at >= MIN_TOKEN_BYTES or i - at >= MIN_BASE64_BYTES):
-        return _TOKEN, i
-    return -1, plain
+    return -1, i

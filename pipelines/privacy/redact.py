@@ -23,6 +23,7 @@ from ctllm.pipelines.privacy.candidates import Candidates, Trace, find_candidate
 from ctllm.pipelines.privacy.context import Finder, Window
 from ctllm.pipelines.privacy.hosts import find_ips
 from ctllm.pipelines.privacy.numbers import find_bank_cards, find_id_cards, find_landlines, find_mobiles
+from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
 from ctllm.schemas.curation_config import PersonalData, PrivacyConfig
 
 KINDS: tuple[PersonalData, ...] = get_args(PersonalData)
@@ -41,6 +42,7 @@ PLACEHOLDERS: dict[PersonalData, str] = {
     "passport": "<护照号>",
     "plate": "<车牌号>",
     "ip": "<IP地址>",
+    "secret": "<密钥>",
 }
 
 _FINDERS: dict[Trace, tuple[tuple[PersonalData, Finder], ...]] = {
@@ -71,18 +73,29 @@ _REACH: dict[Trace, tuple[int, int]] = {
 
 def find_personal_data(texts: "pa.Array[Any]", *, config: PrivacyConfig) -> dict[int, list[Edit]]:
     """Row of a string array to its edits in order of their place; rows without personal data are left out."""
-    candidates = find_candidates(*text_buffers(texts))
+    data, offsets = text_buffers(texts)
+    candidates = find_candidates(data, offsets)
     finders = {
         trace: chosen
         for trace, each in _FINDERS.items()
         if (chosen := [(kind, find) for kind, find in each if getattr(config, kind) != "off"])
     }
     found: dict[int, list[Edit]] = {}
-    for row, places in _by_text(candidates, set(finders)).items():
-        edits = _find_in_text(texts[row].as_py(), places, finders, config)
+    places = _by_text(candidates, set(finders))
+    with_secrets = set(np.flatnonzero(may_hold_secrets(data, offsets)).tolist() if config.secret != "off" else ())
+    for row in sorted(places.keys() | with_secrets):
+        text = texts[row].as_py()
+        edits = _find_in_text(text, places.get(row, []), finders, config)
+        if row in with_secrets:
+            edits += [_edit("secret", each.start, each.end, config) for each in find_secrets(text)]
         if edits:
-            found[row] = edits
+            found[row] = without_overlaps(sorted(edits, key=lambda edit: _RANKS[edit["kind"]]))
     return found
+
+
+def _edit(kind: PersonalData, start: int, end: int, config: PrivacyConfig) -> Edit:
+    replacement = PLACEHOLDERS[kind] if getattr(config, kind) == "redact" else None
+    return Edit(kind=f"pii:{kind}", start=start, end=end, replacement=replacement)
 
 
 def _by_text(candidates: Candidates, traces: set[Trace]) -> dict[int, list[tuple[Trace, int, int]]]:
@@ -105,14 +118,5 @@ def _find_in_text(
         before, after = _REACH[trace]
         window = Window.around(text, start, end, before=before, after=after)
         for kind, find in finders[trace]:
-            for first, last in find(window):
-                edits.append(
-                    Edit(
-                        kind=f"pii:{kind}",
-                        start=window.origin + first,
-                        end=window.origin + last,
-                        replacement=PLACEHOLDERS[kind] if getattr(config, kind) == "redact" else None,
-                    )
-                )
-    edits.sort(key=lambda edit: _RANKS[edit["kind"]])
-    return without_overlaps(edits)
+            edits += [_edit(kind, window.origin + first, window.origin + last, config) for first, last in find(window)]
+    return edits

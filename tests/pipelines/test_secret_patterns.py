@@ -101,3 +101,10 @@ def test_placeholders_hashes_and_names_are_no_secrets(text: str) -> None:
 def test_the_prefilter_loses_nothing(before: str, secret: str, after: str) -> None:
     """Whatever stands around it, a text with a secret is looked at."""
     found(before + secret + after)
+
+
+@pytest.mark.parametrize("before", ["", "İİİ ", "汉字" * 500, "token token: api_key "])
+def test_places_do_not_depend_on_what_stands_before(before: str) -> None:
+    """An assigned value is found at its characters, also behind İ, which lower case makes two characters of."""
+    text = before + 'API_KEY = "q8Zt5Kw2Lr9Xv4Bn7Md1"'
+    assert [text[each.start : each.end] for each in find_secrets(text)] == ["q8Zt5Kw2Lr9Xv4Bn7Md1"]
