@@ -43,8 +43,8 @@ class Downloader:
 
         Raises InputError (not there, refused), StageError (tried in vain), OutputError (disk full, no permission).
         """
-        path, identity = directory / file.name, file.identity
-        with Partial(path, identity=identity, size_bytes=file.size_bytes, is_checked=file.is_checked) as partial:
+        path, blob_bytes = directory / file.name, file.size_bytes if file.git_sha1 else None
+        with Partial(path, identity=file.identity, blob_bytes=blob_bytes, is_checked=file.is_checked) as partial:
             self.on_bytes(partial.size_bytes)
             repeat(
                 lambda: self._attempt(file, partial),

@@ -21,8 +21,8 @@ BLOCK_BYTES = 1 << 20
 class Partial:
     """What has arrived of one file, and its checksums so far. A context manager: the file is open inside."""
 
-    def __init__(self, path: Path, *, identity: str, size_bytes: int | None, is_checked: bool = False) -> None:
-        """`identity` is the content that is wanted; `size_bytes`, where it is known, makes a git blob id possible.
+    def __init__(self, path: Path, *, identity: str, blob_bytes: int | None = None, is_checked: bool = False) -> None:
+        """`identity` is the content that is wanted, `blob_bytes` its length where a git blob id is wanted as well.
 
         With `is_checked` bytes without a validator are kept as well: a checksum will find out what is wrong.
         """
@@ -33,7 +33,7 @@ class Partial:
         self.validator: str | None = None
         self._identity = identity
         self._is_checked = is_checked
-        self._announced = size_bytes
+        self._blob_bytes = blob_bytes
         self._file: BinaryIO
 
     def __enter__(self) -> "Partial":
@@ -79,19 +79,22 @@ class Partial:
         return self._sha256.hexdigest()
 
     @property
-    def git_sha1(self) -> str:
-        """The git blob id, 40 hex digits; right only when as many bytes have come as were announced."""
-        return self._git_sha1.hexdigest()
+    def git_sha1(self) -> str | None:
+        """The git blob id, 40 hex digits, where it is wanted; right only when as many bytes have come as were said."""
+        return self._git_sha1.hexdigest() if self._git_sha1 else None
 
     def _reset_digests(self) -> None:
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
-        self._git_sha1 = hashlib.sha1(b"blob %d\0" % (self._announced or 0), usedforsecurity=False)
+        self._git_sha1 = None
+        if self._blob_bytes is not None:
+            self._git_sha1 = hashlib.sha1(b"blob %d\0" % self._blob_bytes, usedforsecurity=False)
 
     def _add(self, data: bytes) -> None:
         self.size_bytes += len(data)
         self._sha256.update(data)
-        self._git_sha1.update(data)
+        if self._git_sha1:
+            self._git_sha1.update(data)
 
     def _digest_what_is_there(self) -> None:
         self._reset_digests()

@@ -207,7 +207,7 @@ def test_last_modified_validates(case: Case, answer: Any) -> None:
 
 def test_nothing_is_missing(case: Case) -> None:
     """Killed between the last byte and the renaming: 416 with our length means whole."""
-    with Partial(case.directory / "a.bin", identity=case.web.base_url + PATH, size_bytes=None) as partial:
+    with Partial(case.directory / "a.bin", identity=case.web.base_url + PATH) as partial:
         partial.restart(case.web.etag(PATH))
         partial.write(case.content)
     case.fetch()
@@ -217,7 +217,7 @@ def test_nothing_is_missing(case: Case) -> None:
 
 def test_more_than_there_is(case: Case) -> None:
     """A 416 with another length than ours begins the file again."""
-    with Partial(case.directory / "a.bin", identity=case.web.base_url + PATH, size_bytes=None) as partial:
+    with Partial(case.directory / "a.bin", identity=case.web.base_url + PATH) as partial:
         partial.restart(case.web.etag(PATH))
         partial.write(case.content + b"x")
     case.fetch()
