@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,18 +133,34 @@ def test_killed_between_name_and_manifest(case: Case, monkeypatch: pytest.Monkey
     assert case.join().read_bytes() == case.whole
 
 
-def test_a_new_version_is_never_mixed_with_the_old(case: Case) -> None:
+@pytest.mark.parametrize("change", [lambda whole: whole[::-1] + b"longer", lambda whole: whole[:-2000:-1] + b"short"])
+def test_a_new_version_is_never_mixed_with_the_old(case: Case, change: Callable[[bytes], bytes]) -> None:
     """When the publisher cuts the file anew, old parts are noticed by their bytes and fetched."""
     case.fetch()
     case.join()
     kept = case.web.files[f"/{case.names[2]}"]
-    case.publish(bytes(reversed(case.whole)) + b"longer")
+    case.publish(change(case.whole))
     case.web.files[f"/{case.names[2]}"] = kept  # one part stays as it was, at another place
     assert case.fetch().fetched == 2
     with pytest.raises(StageError, match="1 parts are of another version; run the same command again"):
         case.join()
     case.fetch()
     assert case.join().read_bytes() == b"".join(case.web.files[f"/{name}"] for name in case.names)
+
+
+def test_an_old_place_is_no_place(case: Case) -> None:
+    """A part that is intact where it stood, but has to stand elsewhere now, is noticed."""
+    zeros = bytes(6)
+    case.names = ["a", "b", "c"]
+    case.web.files |= {"/a": b"0123456789", "/b": b"xy" + zeros, "/c": b"end"}
+    case.fetch()
+    case.join()
+    case.web.files |= {"/a": b"01234567", "/c": bytes(2) + b"end"}  # the zeros hide that c is written over b's end
+    case.fetch()
+    with pytest.raises(StageError, match="1 parts are of another version"):
+        case.join()
+    case.fetch()
+    assert case.join().read_bytes() == b"01234567xy" + zeros + bytes(2) + b"end"
 
 
 def test_a_part_that_changed_on_disk(case: Case) -> None:
