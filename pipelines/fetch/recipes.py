@@ -11,6 +11,7 @@ from ctllm.pipelines.fetch.fetch import FetchSummary, fetch_files
 from ctllm.pipelines.fetch.joining import join_parts
 from ctllm.pipelines.fetch.remote import RemoteFile, pick_positions
 from ctllm.pipelines.fetch.server import Manners, Server
+from ctllm.pipelines.sources.formats import COMPRESSION_SUFFIXES
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.progress import Progress, silent
@@ -103,4 +104,10 @@ def _patterns(paths: Sequence[str]) -> list[str]:
     """`paths` themselves while they are few, else one glob for each directory and ending."""
     if len(paths) <= 2:
         return list(paths)
-    return sorted({str(Path(path).with_name("*" + "".join(Path(path).suffixes[-2:]))) for path in paths})
+    return sorted({str(Path(path).with_name(f"*{_ending(path)}")) for path in paths})
+
+
+def _ending(path: str) -> str:
+    """`.parquet` of a.1.parquet, `.jsonl.gz` of a.jsonl.gz."""
+    suffixes = Path(path).suffixes
+    return "".join(suffixes[-2:] if path.endswith(COMPRESSION_SUFFIXES) else suffixes[-1:])

@@ -108,6 +108,8 @@ def test_next_command_names_inputs_and_columns() -> None:
         "ctllm", "curate", "configs/curation/recommended.yaml", "--input", "my data/data/*.jsonl.gz",
         "--map", "text=content", "--out", "my data-curated",
     ]  # fmt: skip
+    many = next_command(["a.0.parquet", "a.1.parquet", "b/c.parquet"], out="x")
+    assert shlex.split(many)[3:7] == ["--input", "x/*.parquet", "--input", "x/b/*.parquet"]
     assert "--map" not in next_command(paths, out="x", columns={"text": "text"})
     assert next_command(["a.jsonl"], out="x", use="conversations").startswith(
         "ctllm conversations --input x/a.jsonl --kind"
