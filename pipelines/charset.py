@@ -89,7 +89,7 @@ def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
     """
     yield "utf-8"
     detected = str(detect_encoding(data))
-    likely = detected if detected in _NEIGHBOURS else _likely_chinese(data)
+    likely = detected if detected in _NEIGHBOURS else likely_chinese(data)
     for label in declared:
         name = str(map_encoding_to_html5(label))
         if name.startswith("utf-16"):
@@ -104,7 +104,7 @@ def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
     yield from _CODECS.get(detected, (detected,))
 
 
-def _likely_chinese(data: bytes) -> str | None:
+def likely_chinese(data: bytes) -> str | None:
     """`"gb18030"` or `"big5hkscs"` where the bytes look like everyday Chinese in it, the better one; else None."""
     sample = bytearray()
     for run in _PAIRS.finditer(data):

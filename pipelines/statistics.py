@@ -144,7 +144,7 @@ def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int
     }
     for name, table in tables.items():
         write_parquet(join(run.path, "stats", f"{name}.parquet"), table)
-    write_json(join(run.path, "stats", "stats.json"), _summary(run, accounts))
+    write_json(join(run.path, "stats", "stats.json"), _summary(run, splits, accounts))
     remove_tree(join(run.path, "stats", "parts"))
 
 
@@ -232,7 +232,14 @@ def _clusters(run: Run) -> pa.Table:
     return _table(rows, CLUSTERS)
 
 
-def _summary(run: Run, accounts: dict[str, int]) -> dict[str, Any]:
+def _repairs(run: Run, splits: Sequence[int]) -> dict[str, int]:
+    """Documents whose mojibake was repaired, by the steps of the repair."""
+    columns = (read_parquet(run.part("documents", split), columns=["repair"])["repair"] for split in splits)
+    counts = Counter(steps for column in columns for steps in column.drop_null().to_pylist())
+    return dict(sorted(counts.items()))
+
+
+def _summary(run: Run, splits: Sequence[int], accounts: dict[str, int]) -> dict[str, Any]:
     """Deterministic facts of the run; times stand in the manifests, not here."""
     duplicates = read_parquet(run.part("duplicates", 0), columns=["kept_key", "kind"])
     sizes = np.unique(duplicates["kept_key"].to_numpy(), return_counts=True)[1] + 1
@@ -240,6 +247,7 @@ def _summary(run: Run, accounts: dict[str, int]) -> dict[str, Any]:
     return {
         "run_id": run.manifest.run_id,
         "accounts": accounts,
+        "repaired": _repairs(run, splits),
         "clusters": {
             "count": len(sizes),
             "removed": int((sizes - 1).sum()),

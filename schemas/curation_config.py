@@ -27,6 +27,9 @@ class SourceConfig(Config):
         "resiliparse",
         description="main text of HTML; trafilatura is an extra, stricter, slower, and narrows wide spaces",
     )
+    repair_mojibake: bool = Field(
+        True, description="text read in a wrong charset is read again, where that is lossless"
+    )
     block_size_bytes: int = Field(64 << 20, ge=1 << 16, description="plain JSONL is read in blocks of this size")
     max_document_bytes: int = Field(50 << 20, ge=1024, description="a larger record is a failure, not a document")
 

@@ -42,6 +42,11 @@ DOCUMENTS = pa.schema(
         ),
         pa.field("charset", pa.string(), nullable=False, metadata={"meaning": "how the bytes were decoded"}),
         pa.field(
+            "repair",
+            pa.string(),
+            metadata={"meaning": "read>meant charsets of repaired mojibake; text.encode(meant).decode(read) undoes it"},
+        ),
+        pa.field(
             "text", pa.large_string(), nullable=False, metadata={"meaning": "extracted text, as published before edits"}
         ),
     ]

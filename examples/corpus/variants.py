@@ -96,8 +96,8 @@ def tabs_for_spaces(text: str) -> str:
 
 
 def misread_as_latin(text: str) -> str:
-    """UTF-8 that somebody read as Latin-1 and stored again."""
-    return text.encode("utf-8").decode("latin-1")
+    """UTF-8 that somebody read as Latin-1 and stored without control characters: there is no way back."""
+    return re.sub("[\x80-\x9f]", "", text.encode("utf-8").decode("latin-1"))
 
 
 def reads_the_same(one: str, other: str, *, lane: str) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ctllm.pipelines.language import LanguageIdentifier, describe_languages
+from ctllm.pipelines.mojibake import repair
 from ctllm.pipelines.normalise import normalise
 from ctllm.pipelines.sources.html import read_html
 from ctllm.pipelines.sources.jsonl import read_json, read_jsonl
@@ -17,7 +18,7 @@ from ctllm.pipelines.sources.repositories import read_code, read_tree
 from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.sources.text import read_text
 from ctllm.pipelines.sources.warc import read_warc
-from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.curation_config import CurationConfig, SourceConfig
 from ctllm.schemas.document import DOCUMENTS, FAILURES, MAX_ROWS_PER_SPLIT, document_keys
 from ctllm.schemas.errors import InputError
 
@@ -65,7 +66,7 @@ def read_batches(split: Split, *, config: CurationConfig, identifier: LanguageId
     pending = _Pending()
     first_row = 0
     for found in _read(split, config):
-        checked = _checked(found, max_bytes=config.sources.max_document_bytes) if isinstance(found, Record) else found
+        checked = _checked(found, config.sources) if isinstance(found, Record) else found
         num_bytes = 0 if isinstance(checked, Failure) else checked[1]
         if pending.is_full(num_bytes):
             yield _batch(pending, split, first_row=first_row, config=config, identifier=identifier)
@@ -87,9 +88,11 @@ def _read(split: Split, config: CurationConfig) -> Iterator[Record | Failure]:
         yield Failure(split.start, "unreadable", f"{type(error).__name__}: {error}")
 
 
-def _checked(record: Record, *, max_bytes: int) -> tuple[Record, int] | Failure:
-    """The record with normalised text, and its size in UTF-8; or why it is no document."""
-    text = normalise(record.text)
+def _checked(record: Record, config: SourceConfig) -> tuple[Record, int] | Failure:
+    """The record with repaired and normalised text, and its size in UTF-8; or why it is no document."""
+    is_prose = record.code_language is None  # a program may hold mojibake on purpose
+    repaired = repair(record.text) if config.repair_mojibake and is_prose else None
+    text = normalise(repaired.text if repaired else record.text)
     try:
         data = text.encode()
         "".join(filter(None, (record.id, record.url, record.title, record.date, record.license))).encode()
@@ -100,10 +103,10 @@ def _checked(record: Record, *, max_bytes: int) -> tuple[Record, int] | Failure:
         )
     if not text.strip():
         return Failure(record.offset, "empty_text", f"no text in {record.id}", data[:NUM_FIRST_BYTES], record.path)
-    if len(data) > max_bytes:
-        message = f"{len(data)} bytes of text are more than sources.max_document_bytes={max_bytes}"
+    if len(data) > config.max_document_bytes:
+        message = f"{len(data)} bytes of text are more than sources.max_document_bytes={config.max_document_bytes}"
         return Failure(record.offset, "too_large", message, data[:NUM_FIRST_BYTES], record.path)
-    return replace(record, text=text), len(data)
+    return replace(record, text=text, repair=repaired.steps if repaired else None), len(data)
 
 
 def _batch(
@@ -137,7 +140,7 @@ def _documents(
         "script": [each.script for each in languages],
         "text": texts,
     }
-    for name in ("id", "url", "title", "date", "license", "charset"):
+    for name in ("id", "url", "title", "date", "license", "charset", "repair"):
         columns[name] = [getattr(record, name) for record in records]
     return _record_batch(columns, DOCUMENTS)
 

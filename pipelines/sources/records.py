@@ -15,6 +15,7 @@ class Record:
     offset: int
     text: str
     charset: str = "utf-8"
+    repair: str | None = None
     url: str | None = None
     title: str | None = None
     date: str | None = None

@@ -64,6 +64,7 @@ def test_every_record_has_one_outcome(small_run: Path) -> None:
     assert [each[:2] for each in failures] == [("bad", "broken_json"), ("bad", "missing_text")]
     stats = read_json(str(small_run / "run" / "stats" / "stats.json"))
     assert stats["accounts"] == {"read": 14, "kept": 8, "removed": 4, "failed": 2}
+    assert stats["repaired"] == {}
 
 
 def test_duplicate_names_the_document_kept(small_run: Path) -> None:

@@ -34,4 +34,4 @@ def test_changes_of_form() -> None:
     assert variants.joined_lines("题目\n\n正文。\n", lane="zh") == "题目正文。"
     assert variants.joined_lines("Title\n\nText.\n", lane="en") == "Title Text."
     assert variants.without_last_paragraph("题\n一。\n二。\n") == "题\n一。\n"
-    assert variants.misread_as_latin("中") == "ä¸\xad"
+    assert variants.misread_as_latin("中了") == "ä¸\xadäº"  # 了 is e4 ba 86: the last byte is a control character

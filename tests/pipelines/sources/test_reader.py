@@ -46,9 +46,22 @@ def test_a_document_carries_all_that_is_known(identifier: LanguageIdentifier, tm
         {
             "key": 3 << 52, "id": "i", "url": "http://a", "source": "a", "snapshot": 3, "path": str(path),
             "title": None, "date": None, "license": "MIT", "lane": "zh", "lang": "zh", "lang_score": 1.0,
-            "script": "hant", "charset": "utf-8", "text": "他們走了。\n再見。",
+            "script": "hant", "charset": "utf-8", "repair": None, "text": "他們走了。\n再見。",
         }
     ]  # fmt: skip
+
+
+def test_mojibake_is_repaired_and_noted(identifier: LanguageIdentifier, tmp_path: Path) -> None:
+    """A text read in the wrong charset is read again, in Chinese, unless that is off; programs are left as they are."""
+    text = "他们在这里的工作，是为了说明：国家与个人之间的关系。"
+    wrong = text.encode().decode("latin-1")
+    path = write_rows(tmp_path / "a.jsonl", [{"text": wrong}, {"text": text}, {"text": wrong, "path": "a.py"}])
+    (batch,) = batches(path, identifier, CurationConfig())
+    assert batch.documents["repair"].to_pylist() == ["latin-1>utf-8", None, None]
+    assert batch.documents["text"].to_pylist()[:2] == [text, text]
+    assert batch.documents["lane"].to_pylist()[:2] == ["zh", "zh"]
+    (batch,) = batches(path, identifier, CurationConfig(sources=SourceConfig(repair_mojibake=False)))
+    assert batch.documents["repair"].to_pylist() == [None] * 3
 
 
 def test_every_record_is_a_document_or_a_failure(identifier: LanguageIdentifier, tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Text that was read in a wrong charset, read again in the right one; only where the whole text goes back without loss.
+
+UTF-8 read as latin-1, windows-1252 or GBK, and GBK or Big5 read as latin-1 or windows-1252. ftfy judges Western
+mojibake (its encoding fixer alone: widths, quotes, punctuation and ligatures are not its business here), the share of
+everyday characters Chinese. What needs guessing, such as lost bytes, stays as it is: `replacement_share` counts it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import ftfy
+import ftfy.bad_codecs.sloppy  # registers sloppy-windows-1252: windows-1252 with its five gaps filled
+
+from ctllm.pipelines.charset import likely_chinese
+
+_ENCODING_ONLY = ftfy.TextFixerConfig(
+    unescape_html=False,
+    restore_byte_a0=False,
+    replace_lossy_sequences=False,
+    decode_inconsistent_utf8=False,
+    fix_c1_controls=False,
+    normalization=None,
+)
+_WESTERN = ("latin-1", "sloppy-windows-1252")
+_UTF8_AS_GBK = ("锛", "銆", "鐨", "鈥")  # ， 。 的 “ and their neighbours; none of them in 3,202 Chinese documents
+_ASCII = bytes(range(128))
+
+MIN_WIDE_BYTES = 20  # ten Chinese characters of two bytes; chosen
+MIN_WIDE_SHARE = 0.3  # of the bytes; French, German and Vietnamese in one-byte charsets stay below 0.15
+
+
+class Repaired(NamedTuple):
+    """`text` as it was meant, and `steps`, each `read>meant`, in the order in which they were undone.
+
+    The text as it was read comes back by `text.encode(meant).decode(read)`, last step first.
+    """
+
+    text: str
+    steps: str
+
+
+def repair(text: str) -> Repaired | None:
+    """`text` read again in the right charset, or None where it is right, or not wholly reversible.
+
+    `repair("dÃ©jÃ ")` gives déjà by `latin-1>utf-8`. C1 controls are part of mojibake: ask before `normalise`.
+    """
+    if text.isascii():
+        return None
+    if any(mark in text for mark in _UTF8_AS_GBK):
+        return _read_again(text, "gb18030", "utf-8")
+    for read in _WESTERN:
+        try:
+            data = text.encode(read)  # ends at the first character that is not Western: nothing is spent on Chinese
+        except UnicodeEncodeError:
+            continue
+        if _is_utf8(data):
+            return _judged_by_ftfy(text)
+        wide = len(data.translate(None, _ASCII))
+        if wide >= MIN_WIDE_BYTES and wide >= MIN_WIDE_SHARE * len(data) and (meant := likely_chinese(data)):
+            return _read_again(text, read, meant)
+    return None
+
+
+def _read_again(text: str, read: str, meant: str) -> Repaired | None:
+    try:
+        repaired = text.encode(read).decode(meant)
+        is_reversible = repaired.encode(meant).decode(read) == text
+    except UnicodeError:
+        return None
+    return Repaired(repaired, f"{read}>{meant}") if is_reversible else None
+
+
+def _judged_by_ftfy(text: str) -> Repaired | None:
+    repaired, plan = ftfy.fix_encoding_and_explain(text, _ENCODING_ONLY)
+    steps = list(_rounds(plan or []))
+    if not steps or any(meant != "utf-8" for _, meant in steps):
+        return None
+    return Repaired(repaired, ", ".join(f"{read}>{meant}" for read, meant in steps))
+
+
+def _rounds(plan: list[ftfy.ExplanationStep]) -> Iterator[tuple[str, str]]:
+    """Pairs of the codec that was used and the one that was meant; one that cannot be undone is named as it is."""
+    for encode, decode in zip(plan[::2], plan[1::2], strict=False):
+        is_round = (encode.action, decode.action) == ("encode", "decode")
+        yield (encode.parameter, decode.parameter) if is_round else (encode.action, decode.action)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
