@@ -35,7 +35,7 @@ def run_card(run: str) -> dict[str, Any]:
         "stages": _stages(manifest),
         "accounts": summary["accounts"],
         "clusters": summary["clusters"] | {"examples": [_cluster(row) for row in tables["clusters"].to_pylist()]},
-        "rules": {lane: [list(rule) for rule in getattr(config.rules, lane).rules()] for lane in ("zh", "en", "code")},
+        "rules": {lane: [list(rule) for rule in each.rules()] for lane, each in config.rules.by_lane().items()},
         "signals": _signals(),
         "num_sources": num_sources,
         "num_merged_sources": num_sources - len(shown),

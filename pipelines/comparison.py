@@ -62,9 +62,9 @@ def compare(paths: Sequence[str]) -> Comparison:
     """The runs at `paths` beside each other. Raises InputError for a directory that is no finished run."""
     funnels, rules, thresholds = [], [], []
     for path in paths:
-        config = read_run(path).config
+        rule_sets = read_run(path).config.rules.by_lane()
         thresholds.append({
-            (lane, rule.name): rule.threshold for lane, ruleset in config.rules for rule in ruleset.rules()
+            (lane, rule.name): rule.threshold for lane, ruleset in rule_sets.items() for rule in ruleset.rules()
         })  # fmt: skip
         funnels.append(_rows(path, "funnel"))
         rules.append(_rows(path, "rules"))

@@ -42,7 +42,8 @@ class Judged:
 
 def judge_split(run: Run, split: int) -> Judged:
     """Signals of one split against the rules of each lane; reads the columns that a rule asks for."""
-    bounded = {rule.signal for _, ruleset in run.config.rules for rule in ruleset.rules() if rule.threshold is not None}
+    rules = [rule for ruleset in run.config.rules.by_lane().values() for rule in ruleset.rules()]
+    bounded = {rule.signal for rule in rules if rule.threshold is not None}
     columns = [name for name in SIGNALS.names if name in ALWAYS_READ | bounded]
     signals = read_parquet(run.part("signals", split), columns=columns)
     documents = read_parquet(run.part("documents", split), columns=["lane"])

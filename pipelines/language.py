@@ -58,6 +58,14 @@ class LanguageIdentifier:
                 scores[row] = min(1.0, float(share[0]))  # the quantised softmax gives up to 1.00006
         return labels, scores
 
+    def best_scores(self, texts: Sequence[str]) -> list[float]:
+        """The score of the likeliest language of each whole text, whichever it is.
+
+        Texts hold no line feed. Unlike `identify` it reads all of a text: six times slower (engines notes, section 1).
+        """
+        _, shares = self._model.predict(list(texts))
+        return [min(1.0, float(share[0])) for share in shares]
+
 
 def describe_languages(
     texts: Sequence[str],

@@ -29,7 +29,7 @@ def evaluate(
         if lane == "other":
             failures = [(members, OTHER_LANGUAGE, np.full(len(members), np.nan), np.nan)]
         else:
-            failures = [_failures(signals, members, rule) for rule in getattr(rules, lane).rules()]
+            failures = [_failures(signals, members, rule) for rule in rules.of_lane(lane).rules()]
         for failing, name, seen, threshold in failures:
             rows.append(failing)
             codes.append(np.full(len(failing), len(names), np.int32))

@@ -68,6 +68,7 @@ class Run:
                 config.language.digest(),
                 config.decontamination.digest(),
                 config.dedup.digest(),
+                config.rules.asks_for_ctllm,
                 *(getattr(config, group).digest() for group in PARTS),
                 self.manifest.parts,
                 self.manifest.inputs,

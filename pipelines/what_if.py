@@ -180,7 +180,8 @@ def threshold_of(config: CurationConfig, lane: str, reason: str) -> float | None
         return config.dedup.threshold
     if reason == EXACT_DUPLICATE:
         return 1.0
-    return getattr(getattr(config.rules, lane, None), reason, None)
+    thresholds = {rule.name: rule.threshold for rule in config.rules.of_lane(lane).rules()}
+    return thresholds.get(reason)
 
 
 def _fates(changes: _Changes, now: CurationConfig, then: CurationConfig) -> list[Fate]:

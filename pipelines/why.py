@@ -12,7 +12,6 @@ from ctllm.pipelines.url_lists import category_of
 from ctllm.schemas.document import ROW_BITS, split_of
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, join, list_files, read_parquet
-from ctllm.schemas.rules import RuleSet
 
 EXCERPT_CHARS = 400
 
@@ -53,6 +52,7 @@ class Explanation:
     kept: bool
     reasons: list[dict[str, Any]]
     signals: dict[str, float]
+    """Those that were measured."""
     rules: list[MetRule]
     url_category: str | None
     """The category of `url_lists` that names the document's URL."""
@@ -79,7 +79,7 @@ def explain(path: str, name: str) -> Explanation:
         document=document,
         kept=verdict["kept"],
         reasons=verdict["reasons"],
-        signals={signal: value for signal, value in signals.items() if signal != "key"},
+        signals={signal: value for signal, value in signals.items() if signal != "key" and value is not None},
         rules=_rules(run, document, signals, verdict["reasons"]),
         url_category=category_of(signals["url_list"], config=run.config.url_lists),
         kept_instead=next((copy for copy in copies if copy["key"] == key), None),
@@ -120,9 +120,7 @@ def _find(run: Run, name: str) -> int:
 def _rules(
     run: Run, document: dict[str, Any], signals: dict[str, float], reasons: list[dict[str, Any]]
 ) -> list[MetRule]:
-    ruleset: RuleSet | None = getattr(run.config.rules, document["lane"], None)
-    if ruleset is None:
-        return []
+    ruleset = run.config.rules.of_lane(document["lane"])
     failed = {reason["reason"] for reason in reasons}
     costs = _costs(run, document["lane"])
     return [

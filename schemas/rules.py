@@ -5,7 +5,7 @@ zero. Rules run in field order. Where each number comes from stands in the field
 documents (docs/experiments.md), "measured" marks those set there.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -25,8 +25,9 @@ class RuleSet(Config):
     """The ordered rules of one lane."""
 
     def rules(self) -> list[Rule]:
-        """Every field as a rule, off ones included, in order."""
-        return [Rule(name, name[4:], name.startswith("min_"), getattr(self, name)) for name in type(self).model_fields]
+        """Every bound as a rule, off ones included, in field order."""
+        names = [name for name in type(self).model_fields if name.startswith(("min_", "max_"))]
+        return [Rule(name, name[4:], name.startswith("min_"), getattr(self, name)) for name in names]
 
 
 def _share(default: float | None, source: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()
@@ -74,6 +75,48 @@ class ZhRules(RuleSet):
     )
     max_duplicate_10gram_share: float | None = _share(0.6, "CT-LLM E9")
     max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
+
+
+class CtllmZhRules(RuleSet):
+    """Chinese web pages as the CT-LLM authors' own code decides (docs/decisions/0006). Bounds are theirs.
+
+    Three of theirs exclude the bound; here it is the next value a document of at most 10,000 characters can have.
+    """
+
+    as_released: bool = Field(
+        True, description="as their program runs: it computes the repetition rules and ignores them; false: they count"
+    )
+    max_ctllm_bracket_share: float | None = _share(0.1, "A1, again as C6")
+    max_url_list: float | None = _count(0, "B1: no listed page; they read every UT1 `urls` file, white lists too")
+    min_ctllm_num_sentences: float | None = _count(2, "C1: more than 1")
+    min_ctllm_num_chars: float | None = _count(50, "C2")
+    max_ctllm_num_chars: float | None = _count(10_000, "C2; drops every book")
+    min_ctllm_mean_word_chars: float | None = _count(1.3, "C3")
+    max_ctllm_mean_word_chars: float | None = _count(10, "C3")
+    max_ctllm_hash_share: float | None = _share(0.1, "C4; counts runs, not characters")
+    max_ctllm_ellipsis_share: float | None = _share(0.1, "C5; counts runs, not characters")
+    max_ctllm_digit_share: float | None = _share(0.3, "C7")
+    max_ctllm_readmore_line_share: float | None = _share(0.3, "C8")
+    max_ctllm_bullet_line_share: float | None = _share(0.9, "C9")
+    min_ctllm_num_punctuation: float | None = _count(1, "C10: a share above 0")
+    min_ctllm_distinct_char_share: float | None = _share(0.10001, "C11: above 0.1; bounds the length at about 8,000")
+    min_ctllm_char_entropy: float | None = _count(3.0, "C12, nats")
+    min_ctllm_lang_score: float | None = _share(0.4, "D1; of any language")
+    max_ctllm_top_2gram_share: float | None = _count(0.2, "E1")
+    max_ctllm_top_3gram_share: float | None = _count(0.18, "E2")
+    max_ctllm_top_4gram_share: float | None = _count(0.16, "E3")
+
+    def rules(self) -> list[Rule]:
+        """Every bound as a rule; those on repetition are off where they are decided as released."""
+        rules = super().rules()
+        if not self.as_released:
+            return rules
+        return [rule._replace(threshold=None) if rule.signal in REPETITION else rule for rule in rules]
+
+
+REPETITION = tuple(f"ctllm_top_{n}gram_share" for n in (2, 3, 4))
+"""What the CT-LLM authors' stage on repetition bounds. Its six bounds on duplicate 5- to 10-grams are left out: they
+count distinct characters, which are at most half of a text, against 0.6, and refuse nothing."""
 
 
 class EnRules(RuleSet):
@@ -127,6 +170,21 @@ class CodeRules(RuleSet):
 class RulesConfig(Config):
     """The rules of every lane. Documents of no lane are refused as `other_language`."""
 
+    zh_set: Literal["zh", "ctllm_zh"] = Field("zh", description="the rules of this config that the zh lane meets")
     zh: ZhRules = ZhRules()
+    ctllm_zh: CtllmZhRules = CtllmZhRules()
     en: EnRules = EnRules()
     code: CodeRules = CodeRules()
+
+    def by_lane(self) -> dict[str, RuleSet]:
+        """The rules that the documents of each lane meet."""
+        return {"zh": self.zh if self.zh_set == "zh" else self.ctllm_zh, "en": self.en, "code": self.code}
+
+    def of_lane(self, lane: str) -> RuleSet:
+        """The rules that documents of `lane` meet; empty for a lane without rules."""
+        return self.by_lane().get(lane, RuleSet())
+
+    @property
+    def asks_for_ctllm(self) -> bool:
+        """Whether any rule bounds one of the signals `ctllm_...`, which are only measured then."""
+        return self.zh_set == "ctllm_zh"

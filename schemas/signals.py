@@ -83,6 +83,27 @@ _MEANS = {
     "mean_code_line_chars": ("code points", "mean length of lines, indentation included"),
 }
 
+_CTLLM = {
+    "ctllm_bracket_share": ("share", "characters between 【 and 】 on a line, after NFKC"),
+    "ctllm_num_sentences": ("sentences", "stretches between . ! … ? ; and quotes"),
+    "ctllm_num_chars": ("code points", "length after NFKC"),
+    "ctllm_mean_word_chars": ("code points", "mean length of jieba's words, punctuation removed"),
+    "ctllm_hash_share": ("share", "runs of `#` by characters"),
+    "ctllm_ellipsis_share": ("share", "runs of … or of full stops by characters"),
+    "ctllm_digit_share": ("share", "digits among letters, digits and whitespace"),
+    "ctllm_readmore_line_share": ("share", "lines that end in a read-more word"),
+    "ctllm_bullet_line_share": ("share", "lines that start with a bullet"),
+    "ctllm_num_punctuation": ("code points", "ASCII punctuation and …"),
+    "ctllm_distinct_char_share": ("share", "distinct characters among characters"),
+    "ctllm_char_entropy": ("nats", "entropy of the characters"),
+    "ctllm_lang_score": ("share", "score of the likeliest language of the whole text, whichever it is"),
+    "ctllm_top_2gram_share": ("share", "(count - 1) · 2 by characters, of the most frequent pair of characters"),
+    "ctllm_top_3gram_share": ("share", "(count - 1) · 3 by characters, of the most frequent three characters"),
+    "ctllm_top_4gram_share": ("share", "(count - 1) · 4 by characters, of the most frequent four characters"),
+}
+"""As the CT-LLM authors' filter measures, with marks made ASCII and links removed (`pipelines/signals/ctllm.py`); null
+outside the zh lane and where `rules.zh_set` names other rules."""
+
 
 _SHARES = {
     "language": _LANGUAGE_SHARES,
@@ -97,6 +118,7 @@ _SHARES = {
 SIGNAL_GROUPS: dict[str, tuple[str, ...]] = {
     "lengths": (*_COUNTS, *_MEANS),
     **{group: tuple(names) for group, names in _SHARES.items()},
+    "CT-LLM": tuple(_CTLLM),
 }
 """Every measured column under what it is about: how `ctllm why` shows them."""
 
@@ -107,7 +129,8 @@ def _fields() -> list["pa.Field[Any]"]:
     shares = [
         _field(name, pa.float32(), "share", meaning) for group in _SHARES.values() for name, meaning in group.items()
     ]
-    return [*counts, *means, *shares]
+    ctllm = [_field(name, pa.float32(), unit, meaning).with_nullable(True) for name, (unit, meaning) in _CTLLM.items()]
+    return [*counts, *means, *shares, *ctllm]
 
 
 def _field(name: str, kind: pa.DataType, unit: str, meaning: str) -> "pa.Field[Any]":

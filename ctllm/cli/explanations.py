@@ -117,7 +117,8 @@ def print_explanation(found: "Explanation", groups: Mapping[str, Sequence[str]])
         print_table("changed in the published text", ["kind", "start", "end", "replacement"], rows)
     _print_rules(shown["lane"], found.rules)
     for group, names in groups.items():
-        _print_signals(group, [(name, found.signals[name]) for name in names if name in found.signals])
+        if measured := [(name, found.signals[name]) for name in names if name in found.signals]:
+            _print_signals(group, measured)
     console.print(f"\n[bold]text[/] ({found.signals['num_chars']:,} characters)")
     console.print(shown["text"], markup=False)
 

@@ -246,6 +246,22 @@ const SIGNALS = {
   custom_share: ["自定义词占比", "words of the custom list"],
   comment_share: ["注释行占比", "comment lines"],
   benchmark_overlap: ["与评测题重合", "overlap with benchmarks"],
+  ctllm_bracket_share: ["【】内文字占比（CT-LLM）", "text in brackets (CT-LLM)"],
+  ctllm_num_sentences: ["句数（CT-LLM）", "sentences (CT-LLM)"],
+  ctllm_num_chars: ["字符数（CT-LLM）", "length in characters (CT-LLM)"],
+  ctllm_mean_word_chars: ["平均词长（CT-LLM）", "mean word length (CT-LLM)"],
+  ctllm_hash_share: ["井号串密度（CT-LLM）", "runs of hash signs (CT-LLM)"],
+  ctllm_ellipsis_share: ["省略号密度（CT-LLM）", "ellipses (CT-LLM)"],
+  ctllm_digit_share: ["数字占比（CT-LLM）", "digits (CT-LLM)"],
+  ctllm_readmore_line_share: ["“更多”行占比（CT-LLM）", "read-more lines (CT-LLM)"],
+  ctllm_bullet_line_share: ["项目符号行占比（CT-LLM）", "bullet lines (CT-LLM)"],
+  ctllm_num_punctuation: ["标点数（CT-LLM）", "punctuation marks (CT-LLM)"],
+  ctllm_distinct_char_share: ["不同字符占比（CT-LLM）", "distinct characters (CT-LLM)"],
+  ctllm_char_entropy: ["字符熵（CT-LLM）", "character entropy (CT-LLM)"],
+  ctllm_lang_score: ["语种得分（CT-LLM）", "language score (CT-LLM)"],
+  ctllm_top_2gram_share: ["最高频二元组占比（CT-LLM）", "most frequent 2-gram (CT-LLM)"],
+  ctllm_top_3gram_share: ["最高频三元组占比（CT-LLM）", "most frequent 3-gram (CT-LLM)"],
+  ctllm_top_4gram_share: ["最高频四元组占比（CT-LLM）", "most frequent 4-gram (CT-LLM)"],
 };
 
 const state = { language: 1, unit: "tokens" };

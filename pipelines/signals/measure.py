@@ -2,11 +2,13 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.decontaminate import BenchmarkIndex
 from ctllm.pipelines.signals.characters import class_table, measure_characters
 from ctllm.pipelines.signals.code import measure_code
+from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.spam import SpamVocabulary
@@ -24,14 +26,26 @@ class Measurer:
         self._vocabulary = SpamVocabulary(config.vocabularies)
         self._benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
+        self._ctllm = CtllmMeasurer() if config.rules.asks_for_ctllm else None
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         """The signals of DOCUMENTS, row for row: a batch of SIGNALS."""
         values = self._measure_texts(documents.column("text"))
         values["lang_score"] = documents.column("lang_score").to_numpy()
         values["url_list"] = self._url_lists.find(documents.column("url"))
+        values |= self._measure_ctllm(documents)
         columns = [_column(values[field.name], field.type) for field in list(SIGNALS)[1:]]
         return pa.RecordBatch.from_arrays([documents.column("key"), *columns], schema=SIGNALS)
+
+    def _measure_ctllm(self, documents: pa.RecordBatch) -> dict[str, np.ndarray]:
+        """The authors' signals of the Chinese documents, where their rules are asked for; NaN elsewhere."""
+        values = {name: np.full(documents.num_rows, np.nan) for name in CTLLM_SIGNALS}
+        if self._ctllm is not None:
+            is_chinese = pc.equal(documents.column("lane"), "zh")
+            rows = is_chinese.to_numpy(zero_copy_only=False)
+            for name, measured in self._ctllm.measure(documents.column("text").filter(is_chinese).to_pylist()).items():
+                values[name][rows] = measured
+        return values
 
     def _measure_texts(self, texts: "pa.Array[pa.StringScalar]") -> dict[str, np.ndarray]:
         data, byte_offsets = text_buffers(texts)
@@ -53,4 +67,6 @@ class Measurer:
 
 
 def _column(values: np.ndarray, kind: pa.DataType) -> "pa.Array[pa.Scalar[pa.DataType]]":
-    return pa.array(values.astype(np.int32 if pa.types.is_integer(kind) else np.float32))
+    if pa.types.is_integer(kind):
+        return pa.array(values.astype(np.int32))
+    return pa.array(values.astype(np.float32), from_pandas=True)  # NaN, not measured, becomes null

@@ -12,17 +12,23 @@ from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import DOCUMENTS
-from ctllm.schemas.rules import CodeRules, EnRules, RulesConfig, ZhRules
+from ctllm.schemas.rules import CodeRules, CtllmZhRules, EnRules, RulesConfig, ZhRules
 from ctllm.schemas.signals import SIGNALS
 
-BOUNDS = [(lane, rule) for lane, rules in RulesConfig() for rule in rules.rules() if rule.threshold is not None]
+CTLLM = RulesConfig(zh_set="ctllm_zh", ctllm_zh=CtllmZhRules(as_released=False))
+SETS = [(lane, RulesConfig()) for lane in ("zh", "en", "code")] + [("zh", CTLLM)]
+BOUNDS = [
+    (lane, rules, rule) for lane, rules in SETS for rule in rules.of_lane(lane).rules() if rule.threshold is not None
+]
 
 
 def signal_rows(rows: list[dict[str, float]]) -> pa.Table:
     """Signals that pass every default rule, but for the values given."""
     fine = {"num_chars": 2000, "num_words": 400, "mean_word_chars": 4.5, "stop_word_share": 0.3, "han_share": 0.8,
             "punctuation_share": 0.1, "char_entropy": 5.0, "end_mark_line_share": 0.9, "alnum_share": 0.8,
-            "lang_score": 0.9}  # fmt: skip
+            "lang_score": 0.9, "ctllm_num_sentences": 40, "ctllm_num_chars": 2000, "ctllm_mean_word_chars": 1.6,
+            "ctllm_num_punctuation": 200, "ctllm_distinct_char_share": 0.3, "ctllm_char_entropy": 5.0,
+            "ctllm_lang_score": 0.9}  # fmt: skip
     columns = {
         field.name: pa.array([{**fine, **row}.get(field.name, 0) for row in rows], field.type) for field in SIGNALS
     }
@@ -37,15 +43,15 @@ def decide(rows: list[dict[str, float]], lane: str, rules: RulesConfig | None = 
     return listed
 
 
-@pytest.mark.parametrize(("lane", "rule"), BOUNDS, ids=[f"{lane}-{rule.name}" for lane, rule in BOUNDS])
-def test_the_bound_itself_is_kept_and_the_next_value_refused(lane: str, rule: Any) -> None:
+@pytest.mark.parametrize(("lane", "rules", "rule"), BOUNDS, ids=[f"{lane}-{rule.name}" for lane, _, rule in BOUNDS])
+def test_the_bound_itself_is_kept_and_the_next_value_refused(lane: str, rules: RulesConfig, rule: Any) -> None:
     """Minima and maxima are inclusive, to the last float32 or whole number."""
     kind = SIGNALS.field(rule.signal).type
     column = np.dtype(np.int32 if pa.types.is_integer(kind) else np.float32)
     bound = column.type(rule.threshold)
     step = -1 if rule.is_minimum else 1
     beyond = bound + column.type(step) if column.kind == "i" else np.nextafter(bound, column.type(step * np.inf))
-    at, over = decide([{rule.signal: bound}, {rule.signal: beyond}], lane)
+    at, over = decide([{rule.signal: bound}, {rule.signal: beyond}], lane, rules)
     assert at == []
     assert over == [{"reason": rule.name, "value": float(beyond), "threshold": rule.threshold}]
 
@@ -95,6 +101,33 @@ def test_english_by_label_with_a_low_score_is_not_english() -> None:
     assert [at, [each["reason"] for each in below]] == [[], ["min_lang_score"]]
 
 
+def test_as_released_repetition_never_removes_and_all_else_does() -> None:
+    """The authors' program ignores what its repetition stage finds; one switch decides whether it counts."""
+    rows = [{f"ctllm_top_{n}gram_share": 0.9} for n in (2, 3, 4)] + [{"ctllm_digit_share": 0.9}]
+    released = RulesConfig(zh_set="ctllm_zh", ctllm_zh=CtllmZhRules(as_released=True))
+    digits = [{"reason": "max_ctllm_digit_share", "value": pytest.approx(0.9), "threshold": 0.3}]
+    assert decide(rows, "zh", released) == [[], [], [], digits]
+    intended = [[each["reason"] for each in row] for row in decide(rows, "zh", CTLLM)]
+    assert intended == [[f"max_ctllm_top_{n}gram_share"] for n in (2, 3, 4)] + [["max_ctllm_digit_share"]]
+
+
+def test_the_zh_lane_meets_the_chosen_rules_only() -> None:
+    """With ctllm_zh a menu passes and an unlisted length does not; English meets its own rules either way."""
+    rows = [{"menu_share": 1.0, "ctllm_num_chars": 10_001}]
+    assert [[each["reason"] for each in row] for row in decide(rows, "zh", CTLLM)] == [["max_ctllm_num_chars"]]
+    assert [[each["reason"] for each in row] for row in decide(rows, "zh")] == [["max_menu_share"]]
+    assert decide(rows, "en", CTLLM) == decide(rows, "en") == [[]]
+
+
+def test_signals_that_were_not_measured_are_null_and_never_fail() -> None:
+    """Without the authors' signals their rules refuse nothing."""
+    signals = Measurer(CurationConfig()).measure(_document(PROSE))
+    names = [name for name in SIGNALS.names if name.startswith("ctllm_")]
+    assert len(names) == 16
+    assert all(signals.column(name).null_count == 1 for name in names)
+    assert evaluate(signals, pa.array(["zh"]), rules=CTLLM)[1].to_pylist() == [[]]
+
+
 def test_no_documents_give_no_verdicts() -> None:
     """An empty split is decided without an error, with the schema of every other."""
     kept, reasons = evaluate(signal_rows([]), pa.array([], pa.string()), rules=RulesConfig())
@@ -119,10 +152,14 @@ def test_vectorised_decisions_equal_one_by_one(rows: list[tuple[float, float, st
 
 def reasons_of(text: str, lane: str) -> list[str]:
     """Names of the rules that one text fails."""
-    columns = [pa.array([text], field.type) if field.name == "text" else _blank(field) for field in DOCUMENTS]
-    documents = pa.RecordBatch.from_arrays(columns, schema=DOCUMENTS)
-    _, reasons = evaluate(Measurer(CurationConfig()).measure(documents), pa.array([lane]), rules=RulesConfig())
+    signals = Measurer(CurationConfig()).measure(_document(text))
+    _, reasons = evaluate(signals, pa.array([lane]), rules=RulesConfig())
     return [each["reason"] for each in reasons.to_pylist()[0]]
+
+
+def _document(text: str) -> pa.RecordBatch:
+    columns = [pa.array([text], field.type) if field.name == "text" else _blank(field) for field in DOCUMENTS]
+    return pa.RecordBatch.from_arrays(columns, schema=DOCUMENTS)
 
 
 def _blank(field: pa.Field) -> pa.Array:

@@ -4,11 +4,11 @@ import pytest
 
 from ctllm.schemas.config import parse_config
 from ctllm.schemas.errors import ConfigError
-from ctllm.schemas.rules import CodeRules, EnRules, Rule, RulesConfig, RuleSet, ZhRules
+from ctllm.schemas.rules import CodeRules, CtllmZhRules, EnRules, Rule, RulesConfig, RuleSet, ZhRules
 from ctllm.schemas.signals import SIGNAL_NAMES
 
 
-@pytest.mark.parametrize("rule_set", [ZhRules(), EnRules(), CodeRules()])
+@pytest.mark.parametrize("rule_set", [ZhRules(), CtllmZhRules(), EnRules(), CodeRules()])
 def test_every_rule_bounds_a_measured_signal_and_names_its_source(rule_set: RuleSet) -> None:
     """No rule waits for a signal that nobody measures, and no number stands without its source."""
     for rule in rule_set.rules():
