@@ -1,11 +1,13 @@
 """One file is whole or not there, whatever the server does."""
 
+import dataclasses
 import errno
 import hashlib
 import json
+import random
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -373,12 +375,41 @@ def test_a_broken_note_is_no_beginning(case: Case) -> None:
     assert all("range" not in headers for headers in case.asked)
 
 
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_whatever_the_server_does(case: Case, answer: Any, seed: int, is_checked: bool) -> None:
+    """After ten answers of any kind the file has its bytes; with a checksum, lies about bytes among them."""
+    chance = random.Random(seed)
+    size_bytes = len(case.content)
+
+    def some_answer() -> Any:
+        harmless = {
+            "ends_at": chance.choice([None, 0, 1, chance.randrange(size_bytes)]),
+            "framing": chance.choice(["length", "length", "chunked"]),
+            "ignores_range": chance.random() < 0.3,
+            "etag": chance.choice([None, None, "", 'W/"weak"']),
+            "status": chance.choice([None, None, None, 503, 429, 500]),
+        }
+        lies = {
+            "announces": chance.choice([None, chance.randrange(1, size_bytes), size_bytes + 5]),
+            "body": chance.choice([None, bytes(size_bytes), case.content[:-1], case.content + b"x"]),
+            "ignores_if_range": True,
+        }
+        return answer(**harmless, **(lies if is_checked else {}))
+
+    case.plan(*(some_answer() for _ in range(10)))
+    patient = dataclasses.replace(case, manners=dataclasses.replace(case.manners, tries=20))
+    known = {"sha256": hashlib.sha256(case.content).hexdigest()} if is_checked else {}
+    patient.fetch(**known)
+    assert case.arrived == case.content
+
+
 def test_progress_never_counts_twice(case: Case, answer: Any) -> None:
     """However often a file is begun again, the bytes that are reported sum up to its size."""
     case.web.files[PATH] = case.content
     case.plan(answer(ends_at=100_000), answer(ignores_range=True, ends_at=200_000))
     heard: list[int] = []
-    with replace(case.manners, tries=9).client() as client:
+    with dataclasses.replace(case.manners, tries=9).client() as client:
         downloader = Downloader(
             client, Server(case.web.base_url, ""), case.manners, RateLimit(None), on_bytes=heard.append
         )
