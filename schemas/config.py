@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ def read_config(path: str | Path, model: type[Parsed], *, overrides: Iterable[st
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the config ({error.strerror}); check the path") from error
     try:
-        values = yaml.safe_load(text) or {}
+        values = yaml.load(text, Loader=_StrictLoader) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
@@ -45,6 +45,19 @@ def read_config(path: str | Path, model: type[Parsed], *, overrides: Iterable[st
     for override in overrides:
         _apply_override(values, override)
     return parse_config(values, model, origin=str(path))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is written twice in one mapping: YAML forbids it, PyYAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping. Raises MarkedYAMLError with line and key."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is written twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
 
 
 def parse_config(values: Mapping[str, Any], model: type[Parsed], *, origin: str) -> Parsed:

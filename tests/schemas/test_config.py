@@ -52,6 +52,15 @@ def test_text_that_is_no_config_is_refused(tmp_path: Path, text: str) -> None:
     assert str(tmp_path) in refusal(write(tmp_path, text))
 
 
+def test_a_key_written_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    """A second value for a key is no silent replacement of the first; the same key in two groups is two keys."""
+    message = refusal(write(tmp_path, "name: a\nrules:\n  zh: {max_digit_share: 0.2}\nname: b\n"))
+    assert "name is written twice" in message
+    assert "line 4" in message
+    twice = write(tmp_path, "rules: {zh: {max_digit_share: 0.2}, en: {max_digit_share: 0.2}}")
+    assert read_config(twice, CurationConfig).rules.zh.max_digit_share == 0.2
+
+
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     """A path that is not there is named."""
     assert "nowhere.yaml" in refusal(tmp_path / "nowhere.yaml")
