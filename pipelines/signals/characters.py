@@ -47,6 +47,7 @@ _NUM_CODEPOINTS = 0x110000
 _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
 
 LINKS = (np.array([*map(ord, "http://")]), np.array([*map(ord, "https://")]), np.array([*map(ord, "www.")]))
+_BLOCK = 512  # characters searched at once for what is rare; chosen, untested
 MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
 
 COLUMNS = (
@@ -96,31 +97,54 @@ def fold_table() -> np.ndarray:
     return table
 
 
-def measure_characters(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndarray) -> dict[str, np.ndarray]:
+def measure_characters(codepoints: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64."""
     values = np.zeros((len(offsets) - 1, len(COLUMNS)))
-    seen = np.zeros(_NUM_CODEPOINTS, np.int32)
-    for text in range(len(offsets) - 1):
-        part = slice(offsets[text], offsets[text + 1])
-        if part.stop > part.start:
-            _measure_text(codepoints[part], classes[part], seen, values[text])
+    _measure(codepoints, offsets, class_table(), np.zeros(_NUM_CODEPOINTS, np.int32), values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
 @kernel
-def _measure_text(codepoints: np.ndarray, classes: np.ndarray, seen: np.ndarray, out: np.ndarray) -> None:
+def _measure(codepoints: np.ndarray, offsets: np.ndarray, table: np.ndarray, seen: np.ndarray, out: np.ndarray) -> None:
+    most = 0
+    for text in range(offsets.shape[0] - 1):
+        most = max(most, offsets[text + 1] - offsets[text])
+    distinct = np.empty(most + 1, np.uint32)
+    for text in range(offsets.shape[0] - 1):
+        if offsets[text + 1] > offsets[text]:
+            part = codepoints[offsets[text] : offsets[text + 1]]
+            _measure_text(part, table, seen, distinct[: _count(part, seen, distinct)], out[text])
+
+
+@kernel
+def _count(codepoints: np.ndarray, seen: np.ndarray, distinct: np.ndarray) -> int:
+    """Counts every character in `seen`; lists the distinct ones in order of their first place, and how many."""
+    used = np.uint64(0)
+    for i in range(codepoints.shape[0]):
+        c = codepoints[i]
+        distinct[used] = c
+        used += np.uint64(seen[c] == 0)
+        seen[c] += 1
+    return int(used)
+
+
+@kernel
+def _measure_text(
+    codepoints: np.ndarray, table: np.ndarray, seen: np.ndarray, distinct: np.ndarray, out: np.ndarray
+) -> None:
+    """All counts follow from how often each distinct character stands; `seen` is all zero again afterwards."""
     count = codepoints.shape[0]
-    space = han = latin = digit = punctuation = symbol = alnum = hashes = 0
-    for i in range(count):
-        bits = classes[i]
-        space += bits & 1
-        han += (bits >> 1) & 1
-        latin += (bits >> 2) & 1
-        digit += (bits >> 3) & 1
-        punctuation += (bits >> 4) & 1
-        symbol += (bits >> 5) & 1
-        alnum += (bits & (WORD | SINGLE)) != 0
-        hashes += (codepoints[i] == 0x23) | (codepoints[i] == 0xFF03)
+    space = han = latin = digit = punctuation = symbol = alnum = suspect = 0
+    for c in distinct:
+        bits, occurrences = table[c], seen[c]
+        space += occurrences if bits & SPACE else 0
+        han += occurrences if bits & HAN else 0
+        latin += occurrences if bits & LATIN else 0
+        digit += occurrences if bits & DIGIT else 0
+        punctuation += occurrences if bits & PUNCTUATION else 0
+        symbol += occurrences if bits & SYMBOL else 0
+        alnum += occurrences if bits & (WORD | SINGLE) else 0
+        suspect += occurrences if bits & SUSPECT else 0
     visible = max(count - space, 1)
     out[0] = han / visible
     out[1] = latin / visible
@@ -129,30 +153,28 @@ def _measure_text(codepoints: np.ndarray, classes: np.ndarray, seen: np.ndarray,
     out[4] = symbol / count
     out[5] = space / count
     out[6] = alnum / count
-    out[7] = _url_chars(codepoints) / count
-    out[8] = hashes / count
-    out[9] = _ellipsis_chars(codepoints) / count
-    out[10] = _bracket_chars(codepoints) / count
-    out[11], out[12] = _variety(codepoints, classes, seen, visible)
-    out[13] = _mojibake_chars(codepoints, classes) / count
+    out[7] = (_url_chars(codepoints) if seen[0x2F] > 1 or seen[0x2E] else 0) / count
+    out[8] = (seen[0x23] + seen[0xFF03]) / count
+    runs = _full_stop_runs(codepoints) if seen[0x2E] > 2 or seen[0x3002] > 2 else 0
+    out[9] = (seen[0x2026] + seen[0x22EF] + runs) / count
+    out[10] = (_bracket_chars(codepoints) if seen[0x3010] and seen[0x3011] else 0) / count
+    out[11], out[12] = _variety(table, seen, distinct, visible)
+    out[13] = (_mojibake_chars(codepoints, table) if suspect else 0) / count
+    for c in distinct:
+        seen[c] = 0
 
 
 @kernel
-def _variety(codepoints: np.ndarray, classes: np.ndarray, seen: np.ndarray, visible: int) -> tuple[float, float]:
-    """Distinct share and entropy of the visible characters. `seen` is all zero before and after."""
-    distinct = 0
-    for i in range(codepoints.shape[0]):
-        if not classes[i] & SPACE:
-            distinct += seen[codepoints[i]] == 0
-            seen[codepoints[i]] += 1
+def _variety(table: np.ndarray, seen: np.ndarray, distinct: np.ndarray, visible: int) -> tuple[float, float]:
+    """Distinct share and entropy of the visible characters."""
+    num_distinct = 0
     entropy = 0.0
-    for i in range(codepoints.shape[0]):
-        occurrences = seen[codepoints[i]]
-        if occurrences:
-            share = occurrences / visible
+    for c in distinct:
+        if not table[c] & SPACE:
+            num_distinct += 1
+            share = seen[c] / visible
             entropy -= share * np.log(share)
-            seen[codepoints[i]] = 0
-    return distinct / visible, entropy
+    return num_distinct / visible, entropy
 
 
 @kernel
@@ -170,39 +192,73 @@ def _starts_with(codepoints: np.ndarray, at: int, lower_word: np.ndarray) -> boo
 @kernel
 def _url_chars(codepoints: np.ndarray) -> int:
     """Characters of links: from http://, https:// or www. to the next one outside printable ASCII, or one of `"<>`."""
-    total = 0
-    i = 0
-    while i < codepoints.shape[0]:
-        c = codepoints[i] | 0x20
-        begins = c in (0x68, 0x77) and (
-            _starts_with(codepoints, i, LINKS[0])
-            or _starts_with(codepoints, i, LINKS[1])
-            or _starts_with(codepoints, i, LINKS[2])
-        )
-        if not begins:
-            i += 1
+    total = end = 0
+    for block in range(0, codepoints.shape[0], _BLOCK):
+        stop = min(block + _BLOCK, codepoints.shape[0] - 3)
+        if not _may_begin_link(codepoints, block, stop):
             continue
-        start = i
-        while i < codepoints.shape[0] and 0x20 < codepoints[i] < 0x7F and codepoints[i] not in (0x22, 0x3C, 0x3E):
-            i += 1
-        total += i - start
+        for i in range(max(block, end), stop):
+            if i >= end and codepoints[i] | 0x20 in (0x68, 0x77) and _begins_link(codepoints, i):
+                end = i
+                while end < codepoints.shape[0] and _is_link_char(codepoints[end]):
+                    end += 1
+                total += end - i
     return total
 
 
 @kernel
-def _ellipsis_chars(codepoints: np.ndarray) -> int:
-    """Every … and ⋯, and runs of three or more `.` or `。`."""
-    total = 0
-    run = 0
-    for i in range(codepoints.shape[0] + 1):
-        c = codepoints[i] if i < codepoints.shape[0] else np.uint32(0)
-        total += c in (0x2026, 0x22EF)
-        if c in (0x2E, 0x3002) and (run == 0 or codepoints[i - 1] == c):
-            run += 1
+def _may_begin_link(codepoints: np.ndarray, start: int, stop: int) -> bool:
+    """Whether `http` or `www.` stands in a block; a plain sum, so that it runs on vectors."""
+    found = 0
+    for i in range(start, stop):
+        first, second = codepoints[i] | 0x20, codepoints[i + 1] | 0x20
+        third, fourth = codepoints[i + 2] | 0x20, codepoints[i + 3] | 0x20
+        found += (second == 0x74) & (third == 0x74) & (first == 0x68) & (fourth == 0x70)
+        found += (second == 0x77) & (third == 0x77) & (first == 0x77) & (fourth == 0x2E)
+    return found > 0
+
+
+@kernel
+def _begins_link(codepoints: np.ndarray, at: int) -> bool:
+    return bool(
+        _starts_with(codepoints, at, LINKS[0])
+        or _starts_with(codepoints, at, LINKS[1])
+        or _starts_with(codepoints, at, LINKS[2])
+    )
+
+
+@kernel
+def _is_link_char(c: int) -> bool:
+    return 0x20 < c < 0x7F and c not in (0x22, 0x3C, 0x3E)
+
+
+@kernel
+def _full_stop_runs(codepoints: np.ndarray) -> int:
+    """Characters in runs of three or more `.` or `。`."""
+    total = done = 0
+    for block in range(0, codepoints.shape[0] - 2, _BLOCK):
+        stop = min(block + _BLOCK, codepoints.shape[0] - 2)
+        if not _may_hold_run(codepoints, block, stop):
             continue
-        total += run if run >= 3 else 0
-        run = 1 if c in (0x2E, 0x3002) else 0
+        for i in range(max(block, done), stop):
+            c = codepoints[i]
+            if i < done or c not in (0x2E, 0x3002) or codepoints[i + 1] != c or codepoints[i + 2] != c:
+                continue
+            done = i + 3
+            while done < codepoints.shape[0] and codepoints[done] == c:
+                done += 1
+            total += done - i
     return total
+
+
+@kernel
+def _may_hold_run(codepoints: np.ndarray, start: int, stop: int) -> bool:
+    """Whether three equal full stops stand in a block; a plain sum, so that it runs on vectors."""
+    found = 0
+    for i in range(start, stop):
+        c = codepoints[i]
+        found += ((c == 0x2E) | (c == 0x3002)) & (codepoints[i + 1] == c) & (codepoints[i + 2] == c)
+    return found > 0
 
 
 @kernel
@@ -223,11 +279,11 @@ def _bracket_chars(codepoints: np.ndarray) -> int:
 
 
 @kernel
-def _mojibake_chars(codepoints: np.ndarray, classes: np.ndarray) -> int:
+def _mojibake_chars(codepoints: np.ndarray, table: np.ndarray) -> int:
     """Characters that only a wrong decoding leaves behind."""
     total = done = 0
     for i in range(codepoints.shape[0]):
-        if classes[i] & SUSPECT and i >= done:
+        if codepoints[i] > 0x7F and table[codepoints[i]] & SUSPECT and i >= done:
             length = _latin1_length(codepoints, i) if codepoints[i] <= 0xFF else _gbk_length(codepoints, i)
             total += length
             done = i + length

@@ -56,20 +56,15 @@ def split_lines(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndar
 
 def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64."""
-    num_texts = len(lines.offsets) - 1
-    values = np.zeros((num_texts, len(COLUMNS)))
-    phrases, phrase_offsets = _readmore_table()
-    sentence_table = _sentence_table()
+    values = np.zeros((len(lines.offsets) - 1, len(COLUMNS)))
     hashes = _hash_lines(codepoints, lines.starts, lines.ends)
     duplicate = _repeated_earlier(hashes, lines.offsets)
-    for text in range(num_texts):
-        part = slice(lines.offsets[text], lines.offsets[text + 1])
-        if part.stop > part.start:
-            spans = lines.starts[part], lines.ends[part], duplicate[part]
-            _measure_text(codepoints, classes, sentence_table, *spans, phrases, phrase_offsets, values[text])
+    spans = lines.offsets, lines.starts, lines.ends, duplicate
+    _measure(codepoints, classes, _sentence_table(), *spans, *_readmore_table(), values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
+@cache
 def _readmore_table() -> tuple[np.ndarray, np.ndarray]:
     codepoints = np.array([ord(each) for phrase in READMORE_PHRASES for each in phrase], np.uint32)
     return codepoints, np.cumsum([0, *map(len, READMORE_PHRASES)])
@@ -119,32 +114,58 @@ def _strip(classes: np.ndarray, start: int, end: int) -> tuple[int, int]:
 
 @kernel
 def _hash_lines(codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """64-bit FNV-1a over the code points of each line: (lines,), uint64."""
+    """64-bit hash of the code points of each line: (lines,), uint64. Two chains, two characters a step."""
     hashes = np.empty(starts.shape[0], np.uint64)
+    factor = np.uint64(0x9E3779B97F4A7C15)
     for line in range(starts.shape[0]):
-        value = np.uint64(0xCBF29CE484222325)
-        for i in range(starts[line], ends[line]):
-            value = (value ^ np.uint64(codepoints[i])) * np.uint64(0x100000001B3)
-        hashes[line] = value
+        start, end = starts[line], ends[line]
+        even = odd = np.uint64(end - start)
+        pairs_end = end - 3
+        i = start
+        while i < pairs_end:
+            first = np.uint64(codepoints[i]) | (np.uint64(codepoints[i + 1]) << np.uint64(32))
+            second = np.uint64(codepoints[i + 2]) | (np.uint64(codepoints[i + 3]) << np.uint64(32))
+            even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ first) * factor
+            odd = (((odd << np.uint64(29)) | (odd >> np.uint64(35))) ^ second) * factor
+            i += 4
+        while i < end:
+            even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ np.uint64(codepoints[i])) * factor
+            i += 1
+        value = (even ^ (even >> np.uint64(32))) * factor + odd
+        hashes[line] = (value ^ (value >> np.uint64(32))) * factor
     return hashes
 
 
+@kernel
 def _repeated_earlier(hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Whether an equal line stands earlier in the same text: (lines,), bool."""
-    text_of_line = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((hashes, text_of_line))  # stable, so the first of equal lines stays first
-    same = np.zeros(len(hashes), bool)
-    same[1:] = (hashes[order][1:] == hashes[order][:-1]) & (text_of_line[order][1:] == text_of_line[order][:-1])
-    repeated = np.empty(len(hashes), bool)
-    repeated[order] = same
+    repeated = np.empty(hashes.shape[0], np.bool_)
+    most = 1
+    for text in range(offsets.shape[0] - 1):
+        most = max(most, offsets[text + 1] - offsets[text])
+    slots, shift = 2, np.uint64(63)
+    while slots < 2 * most:
+        slots *= 2
+        shift -= np.uint64(1)
+    mask = np.uint64(slots - 1)
+    table = np.full(slots, -1)  # line that holds a slot; of earlier texts: free
+    for text in range(offsets.shape[0] - 1):
+        first = offsets[text]
+        for line in range(first, offsets[text + 1]):
+            slot = hashes[line] >> shift
+            while table[slot] >= first and hashes[table[slot]] != hashes[line]:
+                slot = (slot + np.uint64(1)) & mask
+            repeated[line] = table[slot] >= first
+            table[slot] = line
     return repeated
 
 
 @kernel
-def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
+def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,
     classes: np.ndarray,
     sentence_table: np.ndarray,
+    offsets: np.ndarray,
     starts: np.ndarray,
     ends: np.ndarray,
     duplicate: np.ndarray,
@@ -152,25 +173,44 @@ def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
     phrase_offsets: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    num_lines = starts.shape[0]
-    chars = short = menu = visible = ended = bullets = readmore = repeated = 0
-    for line in range(num_lines):
-        start, end = starts[line], ends[line]
-        length = end - start
-        is_ended = _closes_sentence(classes, start, end)
-        chars += length
-        short += length if length < SHORT_LINE_CHARS and not is_ended else 0
-        ended += _holds_sentence_end(codepoints, classes, start, end)
-        bullets += (classes[start] & BULLET) != 0
-        readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
-        repeated += length if duplicate[line] else 0
-        menu_line, visible_line = _menu_chars(codepoints, classes, sentence_table, start, end)
-        menu += menu_line
-        visible += visible_line
-    out[0], out[1] = num_lines, chars / num_lines
-    out[2], out[3] = short / chars, menu / max(visible, 1)
-    out[4], out[5], out[6] = ended / num_lines, bullets / num_lines, readmore / num_lines
-    out[7] = repeated / chars
+    for text in range(offsets.shape[0] - 1):
+        num_lines = offsets[text + 1] - offsets[text]
+        if num_lines == 0:
+            continue
+        chars = short = menu = visible = ended = bullets = readmore = repeated = 0
+        for line in range(offsets[text], offsets[text + 1]):
+            start, end = starts[line], ends[line]
+            length = end - start
+            kinds, spaces, cuts, gaps = _summarise(classes[start:end])
+            chars += length
+            short += length if length < SHORT_LINE_CHARS and not _closes_sentence(classes, start, end) else 0
+            ended += kinds & END_MARK and _holds_sentence_end(codepoints, classes, start, end)
+            bullets += (classes[start] & BULLET) != 0
+            readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
+            repeated += length if duplicate[line] else 0
+            visible += length - spaces - cuts
+            if length - spaces - cuts < SHORT_LINE_CHARS or cuts or gaps:
+                menu += _menu_chars(codepoints, classes, sentence_table, start, end)
+        row = out[text]
+        row[0], row[1] = num_lines, chars / num_lines
+        row[2], row[3] = short / chars, menu / max(visible, 1)
+        row[4], row[5], row[6] = ended / num_lines, bullets / num_lines, readmore / num_lines
+        row[7] = repeated / chars
+
+
+@kernel
+def _summarise(classes: np.ndarray) -> tuple[int, int, int, int]:
+    """Bits that stand in a line; whitespace, bars, and whitespace right after Han; plain sums, to run on vectors."""
+    kinds = np.uint16(0)
+    spaces = cuts = gaps = np.uint32(0)
+    for i in range(classes.shape[0]):
+        bits = classes[i]
+        kinds |= bits
+        spaces += np.uint32(bits & SPACE)
+        cuts += np.uint32((bits & (CUT | SPACE)) == CUT)
+    for i in range(1, classes.shape[0]):
+        gaps += np.uint32(classes[i] & (classes[i - 1] >> 1) & SPACE)  # HAN is the bit above SPACE
+    return int(kinds), int(spaces), int(cuts), int(gaps)
 
 
 @kernel
@@ -196,6 +236,8 @@ def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray, start: int,
 def _ends_in_phrase(
     codepoints: np.ndarray, start: int, end: int, phrases: np.ndarray, phrase_offsets: np.ndarray
 ) -> bool:
+    if codepoints[end - 1] not in (0x5F00, 0x591A, 0x6587, 0x45, 0x65, 0x2E):  # the last ones of READMORE_PHRASES
+        return False
     for phrase in range(phrase_offsets.shape[0] - 1):
         length = phrase_offsets[phrase + 1] - phrase_offsets[phrase]
         equal = end - start >= length
@@ -211,31 +253,29 @@ def _ends_in_phrase(
 
 
 @kernel
-def _menu_chars(
-    codepoints: np.ndarray, classes: np.ndarray, sentence_table: np.ndarray, start: int, end: int
-) -> tuple[int, int]:
-    """Visible characters of a line's menu entries, and of the whole line.
+def _menu_chars(codepoints: np.ndarray, classes: np.ndarray, sentence_table: np.ndarray, start: int, end: int) -> int:
+    """Visible characters of a line's menu entries.
 
     An entry is a piece of under 10 visible characters with a letter in it, without sentence mark and sentence
     character. Pieces end at bars, arrows and dots (not in table rows, which start with a bar) and at whitespace
     between two Han characters.
     """
     is_table = codepoints[start] in (0x7C, 0xFF5C)
-    menu = visible = piece = 0
+    menu = piece = 0
     is_entry, has_letter = True, False
     for i in range(start, end + 1):
         bits = classes[i] if i < end else np.uint16(CUT)
-        is_gap = bits & SPACE and classes[i - 1] & HAN and _next_is_han(classes, i, end)
-        if i == end or is_gap or (bits & CUT and not is_table):
-            menu += piece if is_entry and has_letter and piece < SHORT_LINE_CHARS else 0
-            visible += piece
-            piece, is_entry, has_letter = 0, True, False
         if bits & (SPACE | CUT):
+            is_gap = bits & SPACE and classes[i - 1] & HAN and _next_is_han(classes, i, end)
+            if i == end or is_gap or (bits & CUT and not is_table):
+                menu += piece if is_entry and has_letter and piece < SHORT_LINE_CHARS else 0
+                piece, is_entry, has_letter = 0, True, False
             continue
         piece += 1
-        has_letter = has_letter or (bits & (WORD | SINGLE)) != 0
-        is_entry = is_entry and not bits & SENTENCE_MARK and not sentence_table[codepoints[i]]
-    return menu, visible
+        if is_entry and piece < SHORT_LINE_CHARS:  # else it can become one no more
+            has_letter = has_letter or (bits & (WORD | SINGLE)) != 0
+            is_entry = not bits & SENTENCE_MARK and not sentence_table[codepoints[i]]
+    return menu
 
 
 @kernel

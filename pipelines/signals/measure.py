@@ -1,5 +1,7 @@
 """All signals of a batch of documents: decode once, split once, one pass per group."""
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,8 @@ from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.signals import SIGNALS
 
+_SLICE_BYTES = 1 << 19  # of text at a time, so that the arrays of a slice stay in the cache
+
 
 class Measurer:
     """Measures batches. Holds the tables, word and URL lists and benchmark items: make one per worker."""
@@ -30,7 +34,9 @@ class Measurer:
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         """The signals of DOCUMENTS, row for row: a batch of SIGNALS."""
-        values = self._measure_texts(documents.column("text"))
+        texts = documents.column("text")
+        parts = [self._measure_texts(texts.slice(first, count)) for first, count in _slices(texts)]
+        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         values["lang_score"] = documents.column("lang_score").to_numpy()
         values["url_list"] = self._url_lists.find(documents.column("url"))
         values |= self._measure_ctllm(documents)
@@ -56,7 +62,7 @@ class Measurer:
         return {
             "num_chars": np.diff(offsets),
             "num_bytes": np.diff(byte_offsets),
-            **measure_characters(codepoints, offsets, classes=classes),
+            **measure_characters(codepoints, offsets),
             **measure_lines(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines),
             **measure_words(units),
@@ -64,6 +70,14 @@ class Measurer:
             **self._vocabulary.measure(units),
             "benchmark_overlap": self._benchmarks.best(units).shares,
         }
+
+
+def _slices(texts: "pa.Array[pa.StringScalar]") -> list[tuple[int, int]]:
+    """First text and number of texts of each slice, about `_SLICE_BYTES` long; at least one slice."""
+    data, offsets = text_buffers(texts)
+    cuts = np.searchsorted(offsets, np.arange(_SLICE_BYTES, len(data), _SLICE_BYTES))
+    bounds = np.unique([0, *cuts, len(texts)]).tolist()
+    return [(first, stop - first) for first, stop in itertools.pairwise(bounds)] or [(0, 0)]
 
 
 def _column(values: np.ndarray, kind: pa.DataType) -> "pa.Array[pa.Scalar[pa.DataType]]":

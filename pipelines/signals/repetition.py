@@ -1,7 +1,8 @@
 """Repetition inside a text: how much one n-gram covers, how much was said before. Units are those of `words`.
 
-Exact up to equal 64-bit hashes. An n-gram can only be repeated where its two (n-1)-grams are, so each n looks at the
-positions that n-1 left over: natural text costs about three passes instead of ten.
+Exact up to equal 64-bit numbers of units. An n-gram is the pair of its two (n-1)-grams, so each n numbers pairs of
+numbers, and only where both of them are repeated: natural text costs about three passes instead of ten. The passes have
+no branch that depends on whether an n-gram is new, which no processor predicts.
 """
 
 import numpy as np
@@ -26,94 +27,148 @@ def measure_repetition(units: Units) -> dict[str, np.ndarray]:
     duplicate_n: the share of unit characters in n-grams that stand earlier in the text, overlaps once. The first
     occurrence is free, so a text written twice has 0.5.
     """
-    num_texts = len(units.offsets) - 1
-    values = np.zeros((num_texts, len(COLUMNS)))
-    most = int(np.diff(units.offsets).max(initial=0))
-    table = np.empty(2 * _power_of_two(most), np.int32)
-    for text in range(num_texts):
-        part = slice(units.offsets[text], units.offsets[text + 1])
-        if part.stop > part.start:
-            _measure_text(units.ids[part], units.lengths[part], table, values[text])
+    values = np.zeros((len(units.offsets) - 1, len(COLUMNS)))
+    _measure(units.ids, units.lengths, units.offsets, values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
-def _power_of_two(count: int) -> int:
-    return 1 << max(count - 1, 1).bit_length()
-
-
 @kernel
-def _measure_text(ids: np.ndarray, lengths: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
-    num_units = ids.shape[0]
-    ends = np.zeros(num_units + 1, np.int32)  # characters before each unit
-    for i in range(num_units):
-        ends[i + 1] = ends[i] + lengths[i]
-    hashes = np.zeros(num_units, np.uint64)
-    positions = np.arange(num_units).astype(np.int32)
-    for size in range(1, 11):
-        positions = _extend(hashes, ids, positions, size)
-        repeated, distinct, top, duplicate = _count(hashes, positions, size, ends, table)
-        if size == 1:
-            out[0] = distinct / num_units
-        elif size <= 4:
-            out[size - 1] = top / ends[num_units]
-        else:
-            out[size - 1] = duplicate / ends[num_units]
-        positions = repeated
-        if positions.shape[0] == 0:
-            break
-
-
-@kernel
-def _extend(hashes: np.ndarray, ids: np.ndarray, positions: np.ndarray, size: int) -> np.ndarray:
-    """Positions where an n-gram of `size` may be repeated; their hashes grow by one unit in place."""
-    kept = 0
-    grown = np.empty(positions.shape[0], np.int32)
-    for k in range(positions.shape[0]):
-        at = positions[k]
-        follows = size == 1 or (k + 1 < positions.shape[0] and positions[k + 1] == at + 1)
-        if follows:
-            value = ((hashes[at] << np.uint64(5)) | (hashes[at] >> np.uint64(59))) ^ ids[at + size - 1]
-            value *= np.uint64(0x9E3779B97F4A7C15)
-            hashes[at] = value ^ (value >> np.uint64(32))
-            grown[kept] = at
-            kept += 1
-    return grown[:kept]
-
-
-@kernel
-def _count(
-    hashes: np.ndarray, positions: np.ndarray, size: int, ends: np.ndarray, table: np.ndarray
-) -> tuple[np.ndarray, int, int, int]:
-    """Positions of repeated n-grams, distinct n-grams, characters the top one covers, characters said before."""
-    slots = 4
-    while slots < 2 * positions.shape[0]:
-        slots *= 2
-    table[:slots] = -1
-    num_units = ends.shape[0] - 1
-    covered = np.zeros(num_units, np.int32)  # by first position
-    covered_to = np.zeros(num_units, np.int32)
-    is_repeated = np.zeros(num_units, np.bool_)
-    distinct = top = duplicate = duplicate_to = 0
-    for k in range(positions.shape[0]):
-        at = positions[k]
-        slot = hashes[at] & np.uint64(slots - 1)
-        while table[slot] >= 0 and hashes[table[slot]] != hashes[at]:
-            slot = (slot + np.uint64(1)) & np.uint64(slots - 1)
-        first = table[slot]
-        if first < 0:
-            table[slot] = at
-            distinct += 1
-            covered[at], covered_to[at] = ends[at + size] - ends[at], at + size
+def _measure(ids: np.ndarray, lengths: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> None:
+    most = 0
+    for text in range(offsets.shape[0] - 1):
+        most = max(most, offsets[text + 1] - offsets[text])
+    table = np.zeros((_num_slots(most), 2), np.uint64)
+    positions, ranks = np.empty(most + 1, np.uint32), np.empty(most + 1, np.uint32)
+    counts, ends = np.empty(most + 1, np.int32), np.zeros(most + 1, np.int32)
+    covered, covered_to = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
+    keys = np.empty(most + 1, np.uint64)
+    base = np.uint64(1)
+    for text in range(offsets.shape[0] - 1):
+        num_units = offsets[text + 1] - offsets[text]
+        if num_units == 0:
             continue
-        is_repeated[at] = is_repeated[first] = True
-        covered[first] += ends[at + size] - ends[max(at, covered_to[first])]
-        covered_to[first] = at + size
-        top = max(top, covered[first])
-        duplicate += ends[at + size] - ends[max(at, duplicate_to)]
-        duplicate_to = at + size
-    repeated = np.empty(positions.shape[0], np.int32)
+        part = slice(offsets[text], offsets[text + 1])
+        _sum_lengths(lengths[part], ends)
+        total = ends[num_units]
+        distinct = _rank(ids[part], table, base, ranks, counts)
+        base += np.uint64(distinct)
+        out[text, 0] = distinct / num_units
+        for i in range(num_units):
+            positions[i] = i
+        kept = num_units
+        for size in range(2, 11):
+            kept = _pair_up(positions, ranks, counts, kept, keys)
+            if kept == 0:
+                break
+            grams = _rank(keys[:kept], table, base, ranks, counts)
+            base += np.uint64(grams)
+            if grams == kept:
+                break
+            if size <= 4:
+                top = _top_chars(positions, ranks, counts, kept, grams, ends, size, covered, covered_to)
+                out[text, size - 1] = top / total
+            else:
+                out[text, size - 1] = _repeated_chars(positions, ranks, kept, ends, size) / total
+
+
+@kernel
+def _num_slots(count: int) -> int:
+    slots = 4
+    while 2 * slots < 3 * count:
+        slots *= 2
+    return slots
+
+
+@kernel
+def _sum_lengths(lengths: np.ndarray, ends: np.ndarray) -> None:
+    """Characters before each unit; ends[0] is 0 already."""
+    total = np.int32(0)
+    for i in range(lengths.shape[0]):
+        total += lengths[i]
+        ends[i + 1] = total
+
+
+@kernel
+def _rank(keys: np.ndarray, table: np.ndarray, base: np.uint64, ranks: np.ndarray, counts: np.ndarray) -> int:
+    """Numbers equal keys alike, from 0 in order of their first place; how many there are, and how often each stands.
+
+    A slot of the table holds a key and `base` + its number; one below `base` is left over from earlier and free.
+    """
+    slots = 4
+    shift = np.uint64(62)
+    while 2 * slots < 3 * keys.shape[0]:
+        slots *= 2
+        shift -= np.uint64(1)
+    mask = np.uint64(slots - 1)
+    used = np.uint64(0)
+    for i in range(keys.shape[0]):
+        key = keys[i]
+        slot = (key * np.uint64(0x9E3779B97F4A7C15)) >> shift
+        while table[slot, 1] >= base and table[slot, 0] != key:
+            slot = (slot + np.uint64(1)) & mask
+        held = table[slot, 1]
+        is_new = np.uint64(held < base)
+        rank = used if held < base else held - base
+        table[slot, 0] = key
+        table[slot, 1] = base + rank
+        counts[used] = 0
+        counts[rank] += 1
+        ranks[i] = rank
+        used += is_new
+    return int(used)
+
+
+@kernel
+def _pair_up(positions: np.ndarray, ranks: np.ndarray, counts: np.ndarray, num: int, keys: np.ndarray) -> int:
+    """Keeps, in place, where two repeated (n-1)-grams stand one unit apart; their pair is the n-gram's key."""
     kept = 0
-    for k in range(positions.shape[0]):
-        repeated[kept] = positions[k]
-        kept += is_repeated[positions[k]]
-    return repeated[:kept], distinct, top, duplicate
+    for k in range(num - 1):
+        first, second = ranks[k], ranks[k + 1]
+        at = positions[k]
+        follows = (positions[k + 1] == at + 1) & (counts[first] > 1) & (counts[second] > 1)
+        positions[kept] = at
+        keys[kept] = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
+        kept += follows
+    return kept
+
+
+@kernel
+def _top_chars(  # noqa: PLR0917 - a kernel takes its arrays by position
+    positions: np.ndarray,
+    ranks: np.ndarray,
+    counts: np.ndarray,
+    num: int,
+    num_grams: int,
+    ends: np.ndarray,
+    size: int,
+    covered: np.ndarray,
+    covered_to: np.ndarray,
+) -> int:
+    """Characters that the most covering repeated n-gram covers, overlaps of its own occurrences once."""
+    covered[:num_grams] = 0
+    covered_to[:num_grams] = 0
+    for k in range(num):
+        rank, at = ranks[k], positions[k]
+        end = ends[at + size]
+        begin = max(ends[at], covered_to[rank])
+        covered[rank] += end - begin
+        covered_to[rank] = end
+    top = 0
+    for rank in range(num_grams):
+        top = max(top, covered[rank] if counts[rank] > 1 else 0)
+    return top
+
+
+@kernel
+def _repeated_chars(positions: np.ndarray, ranks: np.ndarray, num: int, ends: np.ndarray, size: int) -> int:
+    """Characters in n-grams that stand earlier too. Numbers grow, so a first place has the next new number."""
+    total = done = 0
+    fresh = 0
+    for k in range(num):
+        at = positions[k]
+        if ranks[k] == fresh:
+            fresh += 1
+            continue
+        total += ends[at + size] - max(ends[at], done)
+        done = ends[at + size]
+    return total

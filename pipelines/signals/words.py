@@ -33,11 +33,13 @@ class Units:
 
 def split_units(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndarray) -> Units:
     """The units of every text."""
-    ids, lengths = np.empty(len(codepoints), np.uint64), np.empty(len(codepoints), np.int32)
+    ids, lengths = np.empty(len(codepoints) + 1, np.uint64), np.empty(len(codepoints) + 1, np.int32)
     unit_offsets = np.zeros(len(offsets), np.int64)
     chars = np.zeros(len(offsets) - 1, np.int64)
-    used = _split(codepoints, offsets, classes, fold_table(), ids, lengths, unit_offsets, chars)
-    return Units(ids[:used], lengths[:used], unit_offsets, chars)
+    tables = classes, fold_table(), _place_factors()
+    used = _split(codepoints, offsets, *tables, ids, lengths, unit_offsets, chars)
+    _mix(ids[1 : used + 1])
+    return Units(ids[1 : used + 1], lengths[1 : used + 1], unit_offsets, chars)
 
 
 def units_of(texts: list[str]) -> Units:
@@ -59,15 +61,30 @@ def measure_words(units: Units) -> dict[str, np.ndarray]:
 
 @cache
 def _stop_units() -> np.ndarray:
-    """Function characters and stop words as a hash table: (a power of two,), uint64, 0 where free."""
+    """Function characters and stop words by the low bits of their number: (a power of two, 4), uint64, 0 where free."""
     ids = units_of(sorted(ZH_FUNCTION_CHARACTERS | EN_STOP_WORDS)).ids
-    table = np.zeros(1 << (4 * len(ids)).bit_length(), np.uint64)
+    buckets = 1 << (2 * len(ids)).bit_length()
+    while np.bincount((ids % np.uint64(buckets)).astype(np.int64)).max() > _BUCKET_SIZE:
+        buckets *= 2
+    table = np.zeros((buckets, _BUCKET_SIZE), np.uint64)
     for unit in ids:
-        slot = int(unit) % len(table)
-        while table[slot] not in (0, unit):
-            slot = (slot + 1) % len(table)
-        table[slot] = unit
+        row = table[int(unit) % buckets]
+        row[np.argmin(row)] = unit
     return table
+
+
+_BUCKET_SIZE = 4
+_NUM_PLACES = 256  # a power of two; in longer words, characters that far apart may change places unnoticed
+
+
+@cache
+def _place_factors() -> np.ndarray:
+    """Odd factor of a character by its place in a word: (256,), uint64; the steps of Knuth's MMIX generator."""
+    state, factors = 0x9E3779B97F4A7C15, []
+    for _ in range(_NUM_PLACES):
+        state = (state * 6364136223846793005 + 1442695040888963407) & 0xFFFFFFFFFFFFFFFF
+        factors.append(state | 1)
+    return np.array(factors, np.uint64)
 
 
 @kernel
@@ -76,41 +93,61 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
     offsets: np.ndarray,
     classes: np.ndarray,
     folds: np.ndarray,
+    factors: np.ndarray,
     ids: np.ndarray,
     lengths: np.ndarray,
     unit_offsets: np.ndarray,
     chars: np.ndarray,
 ) -> int:
-    used = 0
+    """One step per character without a branch on what it is: the ends of words cannot be predicted.
+
+    A unit's number is the sum of its characters times a factor for their place, mixed at the end. Row 0 of `ids` and
+    `lengths` takes what stands before the first unit; the units follow.
+    """
+    used = value = place = np.uint64(0)
+    length = np.int32(0)
     for text in range(offsets.shape[0] - 1):
-        i = offsets[text]
-        while i < offsets[text + 1]:
-            bits = classes[i]
-            if not bits & (WORD | SINGLE):
-                i += 1
-                continue
-            start = i
-            value = np.uint64(0xCBF29CE484222325)
-            while i < offsets[text + 1] and (i == start or (bits & WORD and classes[i] & (WORD | MARK))):
-                value = (value ^ np.uint64(folds[codepoints[i]])) * np.uint64(0x100000001B3)
-                i += 1
-            value = (value ^ (value >> np.uint64(31))) * np.uint64(0x7FB5D329728EA185)  # FNV-1a leaves low bits weak
-            ids[used], lengths[used] = value ^ (value >> np.uint64(29)), i - start
-            chars[text] += i - start
-            used += 1
+        is_word, inside = False, 0
+        for i in range(offsets[text], offsets[text + 1]):
+            bits, c = classes[i], codepoints[i]
+            joins = is_word & ((bits & (WORD | MARK)) != 0)
+            begins = ((bits & (WORD | SINGLE)) != 0) & (not joins)
+            is_word = joins | (begins & ((bits & WORD) != 0))
+            folded = c if 0x4E00 <= c <= 0x9FFF else folds[c]  # Han folds to itself; the table is too large for L1
+            place = np.uint64(0) if begins else place + np.uint64(1)
+            term = np.uint64(folded) * factors[place & np.uint64(_NUM_PLACES - 1)]
+            value = (np.uint64(0) if begins else value) + (term if joins | begins else np.uint64(0))
+            length = (np.int32(0) if begins else length) + np.int32(joins | begins)
+            used += np.uint64(begins)
+            ids[used], lengths[used] = value, length
+            inside += joins | begins
+        chars[text] = inside
         unit_offsets[text + 1] = used
-    return used
+    return int(used)
+
+
+@kernel
+def _mix(values: np.ndarray) -> None:
+    """Spreads every number over all 64 bits, in place (the finaliser of MurmurHash3)."""
+    for i in range(values.shape[0]):
+        value = values[i]
+        value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+        value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+        values[i] = value ^ (value >> np.uint64(33))
 
 
 @kernel
 def _count_members(ids: np.ndarray, offsets: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Units of each text that stand in a hash table of units: (texts,), int64."""
+    """Units of each text that stand in a table of buckets: (texts,), int64."""
     counts = np.zeros(offsets.shape[0] - 1, np.int64)
     mask = np.uint64(table.shape[0] - 1)
     for text in range(offsets.shape[0] - 1):
+        count = 0
         for i in range(offsets[text], offsets[text + 1]):
-            slot = ids[i] & mask
-            while table[slot] != 0 and table[slot] != ids[i]:
-                slot = (slot + np.uint64(1)) & mask
-            counts[text] += table[slot] == ids[i]
+            unit = ids[i]
+            row = unit & mask
+            count += (
+                (table[row, 0] == unit) | (table[row, 1] == unit) | (table[row, 2] == unit) | (table[row, 3] == unit)
+            )
+        counts[text] = count
     return counts
