@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import fasttext
+import numpy as np
 
-from ctllm.pipelines.code_language import looks_like_code
+from ctllm.pipelines.batch import TextBatch
+from ctllm.pipelines.code_language import NUM_INSPECTED_CHARS, looks_like_code, may_look_like_code
 from ctllm.pipelines.language_model import find_language_model
 from ctllm.pipelines.scripts import LATIN, Script, count_scripts, dominant_scripts, han_shares
 from ctllm.schemas.curation_config import LanguageConfig
@@ -68,7 +70,7 @@ class LanguageIdentifier:
 
 
 def describe_languages(
-    texts: Sequence[str],
+    texts: TextBatch,
     *,
     code_languages: Sequence[str | None],
     identifier: LanguageIdentifier,
@@ -76,22 +78,27 @@ def describe_languages(
 ) -> list[DocumentLanguage]:
     """Lane, language and script of each text; `code_languages` holds what path or record say, None where nothing."""
     counts = count_scripts(texts)
-    shares = han_shares(counts)
-    scripts = dominant_scripts(counts, min_han_share=config.min_han_share)
+    shares = np.asarray(han_shares(counts))
+    scripts: list[Script] = dominant_scripts(counts, min_han_share=config.min_han_share).tolist()
+    has_letters = np.asarray(counts[:, LATIN:].any(axis=1))
+    has_no_name = np.array([language is None for language in code_languages], bool)
+    candidates = np.asarray(has_no_name & (shares < MAX_CODE_HAN_SHARE) & (shares < config.min_han_share))
+    may_be_code = may_look_like_code(texts, candidates=candidates)
     described: dict[int, DocumentLanguage] = {}
     unknown: list[int] = []
-    for row, (text, code_language, script) in enumerate(zip(texts, code_languages, scripts, strict=True)):
+    for row, (code_language, script) in enumerate(zip(code_languages, scripts, strict=True)):
         if code_language is not None:
             described[row] = DocumentLanguage("code", code_language, 1.0, script)
         elif shares[row] >= config.min_han_share:
             described[row] = DocumentLanguage("zh", "zh", 1.0, script)
-        elif shares[row] < MAX_CODE_HAN_SHARE and looks_like_code(text):
+        elif may_be_code[row] and looks_like_code(texts.head(row, 2 * NUM_INSPECTED_CHARS)):
             described[row] = DocumentLanguage("code", "code", 1.0, script)
-        elif counts[row, LATIN:].any():
+        elif has_letters[row]:
             unknown.append(row)
         else:
             described[row] = DocumentLanguage("other", UNDETERMINED, 0.0, script)
-    labels, scores = identifier.identify([texts[row] for row in unknown], num_chars=config.num_chars)
+    heads = [texts.head(row, 2 * config.num_chars) for row in unknown]
+    labels, scores = identifier.identify(heads, num_chars=config.num_chars)
     for row, label, score in zip(unknown, labels, scores, strict=True):
         described[row] = DocumentLanguage(_lane_of(label), label, score, scripts[row])
     return [described[row] for row in range(len(texts))]

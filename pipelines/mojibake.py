@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import ftfy
 import ftfy.bad_codecs.sloppy  # registers sloppy-windows-1252: windows-1252 with its five gaps filled
+import numpy as np
 
+from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.charset import likely_chinese
 
 _ENCODING_ONLY = ftfy.TextFixerConfig(
@@ -59,6 +61,62 @@ def repair(text: str) -> Repaired | None:
         if wide >= MIN_WIDE_BYTES and wide >= MIN_WIDE_SHARE * len(data) and (meant := likely_chinese(data)):
             return _read_again(text, read, meant)
     return None
+
+
+def may_be_mojibake(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """False for UTF-8 texts that `repair` leaves alone, found without Python: (texts,), bool.
+
+    What remains holds a mark of UTF-8 read as GBK, or has Western characters only, in runs or in numbers.
+    """
+    may_be = np.empty(len(offsets) - 1, np.bool_)
+    _find_marks(data, offsets, may_be)
+    _find_western(data, offsets, may_be)
+    return may_be
+
+
+@kernel
+def _find_marks(data: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> None:
+    """Any of `_UTF8_AS_GBK` (E9 and two bytes each), without branches: vectorised."""
+    for text in range(offsets.shape[0] - 1):
+        first = data[offsets[text] : offsets[text + 1]]
+        second = first[1:]
+        third = first[2:]
+        seen = np.uint8(0)
+        for i in range(third.shape[0]):
+            two, three = second[i], third[i]
+            ends_mark = ((two == 0x94) & (three == 0x9B)) | ((two == 0x8A) & (three == 0x86))
+            ends_mark |= ((two == 0x90) & (three == 0xA8)) | ((two == 0x88) & (three == 0xA5))
+            seen |= np.uint8((first[i] == 0xE9) & ends_mark)
+        found[text] = seen != 0
+
+
+@kernel
+def _find_western(data: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> None:
+    """Adds texts of the first bytes that Windows-1252 has in UTF-8, unless their wide characters are few and lone.
+
+    A lone wide character is no UTF-8 read as Western, and few are no Chinese. Chinese texts end at their first one.
+    """
+    for text in range(offsets.shape[0] - 1):
+        num_chars = num_wide = 0
+        has_lone = False
+        run = 0
+        for at in range(offsets[text], offsets[text + 1]):
+            byte = data[at]
+            if 0x80 <= byte < 0xC0:
+                continue
+            num_chars += 1
+            if byte < 0x80:
+                has_lone |= run == 1
+                run = 0
+            elif byte > 0xE2 or byte in (0xE0, 0xE1):
+                num_wide = 0
+                break
+            else:
+                num_wide += 1
+                run += 1
+        is_utf8 = not (has_lone or run == 1)
+        is_numerous = num_wide >= MIN_WIDE_BYTES and num_wide >= MIN_WIDE_SHARE * num_chars
+        found[text] |= num_wide > 0 and (is_utf8 or is_numerous)
 
 
 def _read_again(text: str, read: str, meant: str) -> Repaired | None:

@@ -1,24 +1,132 @@
-"""Line endings become line feeds, control characters go; nothing else changes, Chinese punctuation least of all."""
+"""Line endings become line feeds, control characters go; nothing else changes, Chinese punctuation least of all.
 
-import re
+Works on the UTF-8 bytes of a whole Arrow column: a text without anything to change (nearly all) is looked at once, at
+several GB/s, and not copied.
+"""
 
-_LINE_ENDINGS = ("\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
-_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
-_ASCII_CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
-_LATIN_LEAD = b"\xc2"  # first byte of U+0080 to U+00BF in UTF-8
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ctllm.pipelines.batch import kernel, text_buffers, text_column
+
+_TAB, _LF, _VT, _FF, _CR, _SPACE, _DELETE = 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0x7F
+_C1_LEAD, _NEXT_LINE, _C1_LAST = 0xC2, 0x85, 0x9F  # U+0080 to U+009F are C2 80 to C2 9F
+_LINE_LEAD = 0xE2  # U+2028 and U+2029 are E2 80 A8 and E2 80 A9
 
 
-def normalise(text: str) -> str:
-    r"""`text` with every newline form as `\n` and without control characters other than tab.
+def normalise(texts: "pa.Array[Any]") -> "pa.Array[Any]":
+    r"""A string column with every newline form as `\n` and without control characters other than tab: large_string.
 
-    Full-width spaces, zero-width joiners and compatibility forms stay: `normalise("“一，\r\n二”") == "“一，\n二”"`.
+    Full-width spaces, zero-width joiners and compatibility forms stay: `“一，\r\n二”` becomes `“一，\n二”`.
     """
-    for ending in _LINE_ENDINGS:
-        text = text.replace(ending, "\n")
-    return _CONTROLS.sub("", text) if _may_have_controls(text) else text
+    data, offsets = text_buffers(texts)
+    is_changed = np.empty(len(offsets) - 1, np.bool_)
+    _find_changes(data, offsets, is_changed)
+    if not is_changed.any():
+        return texts.cast(pa.large_string())
+    changed = np.empty(len(data), np.uint8)
+    changed_offsets = np.empty(len(offsets), np.int64)
+    used = _rewrite(data, offsets, is_changed, changed, changed_offsets)
+    return text_column(changed[:used], changed_offsets)
 
 
-def _may_have_controls(text: str) -> bool:
-    """False for nearly all texts, at ten times the speed of the regular expression."""
-    data = text.encode("utf-8", "surrogatepass")
-    return _LATIN_LEAD in data or len(data.translate(None, _ASCII_CONTROLS)) < len(data)
+def blank_texts(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Whether each UTF-8 text holds nothing but whitespace, as `str.isspace` has it, or nothing at all: bool."""
+    blank = np.empty(len(offsets) - 1, np.bool_)
+    _find_blank(data, offsets, blank)
+    return blank
+
+
+@kernel
+def _find_changes(data: np.ndarray, offsets: np.ndarray, is_changed: np.ndarray) -> None:
+    """Byte by byte with the two behind it, without branches: vectorised. Texts are looked at one by one."""
+    for text in range(offsets.shape[0] - 1):
+        first = data[offsets[text] : offsets[text + 1]]
+        second = first[1:]
+        third = first[2:]
+        found = np.uint8(0)
+        for i in range(third.shape[0]):
+            byte = first[i]
+            found |= np.uint8((byte < _SPACE) & (byte != _TAB) & (byte != _LF)) | np.uint8(byte == _DELETE)
+            found |= np.uint8((byte == _C1_LEAD) & (second[i] <= _C1_LAST))
+            found |= np.uint8((byte == _LINE_LEAD) & (second[i] == 0x80) & ((third[i] & 0xFE) == 0xA8))
+        for i in range(third.shape[0], first.shape[0]):
+            byte = first[i]
+            found |= np.uint8((byte < _SPACE) & (byte != _TAB) & (byte != _LF)) | np.uint8(byte == _DELETE)
+            if i < second.shape[0]:
+                found |= np.uint8((byte == _C1_LEAD) & (second[i] <= _C1_LAST))
+        is_changed[text] = found != 0
+
+
+@kernel
+def _rewrite(
+    data: np.ndarray, offsets: np.ndarray, is_changed: np.ndarray, changed: np.ndarray, changed_offsets: np.ndarray
+) -> int:
+    used = 0
+    changed_offsets[0] = 0
+    for text in range(offsets.shape[0] - 1):
+        position = offsets[text]
+        end = offsets[text + 1]
+        if not is_changed[text]:
+            changed[used : used + end - position] = data[position:end]
+            used += end - position
+            position = end
+        while position < end:
+            byte = data[position]
+            position += 1
+            if byte >= _SPACE and byte not in (_DELETE, _C1_LEAD, _LINE_LEAD):
+                changed[used] = byte
+                used += 1
+            elif byte == _CR:
+                changed[used] = _LF
+                used += 1
+                position += (position < end) & (data[position] == _LF)
+            elif byte in (_LF, _VT, _FF):
+                changed[used] = _LF
+                used += 1
+            elif byte == _C1_LEAD and data[position] <= _C1_LAST:
+                changed[used] = _LF
+                used += data[position] == _NEXT_LINE
+                position += 1
+            elif byte == _LINE_LEAD and data[position] == 0x80 and data[position + 1] & 0xFE == 0xA8:
+                changed[used] = _LF
+                used += 1
+                position += 2
+            else:  # a tab, a lead byte of another character, or a control
+                changed[used] = byte
+                used += (byte == _TAB) | (byte > _DELETE)
+        changed_offsets[text + 1] = used
+    return used
+
+
+@kernel
+def _find_blank(data: np.ndarray, offsets: np.ndarray, blank: np.ndarray) -> None:
+    for text in range(offsets.shape[0] - 1):
+        position = offsets[text]
+        end = offsets[text + 1]
+        while position < end:
+            length = _space_length(data, position)
+            if not length:
+                break
+            position += length
+        blank[text] = position >= end
+
+
+@kernel
+def _space_length(data: np.ndarray, at: int) -> int:
+    """Bytes of the white space character at `at`, 0 where there is another one."""
+    lead = data[at]
+    if lead < 0x80:
+        return int(lead == _SPACE or _TAB <= lead <= _CR or 0x1C <= lead <= 0x1F)
+    if lead == 0xC2:  # next line, no-break space
+        return 2 * int(data[at + 1] in (_NEXT_LINE, 0xA0))
+    if lead == 0xE1:  # U+1680
+        return 3 * int(data[at + 1] == 0x9A and data[at + 2] == 0x80)
+    if lead == 0xE2:  # U+2000 to 200A, 2028, 2029, 202F; 205F
+        middle, last = data[at + 1], data[at + 2]
+        return 3 * int(
+            (middle == 0x80 and (last <= 0x8A or last in (0xA8, 0xA9, 0xAF))) or (middle == 0x81 and last == 0x9F)
+        )
+    return 3 * int(lead == 0xE3 and data[at + 1] == 0x80 and data[at + 2] == 0x80)  # U+3000

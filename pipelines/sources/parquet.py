@@ -11,17 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ctllm.pipelines.batch import text_buffers, text_column
 from ctllm.pipelines.sources.jsonl import CODE_KEYS, parse_row
-from ctllm.pipelines.sources.records import Failure, Record
+from ctllm.pipelines.sources.records import Failure, Record, RecordBlock
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import SourceConfig
 
 _TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view())
 
-ROWS_PER_READ = 1024  # a few MiB of web text
+READ_BYTES = 6 << 20  # at a time, by the row group's average; most of what is read together is one batch
+MIN_ROWS_PER_READ, MAX_ROWS_PER_READ = 16, 4096
 
 
-def read_parquet_rows(split: Split, *, config: SourceConfig) -> Iterator[Record | Failure]:
+def read_parquet_rows(split: Split, *, config: SourceConfig) -> Iterator[Record | RecordBlock | Failure]:
     """One record or failure per row of the split's row groups; a damaged row group is one failure. `offset` is the row.
 
     A record without an id gets path#row, rows counted in the file.
@@ -50,15 +52,53 @@ def read_parquet_rows(split: Split, *, config: SourceConfig) -> Iterator[Record 
 
 def _read_row_group(
     file: pq.ParquetFile, group: int, columns: list[str], *, first_row: int, url: str, config: SourceConfig
-) -> Iterator[Record | Failure]:
+) -> Iterator[Record | RecordBlock | Failure]:
     row = first_row
+    size = file.metadata.row_group(group)
+    num_rows = READ_BYTES * size.num_rows // max(size.total_byte_size, 1)
+    num_rows = min(max(num_rows, MIN_ROWS_PER_READ), MAX_ROWS_PER_READ)
     try:
-        for batch in file.iter_batches(ROWS_PER_READ, row_groups=[group], columns=columns):
+        # Columns one after the other: the workers are the threads.
+        for batch in file.iter_batches(num_rows, row_groups=[group], columns=columns, use_threads=False):
+            if block := _block(batch, columns, row, url=url, config=config):
+                yield block
+                row += batch.num_rows
+                continue
             for values in _rows(batch, columns):
                 yield _parse(values, row, url=url, config=config)
                 row += 1
     except (OSError, pa.ArrowException) as error:
         yield Failure(row, "broken_record", f"row group {group} cannot be read from row {row} on: {error}")
+
+
+def _block(
+    batch: pa.RecordBatch, columns: list[str], first_row: int, *, url: str, config: SourceConfig
+) -> RecordBlock | None:
+    """The batch with its texts as they are; None where a row has no text or anything is not UTF-8: row by row then."""
+    texts = _utf8(_column(batch, config.text_field))
+    if texts is None:
+        return None
+    records: list[Record] = []
+    others = [name for name in columns if name != config.text_field]
+    for row, values in enumerate(_rows(batch, others) if others else ({} for _ in texts), start=first_row):
+        record = _parse({**values, config.text_field: ""}, row, url=url, config=config)
+        if isinstance(record, Failure):
+            return None
+        records.append(record)
+    return RecordBlock(records, texts)
+
+
+def _utf8(column: "pa.Array[Any]") -> "pa.Array[Any] | None":
+    """A column of strings or bytes as large_string; None for other types, with nulls, or where it is not UTF-8."""
+    raw = _raw(column)
+    if not (pa.types.is_large_binary(raw.type) or pa.types.is_binary(raw.type)) or raw.null_count:
+        return None
+    texts = text_column(*text_buffers(raw.cast(pa.large_binary()).view(pa.large_string())))
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    return texts
 
 
 def _wanted(config: SourceConfig) -> tuple[str, ...]:

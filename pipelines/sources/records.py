@@ -1,6 +1,9 @@
 """What readers yield: a record that may become a document, or a failure that is counted."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
 
 from ctllm.schemas.document import FailureKind
 
@@ -22,6 +25,15 @@ class Record:
     license: str | None = None
     code_language: str | None = None
     path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBlock:
+    """Consecutive records whose texts stay in Arrow: `texts[i]` is that of `records[i]`, whose own is empty."""
+
+    records: list[Record]
+    texts: "pa.Array[Any]"
+    """large_string, valid UTF-8, without nulls"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.language import DocumentLanguage, LanguageIdentifier, describe_languages
 from ctllm.schemas.curation_config import LanguageConfig
 from ctllm.schemas.errors import MissingPartError
@@ -20,9 +22,14 @@ def identifier() -> LanguageIdentifier:
     return LanguageIdentifier.load()
 
 
+def batch(text: str) -> TextBatch:
+    """One text as the pipeline holds it."""
+    return TextBatch.of(pa.array([text], pa.large_string()))
+
+
 def describe(text: str, identifier: LanguageIdentifier, code_language: str | None = None) -> DocumentLanguage:
     """Lane, language and script of one text."""
-    return describe_languages([text], code_languages=[code_language], identifier=identifier)[0]
+    return describe_languages(batch(text), code_languages=[code_language], identifier=identifier)[0]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,9 @@ def test_the_han_share_bound_is_inclusive(identifier: LanguageIdentifier) -> Non
     share = 18 / (18 + num_latin)
     for bound, lane in ((share, "zh"), (share + 0.01, "en")):
         config = LanguageConfig(min_han_share=bound)
-        assert describe_languages([text], code_languages=[None], identifier=identifier, config=config)[0].lane == lane
+        assert (
+            describe_languages(batch(text), code_languages=[None], identifier=identifier, config=config)[0].lane == lane
+        )
 
 
 def test_whitespace_is_folded_and_only_the_start_is_read(identifier: LanguageIdentifier) -> None:

@@ -4,12 +4,14 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctllm.pipelines.mojibake import MIN_WIDE_BYTES, repair
+from ctllm.pipelines.batch import text_buffers
+from ctllm.pipelines.mojibake import MIN_WIDE_BYTES, may_be_mojibake, repair
 
 ZH = "“他们在这里的工作，”她说，“是为了说明：国家与个人之间的关系……”　１２３、ﬁ。"
 HANT = "他們在這裡的工作，是為了說明：國家與個人之間的關係。"
@@ -116,3 +118,17 @@ def test_no_real_text_is_repaired(private_data: Path, corpus: str) -> None:
     with (private_data / f"{corpus}.jsonl.zst").open("rb") as file:
         lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), encoding="utf-8")
         assert [row["id"] for row in map(json.loads, lines) if repair(row["text"])] == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("aé“中，的ä¸­ï¼ Ã©锛銆鐨鈥\n", max_size=60)), st.sampled_from(["latin-1", "cp1252", "gb18030"]))
+def test_the_prefilter_never_hides_mojibake(texts: list[str], read: str) -> None:
+    """Whatever `repair` changes, the kernel lets through; plain texts, one quote or accent amid ASCII, it does not."""
+    broken = [text.encode().decode(read, "ignore") for text in texts]
+    broken += [text.encode("gb18030", "ignore").decode("latin-1") for text in texts]
+    every = [*texts, *broken]
+    suspects = may_be_mojibake(*text_buffers(pa.array(every, pa.large_string())))
+    for text, is_suspect in zip(every, suspects, strict=True):
+        assert is_suspect or repair(text) is None
+    plain = pa.array(["中文，é", "plain", "It’s a “café” here.", ""], pa.large_string())
+    assert may_be_mojibake(*text_buffers(plain)).tolist() == [False] * 4

@@ -7,7 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctllm.pipelines.sources.records import Failure, Record
+from ctllm.pipelines.sources.parquet import read_parquet_rows
+from ctllm.pipelines.sources.records import Failure, Record, RecordBlock
+from ctllm.pipelines.sources.split import plan_splits
+from ctllm.schemas.curation_config import SourceConfig
 
 
 def errors(found: list[Record | Failure]) -> list[tuple[int, str]]:
@@ -28,6 +31,19 @@ def test_rows_become_records(kind: pa.DataType, read: Any, tmp_path: Path) -> No
         Record("5", 0, "字", url="http://a", title="题", date="2024", license="MIT"),
         Record(f"{path}#1", 1, "x", code_language="go"),
     ]
+
+
+def test_good_rows_stay_in_arrow(tmp_path: Path) -> None:
+    """A batch without a bad row is one block, its texts never Python strings; a bad row makes records of its batch."""
+    path = tmp_path / "a.parquet"
+    for bad, num_blocks in ((b"\xe6\xb1\x89", 1), (b"\xe6\xb1", 0)):
+        texts = pa.array(["字".encode() * 9, bad], pa.binary())
+        pq.write_table(pa.table({"text": texts, "id": ["a", "b"]}), path)
+        config = SourceConfig()
+        (split,) = plan_splits([str(path)], config=config)
+        found = list(read_parquet_rows(split, config=config))
+        assert sum(isinstance(each, RecordBlock) for each in found) == num_blocks
+        assert [type(each) for each in found] == ([RecordBlock] if num_blocks else [Record, Failure])
 
 
 def test_a_path_leads_into_structs(read: Any, tmp_path: Path) -> None:
