@@ -26,6 +26,7 @@ from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.measure import MeasureSplit, count_records
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.publish import check_accounts, publish
+from ctllm.pipelines.quality import shared_quality_model
 from ctllm.pipelines.run_directory import Run, measured_splits, open_run, read_run, under_overrides
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split, plan_splits
@@ -74,6 +75,8 @@ def _check_parts(config: CurationConfig) -> None:
     SpamVocabulary(config.vocabularies)
     shared_url_lists.cache_clear()  # files may have changed since this process read them
     shared_url_lists(config.url_lists)
+    shared_quality_model.cache_clear()
+    shared_quality_model(config.quality)
     bands_and_rows(config.dedup.threshold, config.dedup.num_permutations)
 
 

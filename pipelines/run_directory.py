@@ -11,6 +11,7 @@ from typing import Any
 import fsspec
 
 import ctllm
+from ctllm.pipelines.quality import quality_digest
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.url_lists import shared_url_lists
@@ -31,6 +32,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 PARTS: dict[str, Callable[[Any], str]] = {
     "vocabularies": lambda config: SpamVocabulary(config).digest(),
     "url_lists": lambda config: shared_url_lists(config).digest(),
+    "quality": quality_digest,
 }
 """Config groups whose files measuring reads beside the sources, and how their content is told apart."""
 

@@ -139,6 +139,12 @@ class UrlListsConfig(Config):
         return self
 
 
+class QualityConfig(Config):
+    """The trained classifier whose score is the signal `quality_score`; off, and the score null, by default."""
+
+    model: str | None = Field(None, description="directory of a `ctllm quality train`")
+
+
 class GuardConfig(Config):
     """A run stops when a stage drops more than these shares, with examples; 1 switches a share off."""
 
@@ -179,6 +185,7 @@ class CurationConfig(Config):
     decontamination: DecontaminationConfig = DecontaminationConfig()
     vocabularies: VocabulariesConfig = VocabulariesConfig()
     url_lists: UrlListsConfig = UrlListsConfig()
+    quality: QualityConfig = QualityConfig()
     guard: GuardConfig = GuardConfig()
 
     @model_validator(mode="after")

@@ -74,6 +74,7 @@ class ZhRules(RuleSet):
         0.65, "measured on statutes; a text three times over has 0.67; CT-LLM E4 0.60"
     )
     max_duplicate_10gram_share: float | None = _share(0.6, "CT-LLM E9")
+    min_quality_score: float | None = _share(None, "off: depends on the model; MAP-NEO keeps above 0.96")
     max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
 
 
@@ -151,6 +152,7 @@ class EnRules(RuleSet):
     max_sensitive_share: float | None = _share(0.05, "measured: 0.03 in an advertisement of essays for sale")
     max_profanity_share: float | None = _share(0.05, "measured: 0.02 in a chapter of Huckleberry Finn")
     max_custom_share: float | None = _share(0.05, "chosen: one character in twenty; vocabularies.custom is empty")
+    min_quality_score: float | None = _share(None, "off: depends on the model; MAP-NEO keeps above 0.96")
     max_benchmark_overlap: float | None = _share(0.8, "chosen: four fifths of an item's n-grams is the item itself")
 
 

@@ -15,6 +15,9 @@ _COUNTS = {
     "num_lines": ("lines", "lines that hold more than whitespace"),
     "max_line_chars": ("code points", "longest line"),
     "num_words": ("units", "Han characters and words"),
+}
+
+_LISTS = {
     "url_list": ("category", "1 + number of the first of url_lists.categories that lists the URL; 0 where none does"),
 }
 
@@ -72,6 +75,10 @@ _LANGUAGE_SHARES = {
     "lang_score": "certainty of the language identifier on the first characters; 1 where path or script decide",
 }
 
+_QUALITY_SHARES = {
+    "quality_score": "probability by the trained classifier of being a good text; null without one and for code",
+}
+
 _OVERLAP_SHARES = {
     "benchmark_overlap": "n-grams of the best covered benchmark item that stand in the text",
 }
@@ -112,22 +119,26 @@ _SHARES = {
     "repetition": _REPETITION_SHARES,
     "words": _WORD_SHARES,
     "code": _CODE_SHARES,
+    "quality": _QUALITY_SHARES,
     "benchmarks": _OVERLAP_SHARES,
 }
 
 SIGNAL_GROUPS: dict[str, tuple[str, ...]] = {
     "lengths": (*_COUNTS, *_MEANS),
     **{group: tuple(names) for group, names in _SHARES.items()},
+    "lists": tuple(_LISTS),
     "CT-LLM": tuple(_CTLLM),
 }
 """Every measured column under what it is about: how `ctllm why` shows them."""
 
 
 def _fields() -> list["pa.Field[Any]"]:
-    counts = [_field(name, pa.int32(), unit, meaning) for name, (unit, meaning) in _COUNTS.items()]
+    counts = [_field(name, pa.int32(), unit, meaning) for name, (unit, meaning) in (_COUNTS | _LISTS).items()]
     means = [_field(name, pa.float32(), unit, meaning) for name, (unit, meaning) in _MEANS.items()]
     shares = [
-        _field(name, pa.float32(), "share", meaning) for group in _SHARES.values() for name, meaning in group.items()
+        _field(name, pa.float32(), "share", meaning).with_nullable(group is _QUALITY_SHARES)
+        for group in _SHARES.values()
+        for name, meaning in group.items()
     ]
     ctllm = [_field(name, pa.float32(), unit, meaning).with_nullable(True) for name, (unit, meaning) in _CTLLM.items()]
     return [*counts, *means, *shares, *ctllm]

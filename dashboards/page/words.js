@@ -245,6 +245,7 @@ const SIGNALS = {
   profanity_share: ["粗口占比", "swear words"],
   custom_share: ["自定义词占比", "words of the custom list"],
   comment_share: ["注释行占比", "comment lines"],
+  quality_score: ["质量得分", "quality score"],
   benchmark_overlap: ["与评测题重合", "overlap with benchmarks"],
   ctllm_bracket_share: ["【】内文字占比（CT-LLM）", "text in brackets (CT-LLM)"],
   ctllm_num_sentences: ["句数（CT-LLM）", "sentences (CT-LLM)"],

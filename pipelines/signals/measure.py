@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.decontaminate import BenchmarkIndex
+from ctllm.pipelines.quality import score_documents, shared_quality_model
 from ctllm.pipelines.signals.characters import class_table, measure_characters
 from ctllm.pipelines.signals.code import measure_code
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
@@ -23,7 +24,7 @@ _SLICE_BYTES = 1 << 19  # of text at a time, so that the arrays of a slice stay 
 
 
 class Measurer:
-    """Measures batches. Holds the tables, word and URL lists and benchmark items: make one per worker."""
+    """Measures batches. Holds the tables, lists, benchmark items and models: make one per worker."""
 
     def __init__(self, config: CurationConfig) -> None:
         self._classes = class_table()
@@ -31,6 +32,7 @@ class Measurer:
         self._benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
         self._ctllm = CtllmMeasurer() if config.rules.asks_for_ctllm else None
+        self._quality = shared_quality_model(config.quality)
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         """The signals of DOCUMENTS, row for row: a batch of SIGNALS."""
@@ -38,6 +40,7 @@ class Measurer:
         parts = [self._measure_texts(texts.slice(first, count)) for first, count in _slices(texts)]
         values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         values["lang_score"] = documents.column("lang_score").to_numpy()
+        values["quality_score"] = score_documents(self._quality, documents)
         values["url_list"] = self._url_lists.find(documents.column("url"))
         values |= self._measure_ctllm(documents)
         columns = [_column(values[field.name], field.type) for field in list(SIGNALS)[1:]]

@@ -9,7 +9,9 @@ import pytest
 
 from ctllm.pipelines.curate import RunSummary, curate
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.quality_training import train_quality
 from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.quality import QualityTrainingConfig
 
 BASE = Path(__file__).resolve().parents[2] / "examples" / "corpus" / "base"
 SPAM = "澳门赌场官网，真人百家乐，注册就送彩金，老虎机爆大奖，在线博彩投注平台，时时彩六合彩稳赚不赔。" * 3
@@ -67,3 +69,19 @@ def small_run(_finished_run: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "small"
     shutil.copytree(_finished_run, copy)
     return copy
+
+
+def menu_page(index: int) -> str:
+    """The `index`-th page of menus and advertisements."""
+    menus = ["首页", "登录", "注册", "投注", "彩金", "下载", "客服", "排行", "更多", "返回", "优惠", "会员"]
+    return " | ".join(menus[(index * step) % len(menus)] + str(index) for step in range(1, 40))
+
+
+@pytest.fixture(scope="session")
+def quality_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small quality model: the Chinese texts of the example corpus against menus."""
+    directory = tmp_path_factory.mktemp("quality")
+    bad = write_records(directory / "bad.jsonl", [{"text": menu_page(index)} for index in range(60)])
+    config = QualityTrainingConfig(dim=8, epoch=30, buckets=2000, min_count=1, held_out_share=0.2, learning_rate=0.5)
+    train_quality(positive=[str(BASE / "zh")], negative=[str(bad)], out=str(directory / "model"), config=config)
+    return directory / "model"

@@ -13,5 +13,5 @@ def test_signals_are_small_columns_with_unit_and_meaning() -> None:
         assert field.type in (pa.int32(), pa.float32())
         assert field.metadata[b"meaning"]
         assert (field.metadata[b"unit"] == b"share") == (
-            name.endswith("_share") or name in {"benchmark_overlap", "lang_score", "ctllm_lang_score"}
+            name.endswith("_share") or name in {"benchmark_overlap", "lang_score", "ctllm_lang_score", "quality_score"}
         )
