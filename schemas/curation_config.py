@@ -27,10 +27,15 @@ class SourceConfig(Config):
         "resiliparse",
         description="main text of HTML; trafilatura is an extra, stricter, slower, and narrows wide spaces",
     )
+    text_unit: Literal["file", "line", "paragraph"] = Field(
+        "file", description="what is one document in a text file; paragraphs stand between blank lines"
+    )
     repair_mojibake: bool = Field(
         True, description="text read in a wrong charset is read again, where that is lossless"
     )
-    block_size_bytes: int = Field(64 << 20, ge=1 << 16, description="plain JSONL is read in blocks of this size")
+    block_size_bytes: int = Field(
+        64 << 20, ge=1 << 16, description="plain JSONL and texts of many documents: block of a split"
+    )
     max_document_bytes: int = Field(50 << 20, ge=1024, description="a larger record is a failure, not a document")
 
 

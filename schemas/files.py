@@ -18,7 +18,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.errors import ConfigError, InputError, MissingPartError, OutputError
 
 ROW_GROUP_ROWS = 8192  # 16-32 MiB of web text; speed does not depend on it (docs/experiments.md)
 
@@ -40,15 +40,36 @@ def join(directory: str, *parts: str) -> str:
     return "/".join([directory.rstrip("/"), *parts])
 
 
+def filesystem_of(path: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a path or URL, and the path's name there.
+
+    Raises MissingPartError for storage whose package is not installed, ConfigError for an unknown protocol.
+    """
+    protocol = path.partition("://")[0]
+    try:
+        filesystem, name = fsspec.core.url_to_fs(path)
+    except ImportError as error:
+        package, extra = _STORAGE.get(protocol, ("its fsspec package", ""))
+        install = f"ctllm[{extra}]" if extra else package
+        raise MissingPartError(f"{path}: {protocol}:// needs {package}; run pip install '{install}'") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; give a path, or a URL such as s3:// or gs://") from error
+    return filesystem, name
+
+
+_STORAGE = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcp"), "gcs": ("gcsfs", "gcp")}
+"""Protocol to the package that speaks it and the extra of ours that brings it."""
+
+
 def exists(path: str) -> bool:
     """Whether a file or directory is there."""
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = filesystem_of(path)
     return bool(fs.exists(name))
 
 
 def list_files(directory: str, *, suffix: str = "") -> list[str]:
     """Paths of the files directly in `directory` that end in `suffix`, sorted; [] when it is not there."""
-    fs, name = fsspec.core.url_to_fs(directory)
+    fs, name = filesystem_of(directory)
     if not fs.isdir(name):
         return []
     names = (info["name"] for info in fs.ls(name, detail=True) if info["type"] == "file")
@@ -58,7 +79,7 @@ def list_files(directory: str, *, suffix: str = "") -> list[str]:
 
 def walk_files(directory: str) -> list[str]:
     """Names of all files below `directory`, relative to it, sorted; temporary files are left out."""
-    fs, name = fsspec.core.url_to_fs(directory)
+    fs, name = filesystem_of(directory)
     root = name.rstrip("/") + "/"
     names = (path.removeprefix(root) for path in fs.find(name))
     return sorted(each for each in names if not each.rsplit("/", 1)[-1].startswith("."))
@@ -66,7 +87,7 @@ def walk_files(directory: str) -> list[str]:
 
 def remove_temporary(directory: str) -> None:
     """Deletes what killed writers left below `directory`; only for directories that nobody writes to any more."""
-    fs, name = fsspec.core.url_to_fs(directory)
+    fs, name = filesystem_of(directory)
     for path in fs.find(name):
         leaf = path.rsplit("/", 1)[-1]
         if leaf.startswith(".") and leaf.endswith(".tmp"):
@@ -75,7 +96,7 @@ def remove_temporary(directory: str) -> None:
 
 def remove_tree(directory: str) -> None:
     """Deletes `directory` and what is in it, if it is there."""
-    fs, name = fsspec.core.url_to_fs(directory)
+    fs, name = filesystem_of(directory)
     if fs.exists(name):
         fs.rm(name, recursive=True)
 
@@ -86,7 +107,7 @@ def written_whole(path: str) -> Iterator[IO[bytes]]:
 
     Raises OutputError when the directory cannot be written or the disk is full.
     """
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = filesystem_of(path)
     parent, _, leaf = name.rpartition("/")
     temporary = f"{parent}/.{leaf}.{uuid.uuid4().hex[:8]}.tmp"
     with output_errors(path):
@@ -135,7 +156,7 @@ def write_parquet(path: str, table: pa.Table | pa.RecordBatch, *, level: int = 3
 
 def read_parquet(path: str, *, columns: list[str] | None = None) -> pa.Table:
     """The table at `path`. Raises InputError when it is missing or not Parquet."""
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = filesystem_of(path)
     try:
         with fs.open(name, "rb") as file:
             return pq.read_table(file, columns=columns)
@@ -153,7 +174,7 @@ def write_json(path: str, value: Any) -> None:  # noqa: ANN401 - whatever JSON c
 
 def read_json(path: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
     """The JSON value at `path`. Raises InputError when it is missing or broken."""
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = filesystem_of(path)
     try:
         with fs.open(name, "rb") as file:
             return json.loads(file.read())
@@ -166,7 +187,7 @@ def read_json(path: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
 def file_digest(path: str) -> str:
     """sha256 of the file's bytes, 64 hex digits."""
     digest = hashlib.sha256()
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = filesystem_of(path)
     with fs.open(name, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

@@ -5,14 +5,13 @@ A key `a.b` is the key of that name, else `b` in the object `a`. Also read where
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ctllm.pipelines.code_language import language_of_name, language_of_path
-from ctllm.pipelines.sources.compression import is_compressed, read_blocks, read_whole
-from ctllm.pipelines.sources.lines import Line, split_lines
+from ctllm.pipelines.sources.compression import read_whole
+from ctllm.pipelines.sources.lines import Line, lines_of
 from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure, Record
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import SourceConfig
@@ -30,7 +29,7 @@ def read_jsonl(split: Split, *, config: SourceConfig) -> Iterator[Record | Failu
     """
     origin = f"{split.url}@{split.start}" if split.start else split.url
     is_empty = True
-    for row, line in enumerate(_lines_of(split, config)):
+    for row, line in enumerate(lines_of(split, max_bytes=config.max_document_bytes)):
         is_empty = False
         if isinstance(line, Failure):
             yield line
@@ -71,18 +70,6 @@ def parse_row(row: object, *, id: str, offset: int, config: SourceConfig) -> Rec
         license=_string(row, config.license_field),
         code_language=_code_language(row),
     )
-
-
-def _lines_of(split: Split, config: SourceConfig) -> Iterator[Line | Failure]:
-    """The lines that start in [start, end); a compressed file is one split, whatever its offsets."""
-    end = math.inf if is_compressed(split.url) else split.end
-    first = max(0, split.start - 1)  # the byte before the block tells whether a line starts with the block
-    lines = split_lines(read_blocks(split.url, start=first), offset=first, max_bytes=config.max_document_bytes)
-    for line in lines:
-        if line.offset >= end:
-            return
-        if line.offset >= split.start:
-            yield line
 
 
 def _parse_line(line: Line, id: str, config: SourceConfig) -> Record | Failure:

@@ -1,10 +1,12 @@
 """Blocks of bytes as lines with their byte offsets; over-long and damaged lines become failures."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ctllm.pipelines.sources.compression import Damage
+from ctllm.pipelines.sources.compression import Damage, is_compressed, read_blocks
 from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure
+from ctllm.pipelines.sources.split import Split
 
 
 class Line(NamedTuple):
@@ -12,6 +14,28 @@ class Line(NamedTuple):
 
     offset: int
     data: bytes
+
+
+def lines_of(split: Split, *, max_bytes: int) -> Iterator[Line | Failure]:
+    """The lines that start in [start, end) of the split."""
+    end = end_of(split)
+    for line in lines_from(split, max_bytes=max_bytes):
+        if line.offset >= end:
+            return
+        yield line
+
+
+def lines_from(split: Split, *, max_bytes: int) -> Iterator[Line | Failure]:
+    """The lines that start in the split, and all after it."""
+    first = max(0, split.start - 1)  # the byte before the block tells whether a line starts with the block
+    for line in split_lines(read_blocks(split.url, start=first), offset=first, max_bytes=max_bytes):
+        if line.offset >= split.start:
+            yield line
+
+
+def end_of(split: Split) -> float:
+    """The byte where the split ends; a compressed file is one split, whatever its offsets."""
+    return math.inf if is_compressed(split.url) else split.end
 
 
 def split_lines(blocks: Iterable[bytes | Damage], *, offset: int, max_bytes: int) -> Iterator[Line | Failure]:

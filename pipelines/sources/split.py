@@ -23,7 +23,7 @@ from ctllm.pipelines.sources.formats import (
 from ctllm.schemas.curation_config import SourceConfig
 from ctllm.schemas.document import SPLIT_BITS
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import join
+from ctllm.schemas.files import filesystem_of, join
 
 MAX_FILES_PER_SPLIT = 4096  # of a directory of single documents; as many as one batch holds
 NUM_SNIFFED_BYTES = 1 << 16
@@ -32,7 +32,7 @@ KNOWN_FORMATS = f"{', '.join(FORMAT_OF_SUFFIX)}, source code; each also .gz or .
 
 @dataclass(frozen=True)
 class Split:
-    """One piece of one input; `start` and `end` count bytes (jsonl), row groups (parquet) or entries of `files` (tree).
+    """One piece of one input; `start`, `end`: bytes (jsonl, text), row groups (parquet), entries of `files` (tree).
 
     `format` is warc, jsonl, json, parquet, html, text, code or tree: a directory whose `files`, relative to `url`, are
     one document each.
@@ -51,15 +51,16 @@ class Split:
 def plan_splits(inputs: Sequence[str], *, config: SourceConfig) -> list[Split]:
     """The splits of files, directories and globs, sorted by path and numbered; the same for every order of `inputs`.
 
-    A directory is walked (hidden files and symbolic links to directories left out): containers in it are inputs of
-    their own, its source files, texts and pages are read together under the directory's name. Files of unknown formats
-    are left out there; a file that is given itself must have a known format, by name or by its first bytes.
+    A directory is walked (hidden files, pipes, devices and links to directories left out): containers in it are inputs
+    of their own, its source files, texts and pages are read together under the directory's name. Files of unknown
+    formats are left out there; a file that is given itself must have a known format, by name or by its first bytes.
+    Texts are containers when `sources.text_unit` is not file.
 
     Raises InputError for an input that does not exist, a directory without anything readable, an unknown format.
     """
     planned: dict[str, list[Split]] = {}  # by resolved path: a file named twice is read once
     for url in sorted({url for each in inputs for url in _expand(each)}):
-        fs, name = fsspec.core.url_to_fs(url)
+        fs, name = filesystem_of(url)
         parts = _plan_directory(fs, url, config) if fs.isdir(name) else _plan_given_file(fs, url, config)
         for resolved, splits in parts:
             planned.setdefault(resolved, splits)
@@ -74,7 +75,7 @@ def plan_splits(inputs: Sequence[str], *, config: SourceConfig) -> list[Split]:
 
 def _expand(given: str) -> list[str]:
     """The paths that `given` stands for, in the form it is given in (relative stays relative)."""
-    fs, name = fsspec.core.url_to_fs(given)
+    fs, name = filesystem_of(given)
     if fs.exists(name):
         return [given.rstrip("/") or given]
     matches = sorted(fs.glob(name)) if any(mark in given for mark in "*?[") else []
@@ -87,6 +88,9 @@ def _expand(given: str) -> list[str]:
 
 def _plan_given_file(fs: Any, url: str, config: SourceConfig) -> Iterator[tuple[str, list[Split]]]:  # noqa: ANN401 - fsspec is untyped
     name = fs._strip_protocol(url)
+    info = fs.info(name)
+    if info["type"] == "other" and not info.get("islink"):
+        raise InputError(f"{url}: a pipe or device, which cannot be read twice; write it to a file first")
     kind = format_of_name(url) or format_of_bytes(_head(url))
     if kind is None:
         raise InputError(f"{url}: not a format that can be read; known are {KNOWN_FORMATS}")
@@ -103,9 +107,10 @@ def _plan_directory(fs: Any, url: str, config: SourceConfig) -> Iterator[tuple[s
         relative = path.removeprefix(root)
         kind = format_of_name(relative)
         is_hidden = any(part.startswith(".") for part in relative.split("/"))
-        if kind is None or is_hidden or fs.isdir(path):
+        is_special = info["type"] == "other" and not info.get("islink")  # a pipe or device: opening it may never end
+        if kind is None or is_hidden or is_special or fs.isdir(path):
             continue
-        if kind in DOCUMENT_FORMATS:
+        if kind in DOCUMENT_FORMATS and not _is_container_of_texts(kind, config):
             documents.append((relative, info["size"]))
         elif kind != "json" or f'"{config.text_field.split(".")[0]}"'.encode() in _head(
             path
@@ -136,10 +141,15 @@ def _plan_file(url: str, kind: str, *, size_bytes: int, config: SourceConfig) ->
     whole = Split(0, url, kind, source_name(url), 0, size_bytes, size_bytes)
     if kind == "parquet":
         return _plan_row_groups(whole, config.block_size_bytes)
-    if kind != "jsonl" or size_bytes <= config.block_size_bytes or is_compressed(url):
+    has_blocks = kind == "jsonl" or _is_container_of_texts(kind, config)
+    if not has_blocks or size_bytes <= config.block_size_bytes or is_compressed(url):
         return [whole]
     bounds = [*range(0, size_bytes, config.block_size_bytes), size_bytes]
     return [replace(whole, start=start, end=end, size_bytes=end - start) for start, end in pairwise(bounds)]
+
+
+def _is_container_of_texts(kind: str, config: SourceConfig) -> bool:
+    return kind == "text" and config.text_unit != "file"
 
 
 def _plan_row_groups(whole: Split, max_bytes: int) -> list[Split]:
