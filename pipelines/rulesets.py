@@ -28,8 +28,10 @@ def evaluate(
         members = np.flatnonzero(np.asarray(pc.equal(lanes, lane)))
         if lane == "other":
             failures = [(members, OTHER_LANGUAGE, np.full(len(members), np.nan), np.nan)]
-        else:
+        elif len(members):  # a lane without documents asks for no columns
             failures = [_failures(signals, members, rule) for rule in rules.of_lane(lane).rules()]
+        else:
+            continue
         for failing, name, seen, threshold in failures:
             rows.append(failing)
             codes.append(np.full(len(failing), len(names), np.int32))

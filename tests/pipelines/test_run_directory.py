@@ -23,6 +23,7 @@ def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
     assert touched(CurationConfig(privacy=PrivacyConfig(email="off"))) == ["publish"]
     assert touched(CurationConfig(rules=RulesConfig(zh=ZhRules(min_num_chars=10)))) == ["decide", "publish"]
     assert touched(CurationConfig(dedup=DedupConfig(threshold=0.9))) == list(STAGES)
+    assert touched(CurationConfig(rules=RulesConfig(zh_set="ctllm_zh"))) == list(STAGES)  # asks for more signals
 
 
 def test_interrupted_stage_keeps_only_its_own_files(small_run: Path) -> None:

@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from ctllm.pipelines.curate import curate
+from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.why import explain
+from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError
+from ctllm.schemas.files import read_parquet
 from ctllm.schemas.rules import ZhRules
+
+from .conftest import prose, small_inputs
 
 
 def test_removed_document_has_all_its_reasons(small_run: Path) -> None:
@@ -70,3 +76,23 @@ def test_run_without_verdicts_is_refused(small_run: Path) -> None:
     shutil.rmtree(small_run / "run" / "verdicts")
     with pytest.raises(InputError, match=r"not decided yet; .*ctllm decide"):
         explain(str(small_run / "run"), "good-2")
+
+
+def test_a_run_under_the_authors_rules_explains_them(tmp_path: Path) -> None:
+    """`why` shows the sixteen measures and the bounds of ctllm_zh; the published text keeps its own punctuation."""
+    config = CurationConfig.model_validate({"rules": {"zh_set": "ctllm_zh"}})
+    inputs = small_inputs(tmp_path / "inputs")
+    curate(config, inputs=inputs, out=str(tmp_path / "run"), options=RunnerOptions(workers=1))
+    short = explain(str(tmp_path / "run"), "short")
+    assert [each["reason"] for each in short.reasons] == [
+        "min_ctllm_num_sentences", "min_ctllm_num_chars", "min_ctllm_char_entropy",
+    ]  # fmt: skip
+    rule = next(rule for rule in short.rules if rule.reason == "min_ctllm_num_chars")
+    assert (rule.value, rule.threshold, rule.failed) == (4, 50, True)
+    assert len([name for name in short.signals if name.startswith("ctllm_")]) == 16
+    assert next(rule for rule in short.rules if rule.reason == "max_ctllm_top_2gram_share").threshold is None
+    english = explain(str(tmp_path / "run"), "english")
+    assert not [name for name in english.signals if name.startswith("ctllm_")]
+    published = read_parquet(str(tmp_path / "run" / "curated" / "zh" / "part-00001.parquet"), columns=["id", "text"])
+    texts = {row["id"]: row["text"] for row in published.to_pylist()}
+    assert texts["good-2"] == prose(2)
