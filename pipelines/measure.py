@@ -65,7 +65,7 @@ class MeasureSplit(beam.DoFn):
         return {
             "failures": batch.failures,
             "signals": self.measurer.measure(documents),
-            "bands": self.signer.sign(documents),
+            "bands": self.signer.sign(documents, batch.texts),
             "documents": documents,
         }
 

@@ -28,6 +28,7 @@ _PRIME = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
 _FINAL = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3 fmix64
 _HALF = np.uint64(32)
 _ONE = np.uint64(1)
+_BLOCK_CHARS = 256  # a few of a thousand characters need their neighbours, mostly in runs; chosen, untested
 
 
 def tokens(
@@ -78,16 +79,24 @@ def _segments(flagged: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 def _flagged_positions(codepoints: np.ndarray, table: np.ndarray) -> np.ndarray:
-    together = np.uint32(0)
-    for i in range(codepoints.shape[0]):
-        together |= table[codepoints[i]]
-    if not together & NEEDS_CONTEXT:  # most batches, at 8 GB/s
-        return np.empty(0, np.int64)
-    positions = np.empty(codepoints.shape[0] + 1, np.int64)
+    """Looks in blocks, of which nearly all hold none: only there is it asked which character it was."""
+    positions = np.empty(16, np.int64)
     used = 0
-    for i in range(codepoints.shape[0]):
-        positions[used] = i
-        used += (table[codepoints[i]] & NEEDS_CONTEXT) != 0
+    for start in range(0, codepoints.shape[0], _BLOCK_CHARS):
+        block = codepoints[start : start + _BLOCK_CHARS]
+        together = np.uint32(0)
+        for i in range(block.shape[0]):
+            together |= table[block[i]]
+        if not together & NEEDS_CONTEXT:
+            continue
+        if used + block.shape[0] > positions.shape[0]:
+            grown = np.empty(2 * (used + block.shape[0]), np.int64)
+            grown[:used] = positions[:used]
+            positions = grown
+        for i in range(block.shape[0]):
+            if table[block[i]] & NEEDS_CONTEXT:
+                positions[used] = start + i
+                used += 1
     return positions[:used]
 
 
