@@ -1,0 +1,179 @@
+"""CPU speed of the steps of `ctllm curate` on real text, one core; prints one JSON line.
+
+    python benchmarks/curation.py FILE... --megabytes 500 --work DIR [--steps read,signals,sign,write,fused,curate]
+
+FILEs are JSON Lines with `text`, compressed or not, repeated until there are enough megabytes of text, with one
+character changed in every copy, so that copies are near duplicates and no exact ones. Megabytes are of UTF-8 text,
+seconds are CPU time of the whole process, but for `curate` with one and two workers, where the ratio is of wall time.
+
+read     Parquet to documents: normalised, language and lane            signals  all signals of the documents
+sign     exact hash, bands and sketches                                 write    the documents as zstd Parquet
+fused    all of these as the measure stage does them                    curate   the whole command, 1 and 2 workers
+"""
+
+import argparse
+import io
+import json
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctllm.pipelines.curate import curate
+from ctllm.pipelines.dedup.signature import Signer
+from ctllm.pipelines.language import LanguageIdentifier
+from ctllm.pipelines.measure import INTERMEDIATE_LEVEL
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.signals.measure import Measurer
+from ctllm.pipelines.sources.reader import SourceBatch, read_batches
+from ctllm.pipelines.sources.split import plan_splits
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.document import DOCUMENTS
+from ctllm.schemas.files import ROW_GROUP_ROWS
+
+STEPS = ("read", "signals", "sign", "write", "fused", "curate")
+COLUMNS = ("id", "text", "url", "path", "title", "license")
+FILE_BYTES = 64 << 20
+FIRST_OF_COPIES = 0x4E00  # Han characters, one after the other, take the place of a character of each text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds the corpus, measures the steps asked for and prints the line."""
+    parser = argparse.ArgumentParser(description="CPU speed of the steps of ctllm curate")
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--megabytes", type=float, default=500)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--steps", default=",".join(STEPS))
+    given = parser.parse_args(argv)
+    steps = given.steps.split(",")
+    if unknown := set(steps) - set(STEPS):
+        parser.error(f"--steps: unknown {', '.join(sorted(unknown))}; known are {', '.join(STEPS)}")
+    paths, size = build_corpus(given.files, given.work / "corpus", num_bytes=int(given.megabytes * 1e6))
+    line: dict[str, Any] = {"benchmark": "curation", "mb": round(size / 1e6, 1)}
+    line |= measure_steps(paths, [step for step in steps if step != "curate"])
+    line["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if "curate" in steps:
+        line |= measure_curate(paths, given.work, size=size)
+    print(json.dumps(line))
+
+
+def build_corpus(files: Sequence[str], directory: Path, *, num_bytes: int) -> tuple[list[str], int]:
+    """Parquet files of about `FILE_BYTES` of text each, and the bytes of text in all of them."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    paths: list[str] = []
+    total, pending, pending_bytes = 0, [], 0
+    for row in _copies(files):
+        size = len(row["text"].encode())
+        pending.append(row)
+        pending_bytes += size
+        total += size
+        if pending_bytes >= FILE_BYTES or total >= num_bytes:
+            paths.append(str(directory / f"part-{len(paths):05d}.parquet"))
+            table = pa.Table.from_pylist(pending, schema=pa.schema([(name, pa.string()) for name in COLUMNS]))
+            pq.write_table(table, paths[-1], compression="zstd", row_group_size=ROW_GROUP_ROWS)
+            pending, pending_bytes = [], 0
+        if total >= num_bytes:
+            break
+    return paths, total
+
+
+def _copies(files: Sequence[str]) -> Iterator[dict[str, str | None]]:
+    """The rows of all files over and over; of every text a character in the middle is another one in each round."""
+    rows: list[dict[str, Any]] = []
+    for path in files:
+        with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as file:
+            rows += ({name: row.get(name) for name in COLUMNS} for row in map(json.loads, file))
+    rows.sort(key=lambda row: spread_order(row["text"]))  # lanes mixed, the same in every run
+    copy = 0
+    while True:
+        for row in rows:
+            middle = len(row["text"]) // 2
+            changed = row["text"][:middle] + chr(FIRST_OF_COPIES + copy) + row["text"][middle + 1 :]
+            yield {**row, "id": f"{row['id']}-{copy}", "text": changed if copy else row["text"]}
+        copy += 1
+
+
+def spread_order(text: str) -> int:
+    """A number that spreads texts without Python's random string hash."""
+    return sum(map(ord, text[:64])) * 2654435761 % 2**32
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU time of one call, all threads."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float]:
+    """Megabytes a second of each step alone; a file's documents at a time are in memory."""
+    config = CurationConfig()
+    identifier, measurer, signer = LanguageIdentifier.load(), Measurer(config), Signer(config.dedup)
+
+    def read(path: str) -> Iterator[SourceBatch]:
+        for split in plan_splits([path], config=config.sources):
+            yield from read_batches(split, config=config, identifier=identifier)
+
+    def fused(path: str) -> None:
+        write(
+            (batch, measurer.measure(batch.documents), signer.sign(batch.documents, batch.texts))
+            for batch in read(path)
+        )
+
+    def write(batches: Iterable[tuple[SourceBatch, Any, Any]]) -> None:
+        options = {"compression": "zstd", "compression_level": INTERMEDIATE_LEVEL}
+        writer = pq.ParquetWriter(io.BytesIO(), DOCUMENTS, **options)
+        for batch, *tables in batches:
+            writer.write_batch(batch.documents)
+            for table in tables:
+                if table is not None:
+                    pq.write_table(pa.Table.from_batches([table]), io.BytesIO(), **options)
+        writer.close()
+
+    works: dict[str, Callable[[str, list[SourceBatch]], object]] = {
+        "read": lambda path, _: sum(1 for _ in read(path)),
+        "signals": lambda _, batches: [measurer.measure(batch.documents) for batch in batches],
+        "sign": lambda _, batches: [signer.sign(batch.documents, batch.texts) for batch in batches],
+        "write": lambda _, batches: write((batch, None, None) for batch in batches),
+        "fused": lambda path, _: fused(path),
+    }
+    seconds = dict.fromkeys(steps, 0.0)
+    size = 0
+    for number, path in enumerate(paths):
+        batches = list(read(path))
+        if not number:  # compiles the kernels
+            for step in steps:
+                works[step](path, batches[:1])
+        size += sum(int(batch.documents.column("text").nbytes) for batch in batches)
+        for step in steps:
+            seconds[step] += cpu_seconds(lambda: works[step](path, batches))  # noqa: B023 - called at once
+    return {f"{step}_mb_per_s": round(size / 1e6 / spent, 1) for step, spent in seconds.items()}
+
+
+def measure_curate(paths: Sequence[str], work: Path, *, size: int) -> dict[str, float]:
+    """The whole command: megabytes a second of CPU time with one worker, and how much faster two are by the clock."""
+    walls, spent = [], []
+    for workers in (1, 2):
+        out = work / f"run-{workers}"
+        shutil.rmtree(out, ignore_errors=True)
+        started = time.monotonic()
+        options = RunnerOptions(workers=workers)
+        spent.append(cpu_seconds(lambda: curate(CurationConfig(), inputs=paths, out=str(out), options=options)))  # noqa: B023
+        walls.append(time.monotonic() - started)
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "curate_mb_per_cpu_s": round(size / 1e6 / spent[0], 1),
+        "two_workers_speedup": round(walls[0] / walls[1], 2),
+        "curate_peak_rss_mb": round(peak_kib / 1024),
+    }
+
+
+if __name__ == "__main__":
+    main()
