@@ -1,7 +1,7 @@
 """The quality classifier as a signal: fastText's probability that a text is like the positive examples.
 
 Han, kana and hangul characters, words and punctuation marks are its tokens, in lower case, without line breaks, so that
-the form of a source tells it nothing. Costs 10 to 50 times all other signals together, and `predict` holds the GIL.
+the form of a source tells it nothing. Scores 4 to 12 MB/s of CPU (2026-11-25), and `predict` holds the GIL.
 """
 
 import re
