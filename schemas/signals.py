@@ -15,6 +15,9 @@ _COUNTS = {
     "num_lines": ("lines", "lines that hold more than whitespace"),
     "max_line_chars": ("code points", "longest line"),
     "num_words": ("units", "Han characters and words"),
+    "num_secrets": ("secrets", "keys and tokens: vendors' forms, private keys, random values given to secret names"),
+    "is_generated": ("0 or 1", "the first 1,500 bytes say that a program wrote the text"),
+    "has_license": ("0 or 1", "the first 1,500 bytes hold words of a licence header"),
 }
 
 _LISTS = {
@@ -69,6 +72,7 @@ _WORD_SHARES = {
 
 _CODE_SHARES = {
     "comment_share": "lines that start as comments (#, //, /*, *, --, ;, <!--) among lines",
+    "data_line_share": "lines of digits without a letter but those of hexadecimal numbers among lines",
 }
 
 _LANGUAGE_SHARES = {

@@ -47,6 +47,7 @@ _NUM_CODEPOINTS = 0x110000
 _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
 
 LINKS = (np.array([*map(ord, "http://")]), np.array([*map(ord, "https://")]), np.array([*map(ord, "www.")]))
+_NUM_WEIGHTS = 1024  # larger counts are few in any text
 _BLOCK = 512  # characters searched at once for what is rare; chosen, untested
 MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
 
@@ -97,15 +98,30 @@ def fold_table() -> np.ndarray:
     return table
 
 
+@cache
+def _entropy_weights() -> np.ndarray:
+    """The product n ln n for small n: (`_NUM_WEIGHTS`,), float64; a look-up is cheaper than a logarithm."""
+    counts = np.arange(_NUM_WEIGHTS)
+    weights: np.ndarray = counts * np.log(np.maximum(counts, 1))
+    return weights
+
+
 def measure_characters(codepoints: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64."""
     values = np.zeros((len(offsets) - 1, len(COLUMNS)))
-    _measure(codepoints, offsets, class_table(), np.zeros(_NUM_CODEPOINTS, np.int32), values)
+    _measure(codepoints, offsets, class_table(), _entropy_weights(), np.zeros(_NUM_CODEPOINTS, np.int32), values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
 @kernel
-def _measure(codepoints: np.ndarray, offsets: np.ndarray, table: np.ndarray, seen: np.ndarray, out: np.ndarray) -> None:
+def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
+    codepoints: np.ndarray,
+    offsets: np.ndarray,
+    table: np.ndarray,
+    weights: np.ndarray,
+    seen: np.ndarray,
+    out: np.ndarray,
+) -> None:
     most = 0
     for text in range(offsets.shape[0] - 1):
         most = max(most, offsets[text + 1] - offsets[text])
@@ -113,7 +129,7 @@ def _measure(codepoints: np.ndarray, offsets: np.ndarray, table: np.ndarray, see
     for text in range(offsets.shape[0] - 1):
         if offsets[text + 1] > offsets[text]:
             part = codepoints[offsets[text] : offsets[text + 1]]
-            _measure_text(part, table, seen, distinct[: _count(part, seen, distinct)], out[text])
+            _measure_text(part, table, weights, seen, distinct[: _count(part, seen, distinct)], out[text])
 
 
 @kernel
@@ -129,8 +145,13 @@ def _count(codepoints: np.ndarray, seen: np.ndarray, distinct: np.ndarray) -> in
 
 
 @kernel
-def _measure_text(
-    codepoints: np.ndarray, table: np.ndarray, seen: np.ndarray, distinct: np.ndarray, out: np.ndarray
+def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
+    codepoints: np.ndarray,
+    table: np.ndarray,
+    weights: np.ndarray,
+    seen: np.ndarray,
+    distinct: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """All counts follow from how often each distinct character stands; `seen` is all zero again afterwards."""
     count = codepoints.shape[0]
@@ -158,23 +179,24 @@ def _measure_text(
     runs = _full_stop_runs(codepoints) if seen[0x2E] > 2 or seen[0x3002] > 2 else 0
     out[9] = (seen[0x2026] + seen[0x22EF] + runs) / count
     out[10] = (_bracket_chars(codepoints) if seen[0x3010] and seen[0x3011] else 0) / count
-    out[11], out[12] = _variety(table, seen, distinct, visible)
+    out[11], out[12] = _variety(table, weights, seen, distinct, visible)
     out[13] = (_mojibake_chars(codepoints, table) if suspect else 0) / count
     for c in distinct:
         seen[c] = 0
 
 
 @kernel
-def _variety(table: np.ndarray, seen: np.ndarray, distinct: np.ndarray, visible: int) -> tuple[float, float]:
-    """Distinct share and entropy of the visible characters."""
+def _variety(
+    table: np.ndarray, weights: np.ndarray, seen: np.ndarray, distinct: np.ndarray, visible: int
+) -> tuple[float, float]:
+    """Distinct share and entropy of the visible characters: with n of each among v, ln v - sum of n ln n / v."""
     num_distinct = 0
-    entropy = 0.0
+    weight = 0.0
     for c in distinct:
-        if not table[c] & SPACE:
-            num_distinct += 1
-            share = seen[c] / visible
-            entropy -= share * np.log(share)
-    return num_distinct / visible, entropy
+        count = 0 if table[c] & SPACE else seen[c]
+        num_distinct += count > 0
+        weight += weights[count] if count < _NUM_WEIGHTS else count * np.log(count)
+    return num_distinct / visible, max(np.log(visible) - weight / visible, 0.0)
 
 
 @kernel

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.decontaminate import BenchmarkIndex
 from ctllm.pipelines.quality import score_documents, shared_quality_model
+from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
 from ctllm.pipelines.signals.characters import class_table, measure_characters
-from ctllm.pipelines.signals.code import measure_code
+from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.repetition import measure_repetition
@@ -67,7 +68,9 @@ class Measurer:
             "num_bytes": np.diff(byte_offsets),
             **measure_characters(codepoints, offsets),
             **measure_lines(codepoints, lines, classes=classes),
-            **measure_code(codepoints, lines),
+            **measure_code(codepoints, lines, classes=classes),
+            **measure_heads(data, byte_offsets),
+            "num_secrets": _count_secrets(texts, data, byte_offsets),
             **measure_words(units),
             **measure_repetition(units),
             **self._vocabulary.measure(units),
@@ -81,6 +84,14 @@ def _slices(texts: "pa.Array[pa.StringScalar]") -> list[tuple[int, int]]:
     cuts = np.searchsorted(offsets, np.arange(_SLICE_BYTES, len(data), _SLICE_BYTES))
     bounds = np.unique([0, *cuts, len(texts)]).tolist()
     return [(first, stop - first) for first, stop in itertools.pairwise(bounds)] or [(0, 0)]
+
+
+def _count_secrets(texts: "pa.Array[pa.StringScalar]", data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Keys and tokens in each text: (texts,), int64."""
+    counts = np.zeros(len(texts), np.int64)
+    for text in np.flatnonzero(may_hold_secrets(data, offsets)).tolist():
+        counts[text] = sum(1 for _ in find_secrets(texts[text].as_py()))
+    return counts
 
 
 def _column(values: np.ndarray, kind: pa.DataType) -> "pa.Array[pa.Scalar[pa.DataType]]":

@@ -64,6 +64,17 @@ def test_signals_equal_a_plain_python_version(text: str) -> None:
     assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None, max_examples=30)
+@given(TEXT, st.integers(-12, 4), TEXT)
+def test_long_texts_equal_a_plain_python_version(first: str, shift: int, second: str) -> None:
+    """Links and ellipses that cross the blocks in which rare things are searched are measured whole."""
+    filler = "a" * (512 + shift - len(first))  # the link and the runs lie around the end of the first block
+    text = f"{first}{filler}http://汉...，。。。。{second * 20}"
+    signals = measured(text)
+    expected = plain(text)
+    assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
 @settings(deadline=None)  # the first call compiles
 @given(TEXT)
 def test_every_share_lies_between_zero_and_one(text: str) -> None:
