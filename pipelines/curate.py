@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from ctllm.pipelines.decide import decide
-from ctllm.pipelines.decontaminate import BenchmarkIndex
+from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
 from ctllm.pipelines.extract import check_extractor

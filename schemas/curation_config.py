@@ -99,9 +99,12 @@ class PrivacyConfig(Config):
 class DecontaminationConfig(Config):
     """Benchmark items that must not be trained on; overlap is measured as the signal `benchmark_overlap`."""
 
-    benchmarks: tuple[str, ...] = Field((), description="JSONL files or globs with question texts")
+    benchmarks: tuple[str, ...] = Field((), description="files, globs or directories in the benchmarks' own formats")
     ngram_chars: int = Field(13, ge=5, description="characters per n-gram for Han text")
     ngram_words: int = Field(13, ge=3, description="words per n-gram elsewhere")
+    max_items_per_ngram: int = Field(
+        10, ge=1, description="n-grams of more items than this are boilerplate and do not count"
+    )
 
 
 def _vocabulary(content: str, *default: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()

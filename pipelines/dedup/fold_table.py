@@ -42,7 +42,7 @@ def fold_table(*, fold_variants: bool, code: bool) -> np.ndarray:
     """
     table = np.zeros(NUM_CODEPOINTS, np.uint32)  # unassigned and private code points separate
     composing = _composing_characters()
-    variants = _simplified_variants() if fold_variants else {}
+    variants = simplified_variants() if fold_variants else {}
     for codepoint in _ASSIGNED:
         table[codepoint] = _entry(chr(codepoint), composing=composing, variants=variants)
     if code:
@@ -85,7 +85,8 @@ def _composing_characters() -> frozenset[str]:
     return frozenset(found)
 
 
-def _simplified_variants() -> dict[str, str]:
+@functools.cache
+def simplified_variants() -> dict[str, str]:
     """Han character to the one that stands for all its variants (Hong Kong, Taiwan, traditional), where they differ.
 
     Character by character: on opencc's own s2t, s2tw and s2hk of 3.2 M Chinese characters 2 in 10,000 differ

@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
+from ctllm.pipelines.dedup.fold_table import simplified_variants
 
 SPACE, HAN, LATIN, DIGIT, PUNCTUATION, SYMBOL = 1, 2, 4, 8, 16, 32
 WORD, SINGLE, MARK = 64, 128, 256
@@ -89,12 +90,16 @@ def _class_of(character: str) -> int:
 
 @cache
 def fold_table() -> np.ndarray:
-    """What a code point counts as in comparisons: NFKC and lower case where they give one character; uint32."""
+    """What a code point counts as in comparisons, uint32: NFKC and lower case where they give one character.
+
+    Traditional and other variants of Han characters count as the simplified one, so no term or item needs both.
+    """
+    variants = simplified_variants()
     table = np.arange(_NUM_CODEPOINTS, dtype=np.uint32)
     for codepoint in _ASSIGNED:
         folded = unicodedata.normalize("NFKC", chr(codepoint)).lower()
         if len(folded) == 1:
-            table[codepoint] = ord(folded)
+            table[codepoint] = ord(variants.get(folded, folded))
     return table
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
-from ctllm.pipelines.decontaminate import BenchmarkIndex
+from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.quality import score_documents, shared_quality_model
 from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
 from ctllm.pipelines.signals.characters import class_table, measure_characters

@@ -2,44 +2,20 @@
 
 N-grams are over units (NFKC, lower case, no punctuation and whitespace): 13 characters where an item is mostly Han, 13
 words elsewhere. An item shorter than that counts as one n-gram, with its options when it is a multiple-choice question.
-Phrasing anew hides an item; this finds copies only.
+N-grams that many items share are exams' manner of speaking and do not count. Traditional and simplified characters are
+one. Phrasing anew hides an item; this finds copies only.
 """
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 
-from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
+from ctllm.pipelines.decontaminate.benchmark_files import BenchmarkItem, read_items
+from ctllm.pipelines.decontaminate.ngrams import NgramTable, hash_grams
 from ctllm.pipelines.signals.words import Units, units_of
 from ctllm.schemas.curation_config import DecontaminationConfig
-from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import packaged
 
-TEXT_FIELDS = ("question", "text", "prompt")
-OPTION_FIELDS = ("A", "B", "C", "D")
-MIN_ITEM_UNITS = 6  # shorter texts are phrases of the language, not items; chosen, untested
-
-
-@dataclass(frozen=True)
-class BenchmarkItem:
-    """One question as a benchmark file holds it."""
-
-    benchmark: str
-    """File name without directory and ending."""
-    item_id: str
-    """The `id` field, or the line number from 1."""
-    question: str
-    options: tuple[str, ...]
-
-    @property
-    def with_options(self) -> str:
-        """The question and its options, labelled as exams print them."""
-        return " ".join(
-            [self.question, *(f"{label} {text}" for label, text in zip("ABCD", self.options, strict=False))]
-        )
+MIN_ITEM_UNITS = 10  # shorter texts are phrases of the language, not items; chosen, untested
 
 
 @dataclass(frozen=True)
@@ -57,7 +33,7 @@ class BenchmarkIndex:
     """N-grams of benchmark items."""
 
     items: tuple[BenchmarkItem, ...]
-    _phrases: PhraseIndex
+    _table: NgramTable
     _gram_items: np.ndarray
     """(n-grams of all items,), int64: items that hold the gram, gram after gram"""
     _gram_offsets: np.ndarray
@@ -68,37 +44,46 @@ class BenchmarkIndex:
     @classmethod
     def load(cls, config: DecontaminationConfig) -> "BenchmarkIndex":
         """The index over the configured files; empty when none are configured. Raises InputError for unusable files."""
-        items = tuple(item for pattern in config.benchmarks for item in _read_items(pattern))
+        items = tuple(item for pattern in config.benchmarks for item in read_items(pattern))
         return cls.build(items, config=config)
 
     @classmethod
     def build(cls, items: tuple[BenchmarkItem, ...], *, config: DecontaminationConfig) -> "BenchmarkIndex":
         """The index over `items`."""
         units, starts, sizes, owners = _grams(items, config)
-        owner_of_gram = np.stack([hash_phrases(units, starts, sizes), owners.astype(np.uint64)])
-        hashes, gram_items = np.unique(owner_of_gram, axis=1)  # ascending by hash, as the index numbers its phrases
-        _, counts = np.unique(hashes, return_counts=True)
+        hashes = hash_grams(units.ids, starts, sizes)
+        order = np.lexsort((owners, hashes))
+        is_first = np.ones(len(order), bool)  # of equal n-grams in one item
+        is_first[1:] = (np.diff(hashes[order]) != 0) | (np.diff(owners[order]) != 0)
+        chosen = order[is_first]
+        _, gram, counts = np.unique(hashes[chosen], return_inverse=True, return_counts=True)
+        chosen = chosen[counts[gram] <= config.max_items_per_ngram]
+        _, counts = np.unique(hashes[chosen], return_counts=True)
         return cls(
             items,
-            PhraseIndex.build(units, starts, sizes),
-            gram_items.astype(np.int64),
+            NgramTable.build(units, starts[chosen], sizes[chosen]),
+            owners[chosen],
             np.concatenate([[0], np.cumsum(counts)]),
-            np.bincount(gram_items.astype(np.int64), minlength=len(items)),
+            np.bincount(owners[chosen], minlength=len(items)),
         )
 
     def best(self, units: Units) -> BestItems:
         """For each text the item whose n-grams it covers best; of equals the first."""
         num_texts = len(units.offsets) - 1
         best = BestItems(np.full(num_texts, -1), np.zeros(num_texts))
-        matches = self._phrases.find(units)
-        texts = np.searchsorted(units.offsets, matches.starts, side="right") - 1
-        for text in np.unique(texts):
-            grams = np.unique(matches.phrases[texts == text])
-            owners = [self._gram_items[self._gram_offsets[gram] : self._gram_offsets[gram + 1]] for gram in grams]
-            shares = np.bincount(np.concatenate(owners), minlength=len(self.items)) / np.maximum(self._item_sizes, 1)
-            best.items[text] = np.argmax(shares)
+        starts, _, grams = self._table.find(units)
+        bounds = np.searchsorted(starts, units.offsets)  # matches come in the order of their first unit
+        for text in np.flatnonzero(np.diff(bounds)):
+            items, shares = self._shares(np.unique(grams[bounds[text] : bounds[text + 1]]))
+            best.items[text] = items[np.argmax(shares)]
             best.shares[text] = shares.max()
         return best
+
+    def _shares(self, grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The items that hold any of the distinct `grams`, ascending, and which share of each they are."""
+        owners = [self._gram_items[self._gram_offsets[gram] : self._gram_offsets[gram + 1]] for gram in grams]
+        items, counts = np.unique(np.concatenate(owners), return_counts=True)
+        return items, counts / self._item_sizes[items]
 
     def best_item(self, text: str) -> tuple[str, str, float] | None:
         """Benchmark, item id and covered share of the item that `text` covers best; None when it holds no n-gram."""
@@ -107,35 +92,6 @@ class BenchmarkIndex:
             return None
         item = self.items[best.items[0]]
         return item.benchmark, item.item_id, float(best.shares[0])
-
-
-def _read_items(pattern: str) -> Iterator[BenchmarkItem]:
-    fs, location = fsspec.core.url_to_fs(packaged(pattern))
-    paths = sorted(fs.glob(location))
-    if not paths:
-        raise InputError(f"decontamination.benchmarks: nothing matches {pattern}; check the path, or drop it")
-    for path in paths:
-        try:
-            with fs.open(path, "rt", encoding="utf-8", compression="infer") as file:
-                yield from _parse_items(file, path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"decontamination.benchmarks: cannot read {path} ({error}); give JSONL files") from error
-
-
-def _parse_items(lines: Iterator[str], path: str) -> Iterator[BenchmarkItem]:
-    benchmark = path.rsplit("/", 1)[-1].partition(".")[0]
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error})") from error
-        question = next((row[name] for name in TEXT_FIELDS if isinstance(row.get(name), str)), None)
-        if question is None:
-            raise InputError(f"{path}, line {number}: none of the fields {', '.join(TEXT_FIELDS)} holds a text")
-        options = tuple(str(row[name]) for name in OPTION_FIELDS if name in row)
-        yield BenchmarkItem(benchmark, str(row.get("id", number)), question, options)
 
 
 def _grams(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctllm.pipelines.decontaminate import BenchmarkIndex, BenchmarkItem
+from ctllm.pipelines.decontaminate.benchmark_files import BenchmarkItem
+from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.signals.words import units_of
 from ctllm.schemas.curation_config import DecontaminationConfig
 from ctllm.schemas.errors import InputError
@@ -81,15 +82,16 @@ def grams(text: str, size: int) -> set[str]:
 
 
 @settings(deadline=None)  # the first call compiles
-@given(st.lists(st.text("甲乙丙", min_size=6, max_size=24), min_size=1, max_size=4), st.text("甲乙丙", max_size=80))
+@given(st.lists(st.text("甲乙丙", min_size=10, max_size=24), min_size=1, max_size=4), st.text("甲乙丙", max_size=80))
 def test_shares_equal_a_plain_python_version(questions: list[str], text: str) -> None:
     """The best share is that of plain sets of n-grams, whole items where they are shorter than an n-gram."""
-    config = DecontaminationConfig(ngram_chars=8)
+    config = DecontaminationConfig(ngram_chars=12)
     index = BenchmarkIndex.build(
         tuple(BenchmarkItem("b", str(i), q, ()) for i, q in enumerate(questions)), config=config
     )
     shares = [
-        len(grams(q, min(8, len(q))) & grams(text, min(8, len(q)))) / len(grams(q, min(8, len(q)))) for q in questions
+        len(grams(q, min(12, len(q))) & grams(text, min(12, len(q)))) / len(grams(q, min(12, len(q))))
+        for q in questions
     ]
     found = index.best_item(text)
     assert (0.0 if found is None else found[2]) == pytest.approx(max(shares))
@@ -110,7 +112,7 @@ def test_files_and_globs_are_read_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{broken", "line 1: not JSON"), (b'{"a": 1}', "line 1: none of the fields"), (b"\xff\xfe", "cannot read")],
+    [(b"{broken", "line 1: not JSON"), (b'{"a": 1}', "line 1: none of the known fields"), (b"\xff\xfe", "cannot read")],
 )
 def test_an_unusable_benchmark_file_stops_the_run(tmp_path: Path, content: bytes, message: str) -> None:
     """A file without questions is named with its line, instead of silently protecting nothing."""
@@ -123,3 +125,36 @@ def test_a_pattern_without_files_stops_the_run(tmp_path: Path) -> None:
     """A misspelt path is an error, not an empty benchmark."""
     with pytest.raises(InputError, match="nothing matches"):
         BenchmarkIndex.load(DecontaminationConfig(benchmarks=(str(tmp_path / "missing.jsonl"),)))
+
+
+def test_traditional_characters_do_not_hide_an_item() -> None:
+    """An item is found in the other script, whichever of both the benchmark is written in."""
+    traditional = "某商店以每件八十元的價格購進一批襯衫，若按每件一百二十元出售，則平均每天可售出二十件，求每天的利潤。"
+    assert INDEX.best_item(traditional) == ("exam", "1", 1.0)
+    other_way = BenchmarkIndex.build((BenchmarkItem("exam", "1", traditional, ()),), config=CONFIG)
+    assert other_way.best_item(ZH.question) == ("exam", "1", 1.0)
+
+
+def test_what_many_items_share_is_boilerplate() -> None:
+    """An instruction of more items than the bound counts for none of them, at the bound it still counts for all."""
+    instruction = "阅读下面的材料并回答问题下列说法正确的是"
+    endings = ["河流总是流向海洋而从不流向沙漠", "山峰越高空气就越稀薄气温也越低", "古代的桥多用石头和木头建造而成"]
+    items = tuple(BenchmarkItem("exam", str(at), instruction + text, ()) for at, text in enumerate(endings))
+    strict = BenchmarkIndex.build(items, config=DecontaminationConfig(max_items_per_ngram=2))
+    assert strict.best_item(instruction) is None
+    assert strict.best_item(instruction + endings[1]) == ("exam", "1", 1.0)
+    lenient = BenchmarkIndex.build(items, config=DecontaminationConfig(max_items_per_ngram=3))
+    assert lenient.best_item(instruction) is not None
+
+
+@pytest.mark.private_data
+def test_an_item_of_every_real_file_is_found(private_data: Path) -> None:
+    """A page that quotes one item of each published file is found for that item or one that reads alike."""
+    folders = ("open/eval", "restricted/eval/cmmlu", "restricted/eval/ceval/val_zhtw_original")
+    config = DecontaminationConfig(benchmarks=tuple(str(private_data / name) for name in folders))
+    index = BenchmarkIndex.load(config)
+    firsts = {item.benchmark: item for item, size in zip(index.items, index._item_sizes, strict=True) if size}
+    assert len(firsts) > 150
+    pages = [f"转载自旧论坛，请勿外传。\n{item.with_options}\n以上。" for item in firsts.values()]
+    best = index.best(units_of(pages))
+    assert [name for name, share in zip(firsts, best.shares, strict=True) if share < 0.95] == []
