@@ -113,7 +113,7 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
             joins = is_word & ((bits & (WORD | MARK)) != 0)
             begins = ((bits & (WORD | SINGLE)) != 0) & (not joins)
             is_word = joins | (begins & ((bits & WORD) != 0))
-            folded = c if 0x4E00 <= c <= 0x9FFF else folds[c]  # Han folds to itself; the table is too large for L1
+            folded = folds[c]  # of Han too: traditional characters count as simplified ones
             place = np.uint64(0) if begins else place + np.uint64(1)
             term = np.uint64(folded) * factors[place & np.uint64(_NUM_PLACES - 1)]
             value = (np.uint64(0) if begins else value) + (term if joins | begins else np.uint64(0))
