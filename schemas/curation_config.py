@@ -164,13 +164,13 @@ class GuardConfig(Config):
         description="share of a lane's documents that rules and copies may remove",
     )
     max_removed_share_per_source: float = Field(
-        0.98,  # a source read by the wrong column loses all; the worst of six real ones lost 0.22
+        0.98,  # a source read by the wrong column loses all; the worst of six real ones lost 0.55
         ge=0,
         le=1,
         description="share of a source's documents, those of no lane aside, that rules and copies may remove",
     )
     max_share_per_rule: float = Field(
-        0.8,  # the strictest rule on raw web text, menus left in, fails 0.15
+        0.8,  # the strictest rule fails 0.53 of raw web text, menus left in
         ge=0,
         le=1,
         description="share of a lane's documents that may fail one rule, or be copies of one kind",

@@ -15,6 +15,7 @@ _COUNTS = {
     "num_lines": ("lines", "lines that hold more than whitespace"),
     "max_line_chars": ("code points", "longest line"),
     "num_words": ("units", "Han characters and words"),
+    "num_prose_chars": ("code points", "characters of written-out lines, see prose_share, whitespace aside"),
     "num_secrets": ("secrets", "keys and tokens: vendors' forms, private keys, random values given to secret names"),
     "is_generated": ("0 or 1", "the first 1,500 bytes say that a program wrote the text"),
     "has_license": ("0 or 1", "the first 1,500 bytes hold words of a licence header"),
@@ -47,6 +48,10 @@ _LINE_SHARES = {
     "bullet_line_share": "lines that start with a bullet",
     "readmore_line_share": "lines that end in a read-more phrase",
     "duplicate_line_share": "characters in lines that stand earlier in the text too",
+}
+
+_PROSE_SHARES = {
+    "prose_share": "characters in lines with a full stop, a clause, a verse or an unbroken run, footers aside",
 }
 
 _REPETITION_SHARES = {
@@ -120,6 +125,7 @@ _SHARES = {
     "language": _LANGUAGE_SHARES,
     "characters": _CHARACTER_SHARES,
     "lines": _LINE_SHARES,
+    "prose": _PROSE_SHARES,
     "repetition": _REPETITION_SHARES,
     "words": _WORD_SHARES,
     "code": _CODE_SHARES,

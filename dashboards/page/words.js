@@ -222,6 +222,8 @@ const SIGNALS = {
   distinct_char_share: ["不同字符占比", "distinct characters"],
   replacement_share: ["乱码占比", "garbled characters"],
   short_line_share: ["短行占比", "short lines"],
+  num_prose_chars: ["成文字数", "written-out text, characters"],
+  prose_share: ["成文占比", "written-out text"],
   menu_share: ["菜单文字占比", "menu text"],
   end_mark_line_share: ["句末标点行占比", "lines with an end mark"],
   bullet_line_share: ["项目符号行占比", "bullet lines"],

@@ -60,7 +60,7 @@ def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) 
     hashes = _hash_lines(codepoints, lines.starts, lines.ends)
     duplicate = _repeated_earlier(hashes, lines.offsets)
     spans = lines.offsets, lines.starts, lines.ends, duplicate
-    _measure(codepoints, classes, _sentence_table(), *spans, *_readmore_table(), values)
+    _measure(codepoints, classes, sentence_table(), *spans, *_readmore_table(), values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
@@ -71,7 +71,7 @@ def _readmore_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _sentence_table() -> np.ndarray:
+def sentence_table() -> np.ndarray:
     """Whether a code point is one that menu entries do not hold: (1,114,112,), bool."""
     table = np.zeros(len(class_table()), bool)
     table[[ord(each) for each in ZH_SENTENCE_CHARACTERS]] = True

@@ -14,6 +14,7 @@ from ctllm.pipelines.signals.characters import class_table, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
+from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.words import measure_words, split_units
@@ -68,6 +69,7 @@ class Measurer:
             "num_bytes": np.diff(byte_offsets),
             **measure_characters(codepoints, offsets),
             **measure_lines(codepoints, lines, classes=classes),
+            **measure_prose(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines, classes=classes),
             **measure_heads(data, byte_offsets),
             "num_secrets": _count_secrets(texts, data, byte_offsets),

@@ -26,6 +26,8 @@ def signal_rows(rows: list[dict[str, float]]) -> pa.Table:
     """Signals that pass every default rule, but for the values given."""
     fine = {"num_chars": 2000, "num_words": 400, "mean_word_chars": 4.5, "stop_word_share": 0.3, "han_share": 0.8,
             "punctuation_share": 0.1, "char_entropy": 5.0, "end_mark_line_share": 0.9, "alnum_share": 0.8,
+            "num_prose_chars": 1800,
+            "prose_share": 0.9,
             "lang_score": 0.9, "ctllm_num_sentences": 40, "ctllm_num_chars": 2000, "ctllm_mean_word_chars": 1.6,
             "ctllm_num_punctuation": 200, "ctllm_distinct_char_share": 0.3, "ctllm_char_entropy": 5.0,
             "ctllm_lang_score": 0.9}  # fmt: skip
