@@ -123,7 +123,7 @@ def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float
 
     def fused(path: str) -> None:
         write(
-            (batch, measurer.measure(batch.documents), signer.sign(batch.documents, batch.texts))
+            (batch, measurer.measure(batch.documents, batch.texts), signer.sign(batch.documents, batch.texts))
             for batch in read(path)
         )
 
@@ -139,7 +139,7 @@ def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float
 
     works: dict[str, Callable[[str, list[SourceBatch]], object]] = {
         "read": lambda path, _: sum(1 for _ in read(path)),
-        "signals": lambda _, batches: [measurer.measure(batch.documents) for batch in batches],
+        "signals": lambda _, batches: [measurer.measure(batch.documents, batch.texts) for batch in batches],
         "sign": lambda _, batches: [signer.sign(batch.documents, batch.texts) for batch in batches],
         "write": lambda _, batches: write((batch, None, None) for batch in batches),
         "fused": lambda path, _: fused(path),

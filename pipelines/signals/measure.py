@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ctllm.pipelines.batch import decode_utf8, text_buffers
+from ctllm.pipelines.batch import TextBatch, text_buffers
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.quality import score_documents, shared_quality_model
 from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
@@ -36,10 +36,14 @@ class Measurer:
         self._ctllm = CtllmMeasurer() if config.rules.asks_for_ctllm else None
         self._quality = shared_quality_model(config.quality)
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        """The signals of DOCUMENTS, row for row: a batch of SIGNALS."""
+    def measure(self, documents: pa.RecordBatch, decoded: TextBatch | None = None) -> pa.RecordBatch:
+        """The signals of DOCUMENTS, row for row: a batch of SIGNALS. `decoded` where the texts are decoded already."""
         texts = documents.column("text")
-        parts = [self._measure_texts(texts.slice(first, count)) for first, count in _slices(texts)]
+        decoded = decoded or TextBatch.of(texts)
+        parts = [
+            self._measure_texts(texts.slice(first, count), decoded.slice(first, first + count))
+            for first, count in _slices(texts)
+        ]
         values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         values["lang_score"] = documents.column("lang_score").to_numpy()
         values["quality_score"] = score_documents(self._quality, documents)
@@ -58,9 +62,9 @@ class Measurer:
                 values[name][rows] = measured
         return values
 
-    def _measure_texts(self, texts: "pa.Array[pa.StringScalar]") -> dict[str, np.ndarray]:
+    def _measure_texts(self, texts: "pa.Array[pa.StringScalar]", decoded: TextBatch) -> dict[str, np.ndarray]:
         data, byte_offsets = text_buffers(texts)
-        codepoints, offsets = decode_utf8(data, byte_offsets)
+        codepoints, offsets = decoded.codepoints, decoded.offsets
         classes = self._classes[codepoints]
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import DOCUMENTS
@@ -40,6 +41,15 @@ def test_a_document_measures_the_same_alone_and_in_any_batch(measurer: Measurer,
     for row in range(len(texts)):
         alone = measurer.measure(documents(texts).slice(row, 1))
         assert alone.to_pylist() == together.slice(row, 1).to_pylist()
+
+
+def test_texts_that_are_decoded_already_measure_the_same(measurer: Measurer) -> None:
+    """With code points passed in, a batch cut into several slices gives each document the signals it has alone."""
+    texts = [unit * 60_000 for unit in ("今天天气好。\n", "one word ", "👩‍👧é。\n")] + [""]
+    batch = documents(texts)
+    together = measurer.measure(batch, TextBatch.of(batch.column("text")))
+    alone = [measurer.measure(batch.slice(row, 1)).to_pylist()[0] for row in range(len(texts))]
+    assert together.to_pylist() == alone
 
 
 @settings(deadline=None)
