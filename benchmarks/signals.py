@@ -25,6 +25,7 @@ from ctllm.pipelines.signals.characters import class_table, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.measure import Measurer
+from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.words import measure_words, split_units
@@ -82,6 +83,7 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
             "characters": lambda: measure_characters(codepoints, offsets),  # noqa: B023
             "lines": lambda: measure_lines(codepoints, lines, classes=classes),  # noqa: B023
             "code": lambda: measure_code(codepoints, lines, classes=classes),  # noqa: B023
+            "prose": lambda: measure_prose(codepoints, lines, classes=classes),  # noqa: B023
             "heads": lambda: measure_heads(data, byte_offsets),  # noqa: B023
             "words": lambda: measure_words(units),  # noqa: B023
             "repetition": lambda: measure_repetition(units),  # noqa: B023

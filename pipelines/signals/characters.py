@@ -11,13 +11,14 @@ import numpy as np
 
 from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.dedup.fold_table import simplified_variants
+from ctllm.pipelines.signals.vocabulary import ZH_SENTENCE_CHARACTERS
 
 SPACE, HAN, LATIN, DIGIT, PUNCTUATION, SYMBOL = 1, 2, 4, 8, 16, 32
 WORD, SINGLE, MARK = 64, 128, 256
-END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT, SUSPECT = 512, 1024, 2048, 4096, 8192, 16384
+END_MARK, CLOSER, BULLET, SENTENCE_MARK, CUT, SUSPECT, SENTENCE_WORD = 512, 1024, 2048, 4096, 8192, 16384, 32768
 """Bits of a code point's class. WORD: letter or number of a script that joins into words; SINGLE: Han, kana or
 hangul, a unit of its own; MARK: continues a word; END_MARK ends a sentence; CLOSER may follow it; CUT separates menu
-entries; SUSPECT: mojibake may begin here."""
+entries; SUSPECT: mojibake may begin here; SENTENCE_WORD: menu entries do not hold it."""
 
 END_MARKS = "。．.！!？?…｡⋯"
 CLOSERS = "”’」』】）〉》〕］)]\"'*_`"
@@ -76,6 +77,7 @@ def class_table() -> np.ndarray:
     for characters, bit in named:
         table[[ord(each) for each in characters]] |= bit
     table[list(_SUSPECTS)] |= SUSPECT
+    table[[ord(each) for each in ZH_SENTENCE_CHARACTERS]] |= SENTENCE_WORD
     return table
 
 

@@ -13,12 +13,11 @@ from ctllm.pipelines.signals.characters import (
     END_MARK,
     HAN,
     SENTENCE_MARK,
+    SENTENCE_WORD,
     SINGLE,
     SPACE,
     WORD,
-    class_table,
 )
-from ctllm.pipelines.signals.vocabulary import ZH_SENTENCE_CHARACTERS
 
 SHORT_LINE_CHARS = 10  # ChineseWebText 2.0: mean line at least 10
 READMORE_PHRASES = (
@@ -41,6 +40,14 @@ class Lines:
     """(lines,), int64"""
     indents: np.ndarray
     """(lines,), int64: whitespace cut off before each line"""
+    kinds: np.ndarray
+    """(lines,), uint16: class bits that stand in each line; SPACE may come from what was cut off"""
+    spaces: np.ndarray
+    """(lines,), int64: whitespace inside each line"""
+    cuts: np.ndarray
+    """(lines,), int64: characters with the bit CUT"""
+    has_gap: np.ndarray
+    """(lines,), bool: whether whitespace may follow Han; not, when it is False"""
     offsets: np.ndarray
     """(texts + 1,), int64: the lines of each text"""
 
@@ -48,10 +55,12 @@ class Lines:
 def split_lines(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndarray) -> Lines:
     """The lines of every text, cut at line feeds."""
     most = int(np.count_nonzero(codepoints == 0x0A)) + len(offsets)
-    starts, ends, indents = (np.empty(most, np.int64) for _ in range(3))
+    starts, ends, indents, spaces, cuts = (np.empty(most, np.int64) for _ in range(5))
+    kinds, has_gap = np.empty(most, np.uint16), np.empty(most, np.bool_)
+    columns = starts, ends, indents, kinds, spaces, cuts, has_gap
     line_offsets = np.zeros(len(offsets), np.int64)
-    used = _split(codepoints, offsets, classes, starts, ends, indents, line_offsets)
-    return Lines(starts[:used], ends[:used], indents[:used], line_offsets)
+    used = _split(codepoints, offsets, classes, *columns, line_offsets)
+    return Lines(*(column[:used] for column in columns), line_offsets)
 
 
 def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) -> dict[str, np.ndarray]:
@@ -59,8 +68,8 @@ def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) 
     values = np.zeros((len(lines.offsets) - 1, len(COLUMNS)))
     hashes = _hash_lines(codepoints, lines.starts, lines.ends)
     duplicate = _repeated_earlier(hashes, lines.offsets)
-    spans = lines.offsets, lines.starts, lines.ends, duplicate
-    _measure(codepoints, classes, sentence_table(), *spans, *_readmore_table(), values)
+    spans = lines.offsets, lines.starts, lines.ends, lines.kinds, lines.spaces, lines.cuts, lines.has_gap, duplicate
+    _measure(codepoints, classes, *spans, *_readmore_table(), values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
@@ -68,14 +77,6 @@ def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) 
 def _readmore_table() -> tuple[np.ndarray, np.ndarray]:
     codepoints = np.array([ord(each) for phrase in READMORE_PHRASES for each in phrase], np.uint32)
     return codepoints, np.cumsum([0, *map(len, READMORE_PHRASES)])
-
-
-@cache
-def sentence_table() -> np.ndarray:
-    """Whether a code point is one that menu entries do not hold: (1,114,112,), bool."""
-    table = np.zeros(len(class_table()), bool)
-    table[[ord(each) for each in ZH_SENTENCE_CHARACTERS]] = True
-    return table
 
 
 @kernel
@@ -86,19 +87,33 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
     starts: np.ndarray,
     ends: np.ndarray,
     indents: np.ndarray,
+    kinds: np.ndarray,
+    spaces: np.ndarray,
+    cuts: np.ndarray,
+    has_gap: np.ndarray,
     line_offsets: np.ndarray,
 ) -> int:
     used = 0
     for text in range(offsets.shape[0] - 1):
-        begin = offsets[text]
-        for i in range(offsets[text], offsets[text + 1] + 1):
-            if i < offsets[text + 1] and codepoints[i] != 0x0A:
-                continue
+        i, stop = offsets[text], offsets[text + 1]
+        while i < stop:
+            begin = i
+            all_bits = gaps = before = np.uint16(0)
+            counts = np.uint64(0)  # of whitespace, and from bit 32 on of CUT
+            while i < stop and codepoints[i] != 0x0A:
+                bits = classes[i]
+                all_bits |= bits
+                counts += np.uint64(bits & SPACE) | (np.uint64(bits & CUT) << np.uint64(19))
+                gaps |= bits & (before >> 1)  # HAN is the bit above SPACE
+                before = bits
+                i += 1
             start, end = _strip(classes, begin, i)
-            if end > start:
-                starts[used], ends[used], indents[used] = start, end, start - begin
-                used += 1
-            begin = i + 1
+            starts[used], ends[used], indents[used], kinds[used] = start, end, start - begin, all_bits
+            spaces[used] = np.int64(counts & np.uint64(0xFFFFFFFF)) - (i - begin) + (end - start)
+            cuts[used] = np.int64(counts >> np.uint64(32))
+            has_gap[used] = (gaps & SPACE) != 0
+            used += end > start
+            i += 1
         line_offsets[text + 1] = used
     return used
 
@@ -164,10 +179,13 @@ def _repeated_earlier(hashes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,
     classes: np.ndarray,
-    sentence_table: np.ndarray,
     offsets: np.ndarray,
     starts: np.ndarray,
     ends: np.ndarray,
+    kinds: np.ndarray,
+    spaces: np.ndarray,
+    cuts: np.ndarray,
+    has_gap: np.ndarray,
     duplicate: np.ndarray,
     phrases: np.ndarray,
     phrase_offsets: np.ndarray,
@@ -177,40 +195,25 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
         num_lines = offsets[text + 1] - offsets[text]
         if num_lines == 0:
             continue
-        chars = short = menu = visible = ended = bullets = readmore = repeated = 0
+        chars = short = menu = total = ended = bullets = readmore = repeated = 0
         for line in range(offsets[text], offsets[text + 1]):
             start, end = starts[line], ends[line]
             length = end - start
-            kinds, spaces, cuts, gaps = _summarise(classes[start:end])
+            visible = length - spaces[line] - cuts[line]
             chars += length
             short += length if length < SHORT_LINE_CHARS and not _closes_sentence(classes, start, end) else 0
-            ended += kinds & END_MARK and _holds_sentence_end(codepoints, classes, start, end)
+            ended += kinds[line] & END_MARK and _holds_sentence_end(codepoints, classes, start, end)
             bullets += (classes[start] & BULLET) != 0
             readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
             repeated += length if duplicate[line] else 0
-            visible += length - spaces - cuts
-            if length - spaces - cuts < SHORT_LINE_CHARS or cuts or gaps:
-                menu += _menu_chars(codepoints, classes, sentence_table, start, end)
+            total += visible
+            if visible < SHORT_LINE_CHARS or cuts[line] or has_gap[line]:
+                menu += _menu_chars(codepoints, classes, start, end)
         row = out[text]
         row[0], row[1] = num_lines, chars / num_lines
-        row[2], row[3] = short / chars, menu / max(visible, 1)
+        row[2], row[3] = short / chars, menu / max(total, 1)
         row[4], row[5], row[6] = ended / num_lines, bullets / num_lines, readmore / num_lines
         row[7] = repeated / chars
-
-
-@kernel
-def _summarise(classes: np.ndarray) -> tuple[int, int, int, int]:
-    """Bits that stand in a line; whitespace, bars, and whitespace right after Han; plain sums, to run on vectors."""
-    kinds = np.uint16(0)
-    spaces = cuts = gaps = np.uint32(0)
-    for i in range(classes.shape[0]):
-        bits = classes[i]
-        kinds |= bits
-        spaces += np.uint32(bits & SPACE)
-        cuts += np.uint32((bits & (CUT | SPACE)) == CUT)
-    for i in range(1, classes.shape[0]):
-        gaps += np.uint32(classes[i] & (classes[i - 1] >> 1) & SPACE)  # HAN is the bit above SPACE
-    return int(kinds), int(spaces), int(cuts), int(gaps)
 
 
 @kernel
@@ -253,7 +256,7 @@ def _ends_in_phrase(
 
 
 @kernel
-def _menu_chars(codepoints: np.ndarray, classes: np.ndarray, sentence_table: np.ndarray, start: int, end: int) -> int:
+def _menu_chars(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) -> int:
     """Visible characters of a line's menu entries.
 
     An entry is a piece of under 10 visible characters with a letter in it, without sentence mark and sentence
@@ -274,7 +277,7 @@ def _menu_chars(codepoints: np.ndarray, classes: np.ndarray, sentence_table: np.
         piece += 1
         if is_entry and piece < SHORT_LINE_CHARS:  # else it can become one no more
             has_letter = has_letter or (bits & (WORD | SINGLE)) != 0
-            is_entry = not bits & SENTENCE_MARK and not sentence_table[codepoints[i]]
+            is_entry = not bits & (SENTENCE_MARK | SENTENCE_WORD)
     return menu
 
 
