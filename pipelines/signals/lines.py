@@ -57,10 +57,10 @@ def split_lines(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndar
     most = int(np.count_nonzero(codepoints == 0x0A)) + len(offsets)
     starts, ends, indents, spaces, cuts = (np.empty(most, np.int64) for _ in range(5))
     kinds, has_gap = np.empty(most, np.uint16), np.empty(most, np.bool_)
-    columns = starts, ends, indents, kinds, spaces, cuts, has_gap
     line_offsets = np.zeros(len(offsets), np.int64)
-    used = _split(codepoints, offsets, classes, *columns, line_offsets)
-    return Lines(*(column[:used] for column in columns), line_offsets)
+    used = _split(codepoints, offsets, classes, starts, ends, indents, kinds, spaces, cuts, has_gap, line_offsets)
+    spans = starts[:used], ends[:used], indents[:used]
+    return Lines(*spans, kinds[:used], spaces[:used], cuts[:used], has_gap[:used], line_offsets)
 
 
 def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) -> dict[str, np.ndarray]:

@@ -37,46 +37,56 @@ def _measure(ids: np.ndarray, lengths: np.ndarray, offsets: np.ndarray, out: np.
     most = 0
     for text in range(offsets.shape[0] - 1):
         most = max(most, offsets[text + 1] - offsets[text])
-    table = np.zeros((_num_slots(most), 2), np.uint64)
+    table, keys, distinct = _empty_table(most), np.empty(most + 1, np.uint64), np.empty(most + 1, np.uint64)
     positions, ranks = np.empty(most + 1, np.uint32), np.empty(most + 1, np.uint32)
-    counts, ends = np.empty(most + 1, np.int32), np.zeros(most + 1, np.int32)
-    covered, covered_to = np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
-    keys = np.empty(most + 1, np.uint64)
-    base = np.uint64(1)
+    counts, is_first = np.empty(most + 1, np.int32), np.empty(most + 1, np.bool_)
+    ends, covered, covered_to = np.zeros(most + 1, np.int32), np.empty(most + 1, np.int32), np.empty(most + 1, np.int32)
+    base = np.uint32(1)
     for text in range(offsets.shape[0] - 1):
         num_units = offsets[text + 1] - offsets[text]
         if num_units == 0:
             continue
         part = slice(offsets[text], offsets[text + 1])
         _sum_lengths(lengths[part], ends)
-        total = ends[num_units]
-        distinct = _rank(ids[part], table, base, ranks, counts)
-        base += np.uint64(distinct)
-        out[text, 0] = distinct / num_units
+        base = _first_free(base, num_units, table)
+        grams = _rank(ids[part], table, base, ranks, counts, distinct)
+        base += np.uint32(grams)
+        out[text, 0] = grams / num_units
         for i in range(num_units):
             positions[i] = i
-        kept = num_units
+        kept = _keep_repeated(positions, ranks, counts, is_first, num_units)
         for size in range(2, 11):
-            kept = _pair_up(positions, ranks, counts, kept, keys)
-            if kept == 0:
+            pairs = _pair_up(positions, ranks, kept, keys)
+            if pairs == 0:
                 break
-            grams = _rank(keys[:kept], table, base, ranks, counts)
-            base += np.uint64(grams)
-            if grams == kept:
+            base = _first_free(base, pairs, table)
+            grams = _rank(keys[:pairs], table, base, ranks, counts, distinct)
+            base += np.uint32(grams)
+            if grams == pairs:
                 break
+            kept = _keep_repeated(positions, ranks, counts, is_first, pairs)
             if size <= 4:
-                top = _top_chars(positions, ranks, counts, kept, grams, ends, size, covered, covered_to)
-                out[text, size - 1] = top / total
+                top = _top_chars(positions[:kept], ranks, grams, ends, size, covered, covered_to)
+                out[text, size - 1] = top / ends[num_units]
             else:
-                out[text, size - 1] = _repeated_chars(positions, ranks, kept, ends, size) / total
+                out[text, size - 1] = _repeated_chars(positions[:kept], is_first, ends, size) / ends[num_units]
 
 
 @kernel
-def _num_slots(count: int) -> int:
+def _empty_table(most: int) -> np.ndarray:
     slots = 4
-    while 2 * slots < 3 * count:
+    while 2 * slots < 3 * most:
         slots *= 2
-    return slots
+    return np.zeros(slots, np.uint32)
+
+
+@kernel
+def _first_free(base: np.uint32, count: int, table: np.ndarray) -> np.uint32:
+    """The `base` for `count` more numbers; 1 and an empty table where they would not fit 32 bits."""
+    if np.int64(base) + count < 0xFFFFFFFF:
+        return base
+    table[:] = 0
+    return np.uint32(1)
 
 
 @kernel
@@ -89,10 +99,19 @@ def _sum_lengths(lengths: np.ndarray, ends: np.ndarray) -> None:
 
 
 @kernel
-def _rank(keys: np.ndarray, table: np.ndarray, base: np.uint64, ranks: np.ndarray, counts: np.ndarray) -> int:
+def _rank(  # noqa: PLR0917 - a kernel takes its arrays by position
+    keys: np.ndarray,
+    table: np.ndarray,
+    base: np.uint32,
+    ranks: np.ndarray,
+    counts: np.ndarray,
+    distinct: np.ndarray,
+) -> int:
     """Numbers equal keys alike, from 0 in order of their first place; how many there are, and how often each stands.
 
-    A slot of the table holds a key and `base` + its number; one below `base` is left over from earlier and free.
+    A slot holds `base` + a number, whose key is in `distinct`; one below `base` is left over from earlier and free.
+    Four bytes a slot and the distinct keys side by side stay in the first-level cache for most texts. The key stands
+    at the next new number before it is looked up, so a free slot is found like a known key, by one comparison.
     """
     slots = 4
     shift = np.uint64(62)
@@ -100,44 +119,55 @@ def _rank(keys: np.ndarray, table: np.ndarray, base: np.uint64, ranks: np.ndarra
         slots *= 2
         shift -= np.uint64(1)
     mask = np.uint64(slots - 1)
-    used = np.uint64(0)
+    used = np.uint32(0)
     for i in range(keys.shape[0]):
         key = keys[i]
-        slot = (key * np.uint64(0x9E3779B97F4A7C15)) >> shift
-        while table[slot, 1] >= base and table[slot, 0] != key:
-            slot = (slot + np.uint64(1)) & mask
-        held = table[slot, 1]
-        is_new = np.uint64(held < base)
-        rank = used if held < base else held - base
-        table[slot, 0] = key
-        table[slot, 1] = base + rank
+        distinct[used] = key
         counts[used] = 0
+        slot = (key * np.uint64(0x9E3779B97F4A7C15)) >> shift
+        held = table[slot]
+        rank = np.uint32(held - base) if held >= base else used
+        while distinct[rank] != key:
+            slot = (slot + np.uint64(1)) & mask
+            held = table[slot]
+            rank = np.uint32(held - base) if held >= base else used
+        table[slot] = base + rank
         counts[rank] += 1
         ranks[i] = rank
-        used += is_new
+        used = np.uint32(used + np.uint32(held < base))
     return int(used)
 
 
 @kernel
-def _pair_up(positions: np.ndarray, ranks: np.ndarray, counts: np.ndarray, num: int, keys: np.ndarray) -> int:
+def _keep_repeated(positions: np.ndarray, ranks: np.ndarray, counts: np.ndarray, is_first: np.ndarray, num: int) -> int:
+    """Keeps, in place, the n-grams that stand more than once; whether each stands there first. How many they are."""
+    kept = fresh = np.uint32(0)
+    for k in range(np.uint32(num)):
+        rank = ranks[k]
+        is_new = rank == fresh  # numbers grow, so a first place has the next new number
+        positions[kept], ranks[kept], is_first[kept] = positions[k], rank, is_new
+        fresh = np.uint32(fresh + np.uint32(is_new))
+        kept = np.uint32(kept + np.uint32(counts[rank] > 1))
+    return int(kept)
+
+
+@kernel
+def _pair_up(positions: np.ndarray, ranks: np.ndarray, num: int, keys: np.ndarray) -> int:
     """Keeps, in place, where two repeated (n-1)-grams stand one unit apart; their pair is the n-gram's key."""
-    kept = 0
-    for k in range(num - 1):
-        first, second = ranks[k], ranks[k + 1]
+    kept = np.uint32(0)
+    for k in range(max(num - 1, 0)):
         at = positions[k]
-        follows = (positions[k + 1] == at + 1) & (counts[first] > 1) & (counts[second] > 1)
+        follows = positions[k + 1] == at + 1
         positions[kept] = at
-        keys[kept] = (np.uint64(first) << np.uint64(32)) | np.uint64(second)
-        kept += follows
-    return kept
+        keys[kept] = (np.uint64(ranks[k]) << np.uint64(32)) | np.uint64(ranks[k + 1])
+        kept = np.uint32(kept + np.uint32(follows))
+    return int(kept)
 
 
 @kernel
 def _top_chars(  # noqa: PLR0917 - a kernel takes its arrays by position
     positions: np.ndarray,
     ranks: np.ndarray,
-    counts: np.ndarray,
-    num: int,
     num_grams: int,
     ends: np.ndarray,
     size: int,
@@ -147,28 +177,24 @@ def _top_chars(  # noqa: PLR0917 - a kernel takes its arrays by position
     """Characters that the most covering repeated n-gram covers, overlaps of its own occurrences once."""
     covered[:num_grams] = 0
     covered_to[:num_grams] = 0
-    for k in range(num):
+    top = np.int32(0)
+    for k in range(positions.shape[0]):
         rank, at = ranks[k], positions[k]
-        end = ends[at + size]
-        begin = max(ends[at], covered_to[rank])
-        covered[rank] += end - begin
+        end = ends[at + np.uint32(size)]
+        chars = covered[rank] + end - max(ends[at], covered_to[rank])
+        covered[rank] = chars
         covered_to[rank] = end
-    top = 0
-    for rank in range(num_grams):
-        top = max(top, covered[rank] if counts[rank] > 1 else 0)
-    return top
+        top = max(top, chars)
+    return int(top)
 
 
 @kernel
-def _repeated_chars(positions: np.ndarray, ranks: np.ndarray, num: int, ends: np.ndarray, size: int) -> int:
-    """Characters in n-grams that stand earlier too. Numbers grow, so a first place has the next new number."""
-    total = done = 0
-    fresh = 0
-    for k in range(num):
+def _repeated_chars(positions: np.ndarray, is_first: np.ndarray, ends: np.ndarray, size: int) -> int:
+    """Characters in n-grams that stand earlier too."""
+    total = done = np.int32(0)
+    for k in range(positions.shape[0]):
         at = positions[k]
-        if ranks[k] == fresh:
-            fresh += 1
-            continue
-        total += ends[at + size] - max(ends[at], done)
-        done = ends[at + size]
-    return total
+        end = ends[at + np.uint32(size)]
+        total += 0 if is_first[k] else end - max(ends[at], done)
+        done = done if is_first[k] else end
+    return int(total)
