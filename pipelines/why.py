@@ -32,7 +32,8 @@ class MetRule:
     """One rule of the document's lane as it met this document."""
 
     reason: str
-    value: float
+    value: float | None
+    """None where the signal was not measured."""
     is_minimum: bool
     threshold: float | None
     """None is off."""
@@ -51,7 +52,7 @@ class Explanation:
     """The row of `documents/`, its text cut to an excerpt."""
     kept: bool
     reasons: list[dict[str, Any]]
-    signals: dict[str, float]
+    signals: dict[str, float | None]
     """Those that were measured."""
     rules: list[MetRule]
     url_category: str | None
@@ -118,7 +119,7 @@ def _find(run: Run, name: str) -> int:
 
 
 def _rules(
-    run: Run, document: dict[str, Any], signals: dict[str, float], reasons: list[dict[str, Any]]
+    run: Run, document: dict[str, Any], signals: dict[str, float | None], reasons: list[dict[str, Any]]
 ) -> list[MetRule]:
     ruleset = run.config.rules.of_lane(document["lane"])
     failed = {reason["reason"] for reason in reasons}

@@ -144,7 +144,9 @@ def _asked(rule: "MetRule") -> str:
     return "off" if rule.threshold is None else f"{'≥' if rule.is_minimum else '≤'} {rule.threshold:g}"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"  # not measured
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
@@ -163,7 +165,7 @@ def _print_rules(lane: str, rules: Sequence["MetRule"]) -> None:
     print_table(f"rules of lane {lane}", ["", "rule", "value", "asked for", "where the number comes from"], rows)
 
 
-def _print_signals(group: str, values: Iterable[tuple[str, float]]) -> None:
+def _print_signals(group: str, values: Iterable[tuple[str, float | None]]) -> None:
     """The signals of one group, two to a line of 80 columns."""
     console.print(f"\n[bold]{group}[/]")
     cells = [f"{name:<28}{_number(value):>10}" for name, value in values]
