@@ -21,7 +21,7 @@ import zstandard
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.secret_patterns import may_hold_secrets
-from ctllm.pipelines.signals.characters import class_table, measure_characters
+from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.measure import Measurer
@@ -72,12 +72,12 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
     for batch in batches:
         data, byte_offsets = text_buffers(batch.column("text"))
         codepoints, offsets = decode_utf8(data, byte_offsets)
-        classes = class_table()[codepoints]
+        classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
         groups: dict[str, Callable[[], object]] = {
             "decode": lambda: decode_utf8(data, byte_offsets),  # noqa: B023 - called within this turn of the loop
-            "classes": lambda: class_table()[codepoints],  # noqa: B023
+            "classes": lambda: classify(codepoints),  # noqa: B023
             "split_lines": lambda: split_lines(codepoints, offsets, classes=classes),  # noqa: B023
             "split_units": lambda: split_units(codepoints, offsets, classes=classes),  # noqa: B023
             "characters": lambda: measure_characters(codepoints, offsets),  # noqa: B023

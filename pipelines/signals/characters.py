@@ -50,7 +50,7 @@ _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between an
 
 LINKS = (np.array([*map(ord, "http://")]), np.array([*map(ord, "https://")]), np.array([*map(ord, "www.")]))
 _NUM_WEIGHTS = 1024  # larger counts are few in any text
-_BLOCK = 512  # characters searched at once for what is rare; chosen, untested
+_BLOCK = 512  # characters searched at once for what is rare, a multiple of 8; chosen, untested
 MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
 
 COLUMNS = (
@@ -79,6 +79,20 @@ def class_table() -> np.ndarray:
     table[list(_SUSPECTS)] |= SUSPECT
     table[[ord(each) for each in ZH_SENTENCE_CHARACTERS]] |= SENTENCE_WORD
     return table
+
+
+def classify(codepoints: np.ndarray) -> np.ndarray:
+    """Class of each code point: (code points,), uint16."""
+    classes = np.empty(len(codepoints), np.uint16)
+    _look_up(codepoints, class_table(), classes)
+    return classes
+
+
+@kernel
+def _look_up(codepoints: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """As `table[codepoints]`, which makes an array of 64-bit indices first."""
+    for i in range(codepoints.shape[0]):
+        out[i] = table[codepoints[i]]
 
 
 def _class_of(character: str) -> int:
@@ -132,11 +146,11 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     most = 0
     for text in range(offsets.shape[0] - 1):
         most = max(most, offsets[text + 1] - offsets[text])
-    distinct = np.empty(most + 1, np.uint32)
+    distinct, hits = np.empty(most + 1, np.uint32), np.zeros(_BLOCK, np.bool_)
     for text in range(offsets.shape[0] - 1):
         if offsets[text + 1] > offsets[text]:
             part = codepoints[offsets[text] : offsets[text + 1]]
-            _measure_text(part, table, weights, seen, distinct[: _count(part, seen, distinct)], out[text])
+            _measure_text(part, table, weights, seen, distinct[: _count(part, seen, distinct)], hits, out[text])
 
 
 @kernel
@@ -158,6 +172,7 @@ def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
     weights: np.ndarray,
     seen: np.ndarray,
     distinct: np.ndarray,
+    hits: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """All counts follow from how often each distinct character stands; `seen` is all zero again afterwards."""
@@ -181,9 +196,10 @@ def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
     out[4] = symbol / count
     out[5] = space / count
     out[6] = alnum / count
-    out[7] = (_url_chars(codepoints) if seen[0x2F] > 1 or seen[0x2E] else 0) / count
+    has_either = seen[0x2F] > 1 or seen[0x2E] or seen[0x3002] > 2
+    links, runs = _link_and_run_chars(codepoints, hits) if has_either else (0, 0)
+    out[7] = links / count
     out[8] = (seen[0x23] + seen[0xFF03]) / count
-    runs = _full_stop_runs(codepoints) if seen[0x2E] > 2 or seen[0x3002] > 2 else 0
     out[9] = (seen[0x2026] + seen[0x22EF] + runs) / count
     out[10] = (_bracket_chars(codepoints) if seen[0x3010] and seen[0x3011] else 0) / count
     out[11], out[12] = _variety(table, weights, seen, distinct, visible)
@@ -219,32 +235,47 @@ def _starts_with(codepoints: np.ndarray, at: int, lower_word: np.ndarray) -> boo
 
 
 @kernel
-def _url_chars(codepoints: np.ndarray) -> int:
-    """Characters of links: from http://, https:// or www. to the next one outside printable ASCII, or one of `"<>`."""
-    total = end = 0
-    for block in range(0, codepoints.shape[0], _BLOCK):
-        stop = min(block + _BLOCK, codepoints.shape[0] - 3)
-        if not _may_begin_link(codepoints, block, stop):
+def _link_and_run_chars(codepoints: np.ndarray, hits: np.ndarray) -> tuple[int, int]:
+    """Characters of links, and in runs of three or more `.` or `。`; looked for where a block may hold either.
+
+    A link goes from http://, https:// or www. to the next character outside printable ASCII, or one of `"<>`.
+    """
+    links = runs = link_end = run_end = 0
+    count = codepoints.shape[0]
+    for block in range(0, count, _BLOCK):
+        stop = min(block + _BLOCK, count)
+        if not _may_hold_either(codepoints[block : min(stop + 2, count)], hits):
             continue
-        for i in range(max(block, end), stop):
-            if i >= end and codepoints[i] | 0x20 in (0x68, 0x77) and _begins_link(codepoints, i):
-                end = i
-                while end < codepoints.shape[0] and _is_link_char(codepoints[end]):
-                    end += 1
-                total += end - i
-    return total
+        for i in range(block, stop):
+            c = codepoints[i]
+            if i >= link_end and c | 0x20 in (0x68, 0x77) and _begins_link(codepoints, i):
+                link_end = i
+                while link_end < count and _is_link_char(codepoints[link_end]):
+                    link_end += 1
+                links += link_end - i
+            if i >= run_end and c in (0x2E, 0x3002):
+                run_end = i
+                while run_end < count and codepoints[run_end] == c:
+                    run_end += 1
+                runs += run_end - i if run_end - i > 2 else 0
+    return links, runs
 
 
 @kernel
-def _may_begin_link(codepoints: np.ndarray, start: int, stop: int) -> bool:
-    """Whether `http` or `www.` stands in a block; a plain sum, so that it runs on vectors."""
-    found = 0
-    for i in range(start, stop):
-        first, second = codepoints[i] | 0x20, codepoints[i + 1] | 0x20
-        third, fourth = codepoints[i + 2] | 0x20, codepoints[i + 3] | 0x20
-        found += (second == 0x74) & (third == 0x74) & (first == 0x68) & (fourth == 0x70)
-        found += (second == 0x77) & (third == 0x77) & (first == 0x77) & (fourth == 0x2E)
-    return found > 0
+def _may_hold_either(codepoints: np.ndarray, hits: np.ndarray) -> bool:
+    """Whether `htt`, `ww` or three equal full stops stand in a block; compares only, so that they run on vectors."""
+    count = codepoints.shape[0] - 2
+    if count < 1:
+        return False
+    first, second, third = codepoints[:count], codepoints[1 : count + 1], codepoints[2:]
+    hits[count:] = False
+    for i in range(count):
+        hits[i] = (
+            ((first[i] | 0x20 == 0x68) & (second[i] | 0x20 == 0x74) & (third[i] | 0x20 == 0x74))
+            | ((first[i] | 0x20 == 0x77) & (second[i] | 0x20 == 0x77))
+            | (((first[i] == 0x2E) | (first[i] == 0x3002)) & (second[i] == first[i]) & (third[i] == first[i]))
+        )
+    return bool(hits.view(np.uint64).any())
 
 
 @kernel
@@ -259,35 +290,6 @@ def _begins_link(codepoints: np.ndarray, at: int) -> bool:
 @kernel
 def _is_link_char(c: int) -> bool:
     return 0x20 < c < 0x7F and c not in (0x22, 0x3C, 0x3E)
-
-
-@kernel
-def _full_stop_runs(codepoints: np.ndarray) -> int:
-    """Characters in runs of three or more `.` or `。`."""
-    total = done = 0
-    for block in range(0, codepoints.shape[0] - 2, _BLOCK):
-        stop = min(block + _BLOCK, codepoints.shape[0] - 2)
-        if not _may_hold_run(codepoints, block, stop):
-            continue
-        for i in range(max(block, done), stop):
-            c = codepoints[i]
-            if i < done or c not in (0x2E, 0x3002) or codepoints[i + 1] != c or codepoints[i + 2] != c:
-                continue
-            done = i + 3
-            while done < codepoints.shape[0] and codepoints[done] == c:
-                done += 1
-            total += done - i
-    return total
-
-
-@kernel
-def _may_hold_run(codepoints: np.ndarray, start: int, stop: int) -> bool:
-    """Whether three equal full stops stand in a block; a plain sum, so that it runs on vectors."""
-    found = 0
-    for i in range(start, stop):
-        c = codepoints[i]
-        found += ((c == 0x2E) | (c == 0x3002)) & (codepoints[i + 1] == c) & (codepoints[i + 2] == c)
-    return found > 0
 
 
 @kernel

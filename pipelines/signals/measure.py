@@ -10,7 +10,7 @@ from ctllm.pipelines.batch import TextBatch, text_buffers
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.quality import score_documents, shared_quality_model
 from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
-from ctllm.pipelines.signals.characters import class_table, measure_characters
+from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
@@ -29,7 +29,6 @@ class Measurer:
     """Measures batches. Holds the tables, lists, benchmark items and models: make one per worker."""
 
     def __init__(self, config: CurationConfig) -> None:
-        self._classes = class_table()
         self._vocabulary = SpamVocabulary(config.vocabularies)
         self._benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
@@ -65,7 +64,7 @@ class Measurer:
     def _measure_texts(self, texts: "pa.Array[pa.StringScalar]", decoded: TextBatch) -> dict[str, np.ndarray]:
         data, byte_offsets = text_buffers(texts)
         codepoints, offsets = decoded.codepoints, decoded.offsets
-        classes = self._classes[codepoints]
+        classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
         return {

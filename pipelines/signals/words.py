@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ctllm.pipelines.batch import decode_utf8, kernel, text_buffers
-from ctllm.pipelines.signals.characters import MARK, SINGLE, WORD, class_table, fold_table
+from ctllm.pipelines.signals.characters import MARK, SINGLE, WORD, classify, fold_table
 from ctllm.pipelines.signals.vocabulary import EN_STOP_WORDS, ZH_FUNCTION_CHARACTERS
 
 COLUMNS = ("num_words", "mean_word_chars", "stop_word_share")
@@ -45,7 +45,7 @@ def split_units(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndar
 def units_of(texts: list[str]) -> Units:
     """The units of Python strings; for word lists and single texts."""
     codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
-    return split_units(codepoints, offsets, classes=class_table()[codepoints])
+    return split_units(codepoints, offsets, classes=classify(codepoints))
 
 
 def measure_words(units: Units) -> dict[str, np.ndarray]:
