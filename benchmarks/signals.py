@@ -21,13 +21,18 @@ import zstandard
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.secret_patterns import may_hold_secrets
+from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
 from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
+from ctllm.pipelines.signals.line_forms import measure_line_forms
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.measure import Measurer
+from ctllm.pipelines.signals.paragraphs import measure_paragraphs
 from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
+from ctllm.pipelines.signals.script_shares import measure_scripts
 from ctllm.pipelines.signals.spam import SpamVocabulary
+from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import measure_words, split_units
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import DOCUMENTS
@@ -68,13 +73,14 @@ def documents(texts: list[str]) -> pa.RecordBatch:
 def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
     """CPU time of each group of signals."""
     spent: Counter[str] = Counter()
-    vocabulary = SpamVocabulary(CurationConfig().vocabularies)
+    vocabulary, boilerplate = SpamVocabulary(CurationConfig().vocabularies), BoilerplateIndex()
     for batch in batches:
         data, byte_offsets = text_buffers(batch.column("text"))
         codepoints, offsets = decode_utf8(data, byte_offsets)
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
+        repeats = measure_lines(codepoints, lines, classes=classes)["duplicate_line_share"] > 0
         groups: dict[str, Callable[[], object]] = {
             "decode": lambda: decode_utf8(data, byte_offsets),  # noqa: B023 - called within this turn of the loop
             "classes": lambda: classify(codepoints),  # noqa: B023
@@ -82,6 +88,11 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
             "split_units": lambda: split_units(codepoints, offsets, classes=classes),  # noqa: B023
             "characters": lambda: measure_characters(codepoints, offsets),  # noqa: B023
             "lines": lambda: measure_lines(codepoints, lines, classes=classes),  # noqa: B023
+            "scripts": lambda: measure_scripts(codepoints, offsets),  # noqa: B023
+            "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes),  # noqa: B023
+            "line_forms": lambda: measure_line_forms(codepoints, lines),  # noqa: B023
+            "paragraphs": lambda: measure_paragraphs(codepoints, lines, repeats_lines=repeats),  # noqa: B023
+            "boilerplate": lambda: boilerplate.measure(lines, units, classes=classes),  # noqa: B023
             "code": lambda: measure_code(codepoints, lines, classes=classes),  # noqa: B023
             "prose": lambda: measure_prose(codepoints, lines, classes=classes),  # noqa: B023
             "heads": lambda: measure_heads(data, byte_offsets),  # noqa: B023

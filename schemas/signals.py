@@ -41,6 +41,15 @@ _CHARACTER_SHARES = {
     "replacement_share": "characters of U+FFFD and of mojibake marks such as 锟斤拷, 烫烫烫, Ã©",
 }
 
+_SCRIPT_SHARES = {
+    "simplified_share": "characters with a traditional form that are written in the simplified one among Han",
+    "traditional_share": "characters with a simplified form that are written in the traditional one among Han",
+    "kana_share": "kana among letters",
+    "hangul_share": "hangul among letters",
+    "mixed_share": "letters of other scripts than the one with most letters; Han and kana count as one",
+}
+"""Of the first 20,000 characters, as the lane is chosen."""
+
 _LINE_SHARES = {
     "short_line_share": "characters in lines under 10 characters that end in no end mark",
     "menu_share": "characters in short pieces between line ends and bars without mark and sentence word",
@@ -48,6 +57,11 @@ _LINE_SHARES = {
     "bullet_line_share": "lines that start with a bullet",
     "readmore_line_share": "lines that end in a read-more phrase",
     "duplicate_line_share": "characters in lines that stand earlier in the text too",
+    "duplicate_paragraph_share": "characters in paragraphs, between blank lines, that stand earlier in the text too",
+    "brief_line_share": "lines of at most 30 characters among lines",
+    "ellipsis_line_share": "lines that end in … or three full stops among lines",
+    "boilerplate_share": "characters in lines of at most 200 with a phrase of footers, cookie notices, log-in, sharing",
+    "c4_line_share": "characters in lines with `javascript` or `lorem ipsum`",
 }
 
 _PROSE_SHARES = {
@@ -67,6 +81,8 @@ _REPETITION_SHARES = {
 
 _WORD_SHARES = {
     "distinct_word_share": "distinct units among units, letter case folded for ASCII",
+    "non_alpha_word_share": "words of digits without a letter among units",
+    "upper_case_word_share": "words in capitals among words that begin with two Latin letters",
     "stop_word_share": "function characters (的了是在之其…) and English stop words among units",
     "gambling_share": "unit characters covered by the gambling vocabulary",
     "porn_share": "unit characters covered by the pornography vocabulary",
@@ -76,6 +92,7 @@ _WORD_SHARES = {
 }
 
 _CODE_SHARES = {
+    "curly_bracket_share": "`{` and `}` among all characters",
     "comment_share": "lines that start as comments (#, //, /*, *, --, ;, <!--) among lines",
     "data_line_share": "lines of digits without a letter but those of hexadecimal numbers among lines",
 }
@@ -96,6 +113,7 @@ _MEANS = {
     "char_entropy": ("nats", "entropy of the characters that are not whitespace"),
     "mean_line_chars": ("code points", "mean length of lines"),
     "mean_word_chars": ("code points", "mean length of units"),
+    "symbols_per_word": ("symbols", "`#` signs and ellipses by units"),
     "mean_code_line_chars": ("code points", "mean length of lines, indentation included"),
 }
 
@@ -124,6 +142,7 @@ outside the zh lane and where `rules.zh_set` names other rules."""
 _SHARES = {
     "language": _LANGUAGE_SHARES,
     "characters": _CHARACTER_SHARES,
+    "scripts": _SCRIPT_SHARES,
     "lines": _LINE_SHARES,
     "prose": _PROSE_SHARES,
     "repetition": _REPETITION_SHARES,

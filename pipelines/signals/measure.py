@@ -10,13 +10,18 @@ from ctllm.pipelines.batch import TextBatch, text_buffers
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.quality import score_documents, shared_quality_model
 from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
+from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
 from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
+from ctllm.pipelines.signals.line_forms import measure_line_forms
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
+from ctllm.pipelines.signals.paragraphs import measure_paragraphs
 from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
+from ctllm.pipelines.signals.script_shares import measure_scripts
 from ctllm.pipelines.signals.spam import SpamVocabulary
+from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import measure_words, split_units
 from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
@@ -30,6 +35,7 @@ class Measurer:
 
     def __init__(self, config: CurationConfig) -> None:
         self._vocabulary = SpamVocabulary(config.vocabularies)
+        self._boilerplate = BoilerplateIndex()
         self._benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
         self._ctllm = CtllmMeasurer() if config.rules.asks_for_ctllm else None
@@ -67,11 +73,18 @@ class Measurer:
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
+        by_line = measure_lines(codepoints, lines, classes=classes)
+        repeats_lines = by_line["duplicate_line_share"] > 0
         return {
             "num_chars": np.diff(offsets),
             "num_bytes": np.diff(byte_offsets),
             **measure_characters(codepoints, offsets),
-            **measure_lines(codepoints, lines, classes=classes),
+            **measure_scripts(codepoints, offsets),
+            **measure_word_forms(codepoints, offsets, units, classes=classes),
+            **by_line,
+            **measure_line_forms(codepoints, lines),
+            **measure_paragraphs(codepoints, lines, repeats_lines=repeats_lines),
+            **self._boilerplate.measure(lines, units, classes=classes),
             **measure_prose(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines, classes=classes),
             **measure_heads(data, byte_offsets),

@@ -1,0 +1,106 @@
+"""Lines that hold what sites put on every page: rights, registration numbers, cookies, log-in; and what C4 leaves out.
+
+A phrase is matched as a sequence of units (`words.Units`), so case, width, traditional characters and punctuation
+inside do not hide it, and an English word only matches whole.
+"""
+
+import numpy as np
+
+from ctllm.pipelines.batch import kernel
+from ctllm.pipelines.signals.characters import MARK, SINGLE, WORD
+from ctllm.pipelines.signals.lines import Lines
+from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
+from ctllm.pipelines.signals.words import Units, units_of
+
+MAX_LINE_CHARS = 200  # a longer line is a text about the thing; a cookie notice has 150, footers up to 200; chosen
+
+BOILERPLATE_PHRASES = (
+    "版权所有", "版权声明", "免责声明", "未经授权", "未经许可", "未经书面授权", "禁止转载", "转载请注明", "icp备",
+    "icp证", "公网安备", "增值电信业务经营许可证", "网络文化经营许可证", "信息网络传播视听节目许可证",
+    "互联网新闻信息服务",
+    "违法和不良信息举报", "不良信息举报", "举报电话", "举报邮箱", "技术支持", "登录 注册", "注册 登录", "立即注册",
+    "免费注册", "用户登录", "忘记密码", "记住密码", "扫一扫", "扫码关注", "微信公众号", "设为首页", "加入收藏",
+    "网站地图", "关于我们", "联系我们", "友情链接", "返回顶部", "隐私政策", "用户协议", "服务条款", "上一篇", "下一篇",
+    "相关阅读", "相关推荐", "热门推荐", "猜你喜欢", "分享到", "发表评论", "all rights reserved", "copyright",
+    "terms of use",
+    "terms of service", "terms and conditions", "privacy policy", "cookie policy", "privacy notice", "uses cookies",
+    "use cookies", "use of cookies", "accept cookies", "accept all cookies", "cookie settings", "powered by",
+    "log in", "login", "sign in", "sign up", "register now", "forgot your password", "forgot password", "subscribe",
+    "our newsletter", "contact us", "about us", "site map", "sitemap", "skip to content", "skip to main content",
+    "back to top", "share this", "share on facebook", "share on twitter", "follow us", "leave a comment",
+    "leave a reply", "post a comment", "related posts", "related articles", "add to cart", "shopping cart",
+    "click here", "read more", "view all", "no comments yet", "your email address will not be published",
+)  # fmt: skip
+C4_PHRASES = ("javascript", "lorem ipsum")  # C4, Raffel et al. 2020, section 2.2
+
+
+class BoilerplateIndex:
+    """Both lists, ready for matching."""
+
+    def __init__(self) -> None:
+        phrases = units_of([*BOILERPLATE_PHRASES, *C4_PHRASES])
+        starts, sizes = phrases.offsets[:-1], np.diff(phrases.offsets)
+        self._index = PhraseIndex.build(phrases, starts, sizes)
+        hashes = hash_phrases(phrases, starts, sizes)
+        self._is_c4 = np.isin(self._index.hashes, hashes[len(BOILERPLATE_PHRASES) :])
+
+    def measure(self, lines: Lines, units: Units, *, classes: np.ndarray) -> dict[str, np.ndarray]:
+        """`boilerplate_share`, `c4_line_share` of each text: characters of such lines among all, (texts,), float64.
+
+        For the first, lines of at most `MAX_LINE_CHARS`.
+        """
+        matches = self._index.find(units)
+        lengths = lines.ends - lines.starts
+        marked_2L = np.zeros((2, len(lengths)), np.bool_)
+        spans = lines.starts, lines.ends, lines.offsets, units.offsets
+        is_c4 = self._is_c4[matches.phrases]
+        _mark_lines(classes, *spans, matches.starts, matches.starts + matches.lengths, is_c4, marked_2L)
+        marked_2L[0] &= lengths <= MAX_LINE_CHARS
+        return {
+            "boilerplate_share": _share(marked_2L[0], lengths, lines),
+            "c4_line_share": _share(marked_2L[1], lengths, lines),
+        }
+
+
+def _share(marked: np.ndarray, lengths: np.ndarray, lines: Lines) -> np.ndarray:
+    chars, held = (np.concatenate([[0], np.cumsum(each)])[lines.offsets] for each in (lengths, lengths * marked))
+    shares: np.ndarray = np.diff(held) / np.maximum(np.diff(chars), 1)
+    return shares
+
+
+@kernel
+def _mark_lines(  # noqa: PLR0917 - a kernel takes its arrays by position
+    classes: np.ndarray,
+    line_starts: np.ndarray,
+    line_ends: np.ndarray,
+    line_offsets: np.ndarray,
+    unit_offsets: np.ndarray,
+    match_starts: np.ndarray,
+    match_ends: np.ndarray,
+    is_c4: np.ndarray,
+    marked_2L: np.ndarray,
+) -> None:
+    """Marks the lines that hold a whole match. Units are counted along the lines, in texts with a match only."""
+    match, num_matches = 0, match_starts.shape[0]
+    for text in range(line_offsets.shape[0] - 1):
+        unit, line = unit_offsets[text], line_offsets[text]
+        while match < num_matches and match_starts[match] < unit_offsets[text + 1]:
+            unit += _count_units(classes[line_starts[line] : line_ends[line]])
+            while match < num_matches and match_starts[match] < unit:
+                if match_ends[match] <= unit:
+                    marked_2L[np.int64(is_c4[match]), line] = True
+                match += 1
+            line += 1
+
+
+@kernel
+def _count_units(classes: np.ndarray) -> int:
+    """Units that begin in a line, as `words` counts them."""
+    count, is_word = 0, False
+    for i in range(classes.shape[0]):
+        bits = classes[i]
+        joins = is_word & ((bits & (WORD | MARK)) != 0)
+        begins = ((bits & (WORD | SINGLE)) != 0) & (not joins)
+        is_word = joins | (begins & ((bits & WORD) != 0))
+        count += begins
+    return count
