@@ -20,7 +20,7 @@ def measure_word_forms(
     """The signals of `COLUMNS` by name, each (texts,), float64.
 
     A word is a run of letters, digits and their marks. It is a number when it begins with a digit and has no letter,
-    and in capitals when it begins with two Latin letters (½ and ² count as such), the denominator, and all are capitals.
+    and in capitals when it begins with two Latin letters (½ counts as one), the denominator, and all are capitals.
     """
     values = np.zeros((len(offsets) - 1, len(COLUMNS)))
     num_units = np.maximum(np.diff(units.offsets), 1)
@@ -127,13 +127,13 @@ def _may_hold(codepoints: np.ndarray, classes: np.ndarray) -> bool:
         is_capital = _is_no_lower(each[i]) & _is_no_lower(following[i]) & ((this[i] & after[i] & LATIN) != 0)
         begins = (before[i] & (WORD | MARK)) == 0
         found |= np.uint16((is_capital | ((this[i] & DIGIT) != 0)) & begins)
-    return found != 0
+    return bool(found)
 
 
 @kernel
 def _is_no_lower(codepoint: np.uint32) -> bool:
     """Whether a Latin letter is a capital or none of ASCII."""
-    return (codepoint <= 0x5A) | (codepoint > 0x7F)
+    return bool((codepoint <= 0x5A) | (codepoint > 0x7F))
 
 
 @kernel
