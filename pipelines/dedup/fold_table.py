@@ -44,17 +44,18 @@ def fold_table(*, fold_variants: bool, code: bool) -> np.ndarray:
     composing = _composing_characters()
     variants = simplified_variants() if fold_variants else {}
     for codepoint in _ASSIGNED:
-        table[codepoint] = _entry(chr(codepoint), composing=composing, variants=variants)
+        table[codepoint] = _entry(chr(codepoint), composing=composing, variants=variants, code=code)
     if code:
         _make_symbols_tokens(table)
     table.flags.writeable = False
     return table
 
 
-def _entry(character: str, *, composing: frozenset[str], variants: dict[str, str]) -> int:
+def _entry(character: str, *, composing: frozenset[str], variants: dict[str, str], code: bool) -> int:
     compatible = unicodedata.normalize("NFKC", character)
-    if len(compatible) > 1:  # ㎡, ℃, ﬁ, …
-        return NEEDS_CONTEXT
+    if len(compatible) > 1:  # ㎡, ℃, ﬁ; not … in prose, where three separators are as good as one
+        separates = not code and all(_class_of(each) == SEPARATOR for each in compatible)
+        return ord(character) | SEPARATOR << CLASS_SHIFT if separates else NEEDS_CONTEXT
     folded = compatible.lower()[0]  # only İ becomes two: i and a mark that is dropped
     folded = variants.get(folded, "σ" if folded == "ς" else folded)
     flag = NEEDS_CONTEXT if character in composing or compatible in composing else 0

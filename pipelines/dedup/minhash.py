@@ -45,11 +45,11 @@ def permutations(num_permutations: int) -> tuple[np.ndarray, np.ndarray]:
 
 def signatures(shingles: np.ndarray, offsets: np.ndarray, *, factors: np.ndarray, summands: np.ndarray) -> np.ndarray:
     """MinHash of each set of shingles, of which the low 32 bits count: (D, P), uint32; all ones for an empty set."""
-    hashes = shingles.astype(np.uint32)
-    _fmix32(hashes)
-    padding = -len(factors) % 4  # the kernel takes four permutations a pass
-    signatures_DP = np.empty((len(offsets) - 1, len(factors) + padding), np.uint32)
-    _minhash(hashes, offsets, np.pad(factors, (0, padding)), np.pad(summands, (0, padding)), signatures_DP)
+    padding = (0,) * (-len(factors) % 4)  # the kernel takes four permutations a pass
+    a, b = np.append(factors, padding).astype(np.uint32), np.append(summands, padding).astype(np.uint32)
+    signatures_DP = np.empty((len(offsets) - 1, len(a)), np.uint32)
+    hashes = np.empty(int(np.diff(offsets).max(initial=0)), np.uint32)
+    _minhash(shingles, offsets, a, b, hashes, signatures_DP)
     return signatures_DP[:, : len(factors)]
 
 
@@ -64,10 +64,10 @@ def band_keys(signatures_DP: np.ndarray, *, num_bands: int, num_rows: int) -> np
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _fmix32(hashes: np.ndarray) -> None:
-    """MurmurHash3's finaliser in place: datasketch mixes a hash once before it permutes it."""
-    for i in range(hashes.shape[0]):
-        mixed = hashes[i]
+def _fmix32(shingles: np.ndarray, hashes: np.ndarray) -> None:
+    """MurmurHash3's finaliser of the lower halves: datasketch mixes a hash once before it permutes it."""
+    for i in range(shingles.shape[0]):
+        mixed = np.uint32(shingles[i])
         mixed ^= mixed >> np.uint32(16)
         mixed = np.uint32(mixed * np.uint32(0x85EBCA6B))
         mixed ^= mixed >> np.uint32(13)
@@ -76,9 +76,18 @@ def _fmix32(hashes: np.ndarray) -> None:
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _minhash(hashes: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, signatures_DP: np.ndarray) -> None:
+def _minhash(  # noqa: PLR0917 - a kernel takes its arrays by position
+    shingles: np.ndarray,
+    offsets: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    hashes: np.ndarray,
+    signatures_DP: np.ndarray,
+) -> None:
     for document in range(offsets.shape[0] - 1):
-        own = hashes[offsets[document] : offsets[document + 1]]  # a slice: unit stride, or the loop is not vectorised
+        num_own = offsets[document + 1] - offsets[document]
+        own = hashes[:num_own]  # a slice: unit stride, or the loop is not vectorised
+        _fmix32(shingles[offsets[document] : offsets[document + 1]], own)
         for k in range(0, a.shape[0], 4):
             a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
             b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]

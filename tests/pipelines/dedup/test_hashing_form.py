@@ -14,6 +14,7 @@ from ctllm.pipelines.dedup import hashing_form
 from ctllm.pipelines.dedup.fold_table import CJK, CLASS_MASK, CLASS_SHIFT, FOLDED_MASK, LETTER, MARK, SYMBOL, fold_table
 
 MASK = (1 << 64) - 1
+COMPOSING = "ae\u0301\u0302\u0323\u0338가\u1100\u1161\u11a8かﾞ㎡℃ﬁ中 ，A…⩴´="
 
 
 def tokens(texts: list[str], *, code: bool = False, fold_variants: bool = True) -> list[list[int]]:
@@ -66,10 +67,19 @@ def test_any_unicode_text_has_the_tokens_of_the_plain_version(texts: list[str], 
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.text("ae\u0301\u0302\u0323가\u1100\u1161\u11a8かﾞ㎡℃ﬁ中 ，A", max_size=12), min_size=1, max_size=4))
-def test_composing_characters_stay_in_their_text(texts: list[str]) -> None:
+@given(st.lists(st.text(COMPOSING, max_size=12), min_size=1, max_size=4), st.booleans())
+def test_composing_characters_stay_in_their_text(texts: list[str], code: bool) -> None:
     """Accents, jamo and squared words compose with what stands before them, and never with the text before."""
-    assert tokens(texts) == [plain_tokens(each, code=False) for each in texts]
+    assert tokens(texts, code=code) == [plain_tokens(each, code=code) for each in texts]
+
+
+def test_prose_and_code_in_one_batch_have_the_tokens_they_have_alone() -> None:
+    """Which table says what needs NFKC depends on whether there is code beside the text, the tokens do not."""
+    texts = ["省略……号⩴㎡´e\u0301", "f(…)⩴\u0338x㎡"]
+    codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
+    found, bounds = hashing_form.tokens(codepoints, offsets, is_code=np.array([False, True]), fold_variants=True)
+    assert found[: bounds[1]].tolist() == plain_tokens(texts[0], code=False) == tokens(texts[:1])[0]
+    assert found[bounds[1] :].tolist() == plain_tokens(texts[1], code=True)
 
 
 @pytest.mark.parametrize(

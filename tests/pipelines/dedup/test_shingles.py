@@ -42,3 +42,15 @@ def test_too_few_distinct_windows_are_none() -> None:
     """A text with 20 distinct shingles has them, one with 19 has none, however long it is."""
     enough, short, repetitive = [2 * i + 1 for i in range(24)], [2 * i + 1 for i in range(23)], [1, 3] * 500
     assert [len(each) for each in shingled([enough, short, repetitive, []], num_chars=5, num_words=5)] == [20, 0, 0, 0]
+
+
+def test_long_texts_have_the_windows_of_short_ones() -> None:
+    """Hashes are made in blocks of 1,024 tokens; windows that begin in one block and end in the next are found."""
+    generator = np.random.default_rng(3)
+    for num_tokens in (1023, 1024, 1025, 1028, 2048, 5000):
+        sequence = generator.integers(2, 40, num_tokens).tolist()
+        for num_chars, num_words in ((5, 5), (6, 2), (1, 4)):
+            (found,) = shingled([sequence], num_chars=num_chars, num_words=num_words)
+            assert len(found) == len(set(found)) == len(plain(sequence, num_chars=num_chars, num_words=num_words))
+        (tail,) = shingled([sequence[-30:]], num_chars=5, num_words=5)
+        assert set(tail) <= set(shingled([sequence], num_chars=5, num_words=5)[0])

@@ -20,3 +20,12 @@ def test_set_of_only_large_hashes_still_fills_its_sketch() -> None:
     values, offsets = bottom_sketches(hashes, np.array([0, len(hashes)]), size=32)
     assert offsets.tolist() == [0, 32]
     assert (values == 0xFFFFFFFF).all()
+
+
+def test_equal_and_uneven_hashes_are_sorted_too() -> None:
+    """A small set with equal upper halves, the largest ones and all in one place comes out ascending and complete."""
+    uppers = [7, 7, 0xFFFFFFFF, 0xFFFFFFFF, 0, *range(40, 5, -1)]
+    hashes = np.array([upper << 32 | 1 for upper in uppers], np.uint64)
+    values, offsets = bottom_sketches(hashes, np.array([0, len(hashes)]), size=64)
+    assert values.tolist() == sorted(uppers)
+    assert offsets.tolist() == [0, len(uppers)]
