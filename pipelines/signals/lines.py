@@ -95,25 +95,26 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
 ) -> int:
     used = 0
     for text in range(offsets.shape[0] - 1):
-        i, stop = offsets[text], offsets[text + 1]
-        while i < stop:
-            begin = i
+        begin, stop = offsets[text], offsets[text + 1]
+        while begin < stop:
+            rest, rest_classes = codepoints[begin:stop], classes[begin:stop]
+            size = 0
             all_bits = gaps = before = np.uint16(0)
             counts = np.uint64(0)  # of whitespace, and from bit 32 on of CUT
-            while i < stop and codepoints[i] != 0x0A:
-                bits = classes[i]
+            while size < rest.shape[0] and rest[np.uint64(size)] != 0x0A:
+                bits = rest_classes[np.uint64(size)]
                 all_bits |= bits
                 counts += np.uint64(bits & SPACE) | (np.uint64(bits & CUT) << np.uint64(19))
                 gaps |= bits & (before >> 1)  # HAN is the bit above SPACE
                 before = bits
-                i += 1
-            start, end = _strip(classes, begin, i)
+                size += 1
+            start, end = _strip(classes, begin, begin + size)
             starts[used], ends[used], indents[used], kinds[used] = start, end, start - begin, all_bits
-            spaces[used] = np.int64(counts & np.uint64(0xFFFFFFFF)) - (i - begin) + (end - start)
+            spaces[used] = np.int64(counts & np.uint64(0xFFFFFFFF)) - size + (end - start)
             cuts[used] = np.int64(counts >> np.uint64(32))
             has_gap[used] = (gaps & SPACE) != 0
             used += end > start
-            i += 1
+            begin += size + 1
         line_offsets[text + 1] = used
     return used
 
@@ -133,19 +134,20 @@ def _hash_lines(codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray) ->
     hashes = np.empty(starts.shape[0], np.uint64)
     factor = np.uint64(0x9E3779B97F4A7C15)
     for line in range(starts.shape[0]):
-        start, end = starts[line], ends[line]
-        even = odd = np.uint64(end - start)
-        pairs_end = end - 3
-        i = start
+        chars = codepoints[starts[line] : ends[line]]
+        end = np.uint64(chars.shape[0])
+        even = odd = end
+        pairs_end = end & ~np.uint64(3)
+        i = np.uint64(0)
         while i < pairs_end:
-            first = np.uint64(codepoints[i]) | (np.uint64(codepoints[i + 1]) << np.uint64(32))
-            second = np.uint64(codepoints[i + 2]) | (np.uint64(codepoints[i + 3]) << np.uint64(32))
+            first = np.uint64(chars[i]) | (np.uint64(chars[i + np.uint64(1)]) << np.uint64(32))
+            second = np.uint64(chars[i + np.uint64(2)]) | (np.uint64(chars[i + np.uint64(3)]) << np.uint64(32))
             even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ first) * factor
             odd = (((odd << np.uint64(29)) | (odd >> np.uint64(35))) ^ second) * factor
-            i += 4
+            i += np.uint64(4)
         while i < end:
-            even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ np.uint64(codepoints[i])) * factor
-            i += 1
+            even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ np.uint64(chars[i])) * factor
+            i += np.uint64(1)
         value = (even ^ (even >> np.uint64(32))) * factor + odd
         hashes[line] = (value ^ (value >> np.uint64(32))) * factor
     return hashes

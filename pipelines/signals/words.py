@@ -108,8 +108,9 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
     length = np.int32(0)
     for text in range(offsets.shape[0] - 1):
         is_word, inside = False, 0
-        for i in range(offsets[text], offsets[text + 1]):
-            bits, c = classes[i], codepoints[i]
+        part, bits_of = codepoints[offsets[text] : offsets[text + 1]], classes[offsets[text] : offsets[text + 1]]
+        for i in range(part.shape[0]):
+            bits, c = bits_of[i], part[i]
             joins = is_word & ((bits & (WORD | MARK)) != 0)
             begins = ((bits & (WORD | SINGLE)) != 0) & (not joins)
             is_word = joins | (begins & ((bits & WORD) != 0))
