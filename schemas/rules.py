@@ -140,18 +140,41 @@ class EnRules(RuleSet):
     min_stop_word_share: float | None = _share(
         0.05, "measured; 0.06 on the RedPajama-V2 path of MAP-NEO; Gopher asks for two stop words"
     )
+    max_non_alpha_word_share: float | None = _share(
+        0.25, "measured on manuals, at most 0.20; Gopher 0.2 of words with their marks; drops 0.7 % of web_en"
+    )
+    max_upper_case_word_share: float | None = _share(
+        0.3, "measured: 0.18 in manuals and novels; Pretrainer's Guide's 0.1 drops 3 % of en_docs"
+    )
+    max_symbols_per_word: float | None = _count(
+        0.25, "measured: 0.21 in manuals in Markdown; Gopher's 0.1 drops 6 % of en_docs; drops none of it"
+    )
+    max_curly_bracket_share: float | None = _share(
+        0.05, "measured: 0.027 in manuals with templates; MAP-NEO 0.025; C4 drops any page with one"
+    )
+    max_c4_line_share: float | None = _share(0.3, "measured: 0.033 in manuals; C4 drops each such line, or the page")
+    max_boilerplate_share: float | None = _share(
+        0.25, "measured: 0.17 in manuals, 0.08 in raw pages of articles; drops 1.0 % of web_en"
+    )
+    max_brief_line_share: float | None = _share(
+        None, "off: FineWeb's 0.67 drops 4 % of en_docs and 9 % of web_en, raw pages of articles among menus"
+    )
     max_hash_share: float | None = _share(0.03, "measured: no manual in Markdown has more; Gopher 0.1 per *word*")
     max_ellipsis_share: float | None = _share(0.1, "MAP-NEO, English")
+    max_ellipsis_line_share: float | None = _share(0.3, "Gopher; drops none of en_docs, 0.3 % of web_en, a teaser")
     max_bullet_line_share: float | None = _share(0.9, "Gopher")
-    min_end_mark_line_share: float | None = _share(0.02, "measured; FineWeb asks 0.12 of lines that end in punctuation")
+    min_end_mark_line_share: float | None = _share(0.02, "measured; FineWeb's 0.12 drops 12 % of en_docs; drops 2.1 %")
     max_duplicate_line_share: float | None = _share(
-        0.4, "measured on manuals; Gopher 0.30 of lines, 0.20 of characters"
+        0.4, "measured on manuals; Gopher 0.30 of lines, 0.20 of characters; FineWeb's 0.1 drops 16 % of en_docs"
+    )
+    max_duplicate_paragraph_share: float | None = _share(
+        None, "off: Gopher's 0.20 drops 4 % of en_docs, manuals of commands; max_duplicate_line_share bounds it"
     )
     max_top_2gram_share: float | None = _share(0.2, "Gopher")
     max_top_3gram_share: float | None = _share(0.18, "Gopher")
     max_top_4gram_share: float | None = _share(0.16, "Gopher")
-    max_duplicate_5gram_share: float | None = _share(0.65, "measured on generated references; Gopher 0.15")
-    max_duplicate_10gram_share: float | None = _share(0.6, "measured on generated references; Gopher 0.10")
+    max_duplicate_5gram_share: float | None = _share(0.65, "measured on generated references; Gopher's 0.15 drops 32 %")
+    max_duplicate_10gram_share: float | None = _share(0.6, "measured on generated references; Gopher's 0.10 drops 28 %")
     max_digit_share: float | None = _share(0.3, "MAP-NEO, English: digit words")
     max_gambling_share: float | None = _share(0.1, "measured")
     max_porn_share: float | None = _share(0.1, "measured")
