@@ -1,6 +1,6 @@
 """CPU speed of the steps of `ctllm curate` on real text, one core; prints one JSON line.
 
-    python benchmarks/curation.py FILE... --megabytes 500 --work DIR [--steps read,signals,sign,write,fused,curate]
+    python benchmarks/curation.py FILE... --megabytes 500 --work DIR [--warc WARC] [--steps read,signals,filter,...]
 
 FILEs are JSON Lines with `text`, compressed or not, repeated until there are enough megabytes of text, with one
 character changed in every copy, so that copies are near duplicates and no exact ones. Megabytes are of UTF-8 text,
@@ -9,35 +9,45 @@ seconds are CPU time of the whole process, but for `curate` with one and two wor
 read     Parquet to documents: normalised, language and lane            signals  all signals of the documents
 sign     exact hash, bands and sketches                                 write    the documents as zstd Parquet
 fused    all of these as the measure stage does them                    curate   the whole command, 1 and 2 workers
+filter   Parquet to verdicts: read, signals, rules, and the documents kept written as zstd Parquet
+html     pages of the WARC to verdicts; times of that by resiliparse alone (parsing and main text of the decoded pages)
+         and by our extraction around it
 """
 
 import argparse
 import io
 import json
+import os
 import resource
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from extraction import pages_of
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
 
 from ctllm.pipelines.curate import curate
 from ctllm.pipelines.dedup.signature import Signer
+from ctllm.pipelines.extract import extract_page
 from ctllm.pipelines.language import LanguageIdentifier
-from ctllm.pipelines.measure import INTERMEDIATE_LEVEL
+from ctllm.pipelines.measure import TABLES, GroupedWriter
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.pipelines.sources.reader import SourceBatch, read_batches
 from ctllm.pipelines.sources.split import plan_splits
 from ctllm.schemas.curation_config import CurationConfig
-from ctllm.schemas.document import DOCUMENTS
 from ctllm.schemas.files import ROW_GROUP_ROWS
 
-STEPS = ("read", "signals", "sign", "write", "fused", "curate")
+STEPS = ("read", "signals", "sign", "write", "fused", "filter", "html", "curate")
 COLUMNS = ("id", "text", "url", "path", "title", "license")
 FILE_BYTES = 64 << 20
 FIRST_OF_COPIES = 0x4E00  # Han characters, one after the other, take the place of a character of each text
@@ -49,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("files", nargs="+")
     parser.add_argument("--megabytes", type=float, default=500)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--warc", help="a WARC of HTML pages, for the step html")
     parser.add_argument("--steps", default=",".join(STEPS))
     given = parser.parse_args(argv)
     steps = given.steps.split(",")
@@ -56,8 +67,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--steps: unknown {', '.join(sorted(unknown))}; known are {', '.join(STEPS)}")
     paths, size = build_corpus(given.files, given.work / "corpus", num_bytes=int(given.megabytes * 1e6))
     line: dict[str, Any] = {"benchmark": "curation", "mb": round(size / 1e6, 1)}
-    line |= measure_steps(paths, [step for step in steps if step != "curate"])
+    line |= measure_steps(paths, [step for step in steps if step not in {"curate", "html"}])
     line["peak_rss_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if "html" in steps and given.warc:
+        line |= measure_html(given.warc)
     if "curate" in steps:
         line |= measure_curate(paths, given.work, size=size)
     print(json.dumps(line))
@@ -122,27 +135,28 @@ def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float
             yield from read_batches(split, config=config, identifier=identifier)
 
     def fused(path: str) -> None:
-        write(
-            (batch, measurer.measure(batch.documents, batch.texts), signer.sign(batch.documents, batch.texts))
-            for batch in read(path)
-        )
+        with ExitStack() as stack:
+            writers = {
+                name: stack.enter_context(GroupedWriter(io.BytesIO(), schema)) for name, schema in TABLES.items()
+            }
+            for batch in read(path):
+                writers["documents"].write(batch.documents)
+                writers["failures"].write(batch.failures)
+                writers["signals"].write(measurer.measure(batch.documents, batch.texts))
+                writers["bands"].write(signer.sign(batch.documents, batch.texts))
 
-    def write(batches: Iterable[tuple[SourceBatch, Any, Any]]) -> None:
-        options = {"compression": "zstd", "compression_level": INTERMEDIATE_LEVEL}
-        writer = pq.ParquetWriter(io.BytesIO(), DOCUMENTS, **options)
-        for batch, *tables in batches:
-            writer.write_batch(batch.documents)
-            for table in tables:
-                if table is not None:
-                    pq.write_table(pa.Table.from_batches([table]), io.BytesIO(), **options)
-        writer.close()
+    def write(batches: Iterable[pa.RecordBatch]) -> None:
+        with GroupedWriter(io.BytesIO(), TABLES["documents"]) as writer:
+            for documents in batches:
+                writer.write(documents)
 
     works: dict[str, Callable[[str, list[SourceBatch]], object]] = {
         "read": lambda path, _: sum(1 for _ in read(path)),
         "signals": lambda _, batches: [measurer.measure(batch.documents, batch.texts) for batch in batches],
         "sign": lambda _, batches: [signer.sign(batch.documents, batch.texts) for batch in batches],
-        "write": lambda _, batches: write((batch, None, None) for batch in batches),
+        "write": lambda _, batches: write(batch.documents for batch in batches),
         "fused": lambda path, _: fused(path),
+        "filter": lambda path, _: write(kept(batch, measurer, config) for batch in read(path)),
     }
     seconds = dict.fromkeys(steps, 0.0)
     size = 0
@@ -155,6 +169,42 @@ def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float
         for step in steps:
             seconds[step] += cpu_seconds(lambda: works[step](path, batches))  # noqa: B023 - called at once
     return {f"{step}_mb_per_s": round(size / 1e6 / spent, 1) for step, spent in seconds.items()}
+
+
+def kept(batch: SourceBatch, measurer: Measurer, config: CurationConfig) -> pa.RecordBatch:
+    """The documents that pass the rules of their lanes."""
+    signals = measurer.measure(batch.documents, batch.texts)
+    is_kept, _ = evaluate(signals, batch.documents.column("lane"), rules=config.rules)
+    return batch.documents.filter(pa.array(is_kept))
+
+
+def measure_html(warc: str) -> dict[str, float]:
+    """Pages a second from WARC to verdict, and its CPU time by that of extraction alone; the better of two each."""
+    config = CurationConfig()
+    identifier, measurer = LanguageIdentifier.load(), Measurer(config)
+    pages = list(pages_of(warc))
+
+    def judge() -> int:
+        return sum(
+            kept(batch, measurer, config).num_rows
+            for split in plan_splits([warc], config=config.sources)
+            for batch in read_batches(split, config=config, identifier=identifier)
+        )
+
+    works: dict[str, Callable[[], object]] = {
+        "html": judge,
+        "resiliparse": lambda: [extract_plain_text(HTMLTree.parse(page), main_content=True) for page in pages],
+        "extract_page": lambda: [extract_page(page) for page in pages],
+    }
+    num_kept = judge()  # compiles the kernels
+    seconds = {name: min(cpu_seconds(work) for _ in range(2)) for name, work in works.items()}
+    return {
+        "html_pages": len(pages),
+        "html_pages_kept": num_kept,
+        "html_pages_per_s": round(len(pages) / seconds["html"]),
+        "html_by_resiliparse": round(seconds["html"] / seconds["resiliparse"], 2),
+        "html_by_extract_page": round(seconds["html"] / seconds["extract_page"], 2),
+    }
 
 
 def measure_curate(paths: Sequence[str], work: Path, *, size: int) -> dict[str, float]:
@@ -177,3 +227,5 @@ def measure_curate(paths: Sequence[str], work: Path, *, size: int) -> dict[str, 
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # as in cli/main.py: native threads can outlive the interpreter, and its teardown ends in SIGABRT
