@@ -26,7 +26,8 @@ def run_card(run: str) -> dict[str, Any]:
     manifest = RunManifest.model_validate(read_json(join(run, "manifest.json")))
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
     summary = read_json(join(run, "stats", "stats.json"))
-    tables = {name: _table(run, name) for name in ("funnel", "rules", "histograms", "samples", "clusters", "edits")}
+    names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination")
+    tables = {name: _table(run, name) for name in names}
     num_sources = len(set(tables["funnel"]["source"].to_pylist()))
     shown = _shown_sources(tables["funnel"])
     return {
@@ -43,6 +44,7 @@ def run_card(run: str) -> dict[str, Any]:
         "rule_counts": _merged(tables["rules"], shown, num_keys=4),
         "histograms": _histograms(tables["histograms"]),
         "edits": _edits(tables["edits"]),
+        "contamination": [list(row.values()) for row in tables["contamination"].to_pylist()],
         "samples": [_sample(row) for row in tables["samples"].to_pylist()],
     }
 

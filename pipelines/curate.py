@@ -1,6 +1,6 @@
 """Raw sources to curated shards, the whole way. Read this file first.
 
-    sources ─► measure ─► documents, failures, signals, bands      pass 1: reads the sources, measures once
+    sources ─► measure ─► documents, failures, signals, bands …    pass 1: reads the sources, measures once
                pairs   ─► pairs                                    copies: candidates verified, over all documents
                decide  ─► duplicates, verdicts                     thresholds applied; never reads text
                publish ─► curated, stats                           pass 2: reads `documents`, writes what is kept

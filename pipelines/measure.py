@@ -1,4 +1,4 @@
-"""Pass 1: every input split becomes rows of `documents`, `failures`, `signals` and `bands`, row for row aligned.
+"""Pass 1: every input split becomes rows of `documents`, `signals` and `bands`, aligned, `failures`, `contamination`.
 
 The only stage that reads the sources. One split is one Beam element; text stays inside this module's DoFn.
 """
@@ -11,19 +11,27 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctllm.pipelines.decontaminate.evidence import find_evidence
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.pipelines.sources.reader import SourceBatch, read_batches
 from ctllm.pipelines.sources.split import Split
+from ctllm.schemas.contamination import CONTAMINATION
 from ctllm.schemas.document import DOCUMENTS, FAILURES
 from ctllm.schemas.duplicates import BANDS
 from ctllm.schemas.errors import GuardError, InputError
 from ctllm.schemas.files import exists, read_parquet, written_whole
 from ctllm.schemas.signals import SIGNALS
 
-TABLES: dict[str, pa.Schema] = {"failures": FAILURES, "signals": SIGNALS, "bands": BANDS, "documents": DOCUMENTS}
+TABLES: dict[str, pa.Schema] = {
+    "failures": FAILURES,
+    "contamination": CONTAMINATION,
+    "signals": SIGNALS,
+    "bands": BANDS,
+    "documents": DOCUMENTS,
+}
 """Written in this order; `documents` is renamed into place last, so its presence means the split is whole."""
 
 INTERMEDIATE_LEVEL = 1  # zstd-1 writes twice as fast as zstd-3 for 1.3 x the size (engines notes, section 7)
@@ -64,7 +72,7 @@ class GroupedWriter:
 
 
 class MeasureSplit(beam.DoFn):
-    """Split → its index, once its four files are in place. A split that is already there is not read again."""
+    """Split → its index, once its five files are in place. A split that is already there is not read again."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -95,9 +103,16 @@ class MeasureSplit(beam.DoFn):
 
     def _tables(self, batch: SourceBatch) -> dict[str, pa.RecordBatch]:
         documents = batch.documents
+        signals = self.measurer.measure(documents, batch.texts)
         return {
             "failures": batch.failures,
-            "signals": self.measurer.measure(documents, batch.texts),
+            "contamination": find_evidence(
+                self.measurer.benchmarks,
+                documents,
+                signals["benchmark_overlap"],
+                min_overlap=self.run.config.decontamination.min_recorded_overlap,
+            ),
+            "signals": signals,
             "bands": self.signer.sign(documents, batch.texts),
             "documents": documents,
         }

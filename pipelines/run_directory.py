@@ -11,6 +11,7 @@ from typing import Any
 import fsspec
 
 import ctllm
+from ctllm.pipelines.decontaminate.benchmark_files import benchmarks_digest
 from ctllm.pipelines.quality import quality_digest
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split
@@ -22,7 +23,7 @@ from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
 from ctllm.schemas.manifest import RunManifest, finish_stage, finished_stage
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "measure": ("documents", "failures", "signals", "bands"),
+    "measure": ("documents", "failures", "contamination", "signals", "bands"),
     "pairs": ("pairs",),
     "decide": ("duplicates", "verdicts"),
     "publish": ("curated", "stats"),
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Any], str]] = {
     "vocabularies": lambda config: SpamVocabulary(config).digest(),
     "url_lists": lambda config: shared_url_lists(config).digest(),
     "quality": quality_digest,
+    "decontamination": benchmarks_digest,
 }
 """Config groups whose files measuring reads beside the sources, and how their content is told apart."""
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ctllm.pipelines.decontaminate.cuts import overlap_bound
 from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.token_estimate import estimate_from_signals
-from ctllm.schemas.document import CURATED_LANES
+from ctllm.schemas.contamination import LEAKS
+from ctllm.schemas.document import CURATED_LANES, LANES, row_of
 from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.signals import SIGNALS
 from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
@@ -41,6 +43,7 @@ def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, ve
         "histograms": _histograms(signals, lanes, weights),
         "samples": _samples(run, split, verdicts, first),
         "edits": _edits(run, split),
+        "contamination": _contamination(run, split, lanes),
     }
 
 
@@ -83,6 +86,20 @@ def _edits(run: Run, split: int) -> list[list[Any]]:
             for edit in edits:
                 counts[lane, edit["kind"]][1:] += 1, edit["replacement"] is not None, edit["end"] - edit["start"]
     return [[*group, *map(int, total)] for group, total in sorted(counts.items())]
+
+
+def _contamination(run: Run, split: int, lanes: np.ndarray) -> list[list[Any]]:
+    """As LEAKS, a key in place of the document's id."""
+    bounds = {str(lane): overlap_bound(run.config, lane) for lane in LANES}
+    best: dict[tuple[str, str], dict[int, dict[str, Any]]] = defaultdict(dict)
+    for row in read_parquet(run.part("contamination", split)).to_pylist():  # a document's best covered item comes first
+        best[lanes[row_of(row["key"])], row["benchmark"]].setdefault(row["key"], row)
+    rows = []
+    for (lane, benchmark), documents in sorted(best.items()):
+        top = max(documents.values(), key=lambda row: (row["overlap"], -row["key"]))
+        leaked = sum(row["overlap"] > bounds[lane] for row in documents.values())
+        rows.append([lane, benchmark, len(documents), leaked, top["overlap"], top["item_id"], top["key"]])
+    return rows
 
 
 def bin_edges(signal: str) -> np.ndarray:
@@ -141,6 +158,7 @@ def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int
         "samples": _merged_samples(parts),
         "clusters": _clusters(run),
         "edits": _merged_edits(parts),
+        "contamination": _merged_contamination(run, parts),
     }
     for name, table in tables.items():
         write_parquet(join(run.path, "stats", f"{name}.parquet"), table)
@@ -174,6 +192,20 @@ def _merged_edits(parts: list[dict[str, Any]]) -> pa.Table:
         for lane, kind, *counts in part["edits"]:
             total[part["source"], lane, kind] += counts
     return _table([[*group, *map(int, counts)] for group, counts in sorted(total.items())], EDITS)
+
+
+def _merged_contamination(run: Run, parts: list[dict[str, Any]]) -> pa.Table:
+    groups: defaultdict[tuple[str, str], list[list[Any]]] = defaultdict(list)
+    for part in parts:
+        for lane, benchmark, *rest in part["contamination"]:
+            groups[lane, benchmark].append(rest)
+    tops = {group: max(rows, key=lambda row: (row[2], -row[4])) for group, rows in groups.items()}
+    ids = fetch_documents(run, [top[4] for top in tops.values()], columns=["id"])
+    rows = []
+    for group, each in sorted(groups.items()):
+        _, _, overlap, item, key = tops[group]
+        rows.append([*group, sum(row[0] for row in each), sum(row[1] for row in each), overlap, item, ids[key]["id"]])
+    return _table(rows, LEAKS)
 
 
 def _merged_histograms(parts: list[dict[str, Any]]) -> pa.Table:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.run_directory import Run, read_run
 from ctllm.pipelines.url_lists import category_of
-from ctllm.schemas.document import ROW_BITS, split_of
+from ctllm.schemas.document import row_of, split_of
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, join, list_files, read_parquet
 
@@ -61,6 +61,8 @@ class Explanation:
     """For a removed copy: the document that stands for it, with kind, jaccard and containment."""
     stands_for: list[dict[str, Any]]
     """For a survivor: its copies."""
+    contamination: list[dict[str, Any]]
+    """Benchmark items in the text, best covered first: benchmark, item_id, overlap, start, end, covered characters."""
     edits: list[dict[str, Any]]
     """What was changed for the published text, redacted personal data too: kind, start, end, replacement."""
 
@@ -69,8 +71,9 @@ def explain(path: str, name: str) -> Explanation:
     """The document of run `path` whose id, URL or key is `name`. Raises InputError when there is none."""
     run = read_run(path)
     key = _find(run, name)
-    split, row = int(split_of(np.array([key], np.uint64))[0]), key & ((1 << ROW_BITS) - 1)
+    split, row = int(split_of(np.array([key], np.uint64))[0]), row_of(key)
     document = fetch_documents(run, [key])[key]
+    contamination = _contamination(run, split, document)
     document["text"] = document["text"][:EXCERPT_CHARS]
     signals = read_parquet(run.part("signals", split)).slice(row, 1).to_pylist()[0]
     _check_decided(run, split)
@@ -85,6 +88,7 @@ def explain(path: str, name: str) -> Explanation:
         url_category=category_of(signals["url_list"], config=run.config.url_lists),
         kept_instead=next((copy for copy in copies if copy["key"] == key), None),
         stands_for=[copy for copy in copies if copy["kept_key"] == key],
+        contamination=contamination,
         edits=_edits(run, document["lane"], split, key),
     )
 
@@ -94,6 +98,12 @@ def _check_decided(run: Run, split: int) -> None:
         raise InputError(
             f"{run.path}: not decided yet; run the same `ctllm curate` again, or `ctllm decide {run.path}`"
         )
+
+
+def _contamination(run: Run, split: int, document: dict[str, Any]) -> list[dict[str, Any]]:
+    table = read_parquet(run.part("contamination", split))
+    rows = table.filter(pc.equal(table["key"], document["key"])).drop_columns(["key"]).to_pylist()
+    return [row | {"covered": document["text"][row["start"] : row["end"]]} for row in rows]
 
 
 def _edits(run: Run, lane: str, split: int, key: int) -> list[dict[str, Any]]:

@@ -105,6 +105,9 @@ class DecontaminationConfig(Config):
     max_items_per_ngram: int = Field(
         10, ge=1, description="n-grams of more items than this are boilerplate and do not count"
     )
+    min_recorded_overlap: float = Field(
+        0.3, gt=0, le=1, description="an item covered to this share stands in contamination/; chosen"
+    )
 
 
 def _vocabulary(content: str, *default: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()

@@ -127,6 +127,11 @@ def split_of(keys: np.ndarray) -> np.ndarray:
     return ((keys >> np.uint64(ROW_BITS)) & np.uint64((1 << SPLIT_BITS) - 1)).astype(np.int64)
 
 
+def row_of(key: int) -> int:
+    """The row in its split."""
+    return key & (MAX_ROWS_PER_SPLIT - 1)
+
+
 def snapshot_of(keys: np.ndarray) -> np.ndarray:
     """The snapshot each key belongs to: uint16."""
     return (keys >> np.uint64(SPLIT_BITS + ROW_BITS)).astype(np.uint16)

@@ -112,6 +112,12 @@ def print_explanation(found: "Explanation", groups: Mapping[str, Sequence[str]])
         _print_copy("kept instead", found.kept_instead)
     for copy in found.stands_for:
         _print_copy("stands for", copy)
+    if found.contamination:
+        rows = [
+            [each["benchmark"], each["item_id"], f"{each['overlap']:.2f}", each["start"], each["end"], each["covered"]]
+            for each in found.contamination
+        ]
+        print_table("benchmark items in the text", ["benchmark", "item", "overlap", "start", "end", "covers"], rows)
     if found.edits:
         rows = [[each["kind"], each["start"], each["end"], each["replacement"]] for each in found.edits]
         print_table("changed in the published text", ["kind", "start", "end", "replacement"], rows)

@@ -250,6 +250,20 @@ function editsView() {
   return [table(word("edits"), headings, cells)];
 }
 
+function contaminationView() {
+  if (!card.contamination.length) {
+    return [make("p", { class: "empty" }, word(card.run.config.decontamination.benchmarks.length ? "no_contamination" : "no_benchmarks"))];
+  }
+  const rows = [...card.contamination].sort((a, b) => b[3] - a[3] || b[2] - a[2]);
+  const cells = rows.map(([lane, benchmark, documents, leaked, overlap, item, id]) =>
+    [benchmark, laneWord(lane), figure(documents), figure(leaked), figure(overlap, percent(overlap, 1)), make("code", {}, item), make("code", {}, id)]);
+  const headings = [word("benchmark"), word("lane"), `#${word("documents")}`, `#${word("leaked")}`, `#${word("max_overlap")}`, word("item"), word("best_document")];
+  return [
+    make("p", { class: "aside" }, word(`contamination_${card.run.config.decontamination.action ?? "drop"}`)),
+    table(word("contamination"), headings, cells),
+  ];
+}
+
 function failuresView() {
   const rows = card.funnel.filter((row) => row.outcome === "failed").sort((a, b) => b.documents - a.documents);
   if (!rows.length) return [make("p", { class: "empty" }, word("no_failures"))];

@@ -117,6 +117,17 @@ const WORDS = {
   replaced: ["已替换", "replaced"],
   no_edits: ["没有改动。", "Nothing was changed."],
 
+  contamination: ["评测题", "Benchmarks"],
+  contamination_note: ["文档中出现的评测题：重合度是该题的 n 元组有多少出现在文档里；逐条证据见 contamination/。", "Benchmark items in the documents: overlap is how much of an item's n-grams a document holds. Each is listed in contamination/."],
+  contamination_drop: ["泄漏的文档被移除。", "Documents that leak an item are removed."],
+  benchmark: ["评测集", "benchmark"],
+  leaked: ["泄漏", "leaks"],
+  max_overlap: ["最高重合", "highest overlap"],
+  item: ["题目", "item"],
+  best_document: ["重合最高的文档", "document"],
+  no_contamination: ["文档中没有发现评测题。", "No benchmark item was found in the documents."],
+  no_benchmarks: ["未配置评测集。", "No benchmarks are configured."],
+
   failures: ["失败", "Failures"],
   failures_note: ["未能成为文档的记录；逐条详情见 failures/。", "Records that could not become documents; each is listed in failures/."],
   kind: ["种类", "kind"],

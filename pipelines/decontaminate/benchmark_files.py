@@ -15,6 +15,7 @@ Any of them gzipped. A query's `Passage: …` (BoolQ) is an encyclopedia's text,
 """
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -26,6 +27,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctllm.schemas.curation_config import DecontaminationConfig
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import packaged
 
@@ -71,6 +73,29 @@ def read_items(pattern: str) -> Iterator[BenchmarkItem]:
 
     Raises InputError naming the file: nothing there, unreadable, of no known format.
     """
+    fs, benchmarks = _files(pattern)
+    for path, benchmark in benchmarks.items():
+        try:
+            with fs.open(path, "rb", compression="infer") as file:
+                yield from _items(_rows(file.read(), path), benchmark, path)
+        except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+            raise InputError(
+                f"decontamination.benchmarks: cannot read {path} ({error}); give {KNOWN_FORMATS}"
+            ) from error
+
+
+def benchmarks_digest(config: DecontaminationConfig) -> str:
+    """Digest of the bytes of all configured files in their order, "" when there are none."""
+    digest = hashlib.sha256()
+    for pattern in config.benchmarks:
+        fs, benchmarks = _files(pattern)
+        for path, benchmark in benchmarks.items():
+            digest.update(f"{benchmark}\0{fs.size(path)}\0".encode() + fs.cat_file(path))
+    return digest.hexdigest()[:16] if config.benchmarks else ""
+
+
+def _files(pattern: str) -> tuple[Any, dict[str, str]]:
+    """The file system, and path to benchmark of the files that `pattern` names, in order. Raises InputError if none."""
     fs, location = fsspec.core.url_to_fs(packaged(pattern))
     is_directory = fs.isdir(location)
     paths = [path for path in sorted(fs.find(location) if is_directory else fs.glob(location)) if not fs.isdir(path)]
@@ -80,16 +105,8 @@ def read_items(pattern: str) -> Iterator[BenchmarkItem]:
         raise InputError(f"decontamination.benchmarks: nothing matches {pattern}; check the path, or drop it")
     fixed = re.split(r"[*?\[]", location, maxsplit=1)[0]
     root = location.rstrip("/") + "/" if is_directory else fixed.rpartition("/")[0] + "/"
-    for path in paths:
-        name = path.removeprefix(root).removesuffix(".gz")
-        benchmark = name.removesuffix(_ending(path) or "")
-        try:
-            with fs.open(path, "rb", compression="infer") as file:
-                yield from _items(_rows(file.read(), path), benchmark, path)
-        except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-            raise InputError(
-                f"decontamination.benchmarks: cannot read {path} ({error}); give {KNOWN_FORMATS}"
-            ) from error
+    names = {path: path.removeprefix(root).removesuffix(".gz") for path in paths}
+    return fs, {path: name.removesuffix(_ending(path) or "") for path, name in names.items()}
 
 
 def _ending(path: str) -> str | None:

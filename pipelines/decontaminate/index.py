@@ -6,6 +6,7 @@ N-grams that many items share are exams' manner of speaking and do not count. Tr
 one. Phrasing anew hides an item; this finds copies only.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,17 @@ class BestItems:
     """(texts,), int64: number of the item, -1 where no n-gram of any was found"""
     shares: np.ndarray
     """(texts,), float64"""
+
+
+@dataclass(frozen=True)
+class CoveredItem:
+    """One item in one text."""
+
+    item: BenchmarkItem
+    share: float
+    """Of the item's n-grams, rounded to float32."""
+    spans: list[tuple[int, int]]
+    """Units of the text that they cover, the second not included, in order. Those less than an n-gram apart are one."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,25 @@ class BenchmarkIndex:
             best.shares[text] = shares.max()
         return best
 
+    def covered(self, units: Units, *, min_share: np.float32) -> Iterator[CoveredItem]:
+        """The items that a single text covers to at least `min_share`, best first, of equals in the index's order."""
+        starts, sizes, grams = self._table.find(units)
+        if not len(grams):
+            return
+        items, exact = self._shares(np.unique(grams))
+        shares = exact.astype(np.float32)
+        num_owners = np.diff(self._gram_offsets)[grams]
+        match = np.repeat(np.arange(len(grams)), num_owners)
+        place = np.arange(len(match)) - np.repeat(np.cumsum(num_owners) - num_owners, num_owners)
+        owner = self._gram_items[self._gram_offsets[grams][match] + place]
+        by_owner = np.argsort(owner, kind="stable")
+        for at in np.argsort(-shares, kind="stable"):
+            if shares[at] < min_share:
+                return
+            bounds = np.searchsorted(owner, [items[at], items[at] + 1], sorter=by_owner)
+            hits = match[by_owner[slice(*bounds)]]
+            yield CoveredItem(self.items[items[at]], float(shares[at]), _spans(starts[hits], sizes[hits]))
+
     def _shares(self, grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The items that hold any of the distinct `grams`, ascending, and which share of each they are."""
         owners = [self._gram_items[self._gram_offsets[gram] : self._gram_offsets[gram + 1]] for gram in grams]
@@ -92,6 +123,15 @@ class BenchmarkIndex:
             return None
         item = self.items[best.items[0]]
         return item.benchmark, item.item_id, float(best.shares[0])
+
+
+def _spans(starts: np.ndarray, sizes: np.ndarray) -> list[tuple[int, int]]:
+    """First unit and the one after the last of what sequences cover together; they come in the order of `starts`."""
+    stops = np.maximum.accumulate(starts + sizes)
+    begins = np.ones(len(starts), bool)
+    begins[1:] = starts[1:] >= stops[:-1] + sizes[1:]  # a misprint, or a word put in, does not divide an item
+    ends = np.append(np.flatnonzero(begins)[1:], len(starts)) - 1
+    return list(zip(starts[begins].tolist(), stops[ends].tolist(), strict=True))
 
 
 def _grams(

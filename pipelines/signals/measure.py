@@ -36,7 +36,7 @@ class Measurer:
     def __init__(self, config: CurationConfig) -> None:
         self._vocabulary = SpamVocabulary(config.vocabularies)
         self._boilerplate = BoilerplateIndex()
-        self._benchmarks = BenchmarkIndex.load(config.decontamination)
+        self.benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
         self._ctllm = CtllmMeasurer() if config.rules.asks_for_ctllm else None
         self._quality = shared_quality_model(config.quality)
@@ -92,7 +92,7 @@ class Measurer:
             **measure_words(units),
             **measure_repetition(units),
             **self._vocabulary.measure(units),
-            "benchmark_overlap": self._benchmarks.best(units).shares,
+            "benchmark_overlap": self.benchmarks.best(units).shares,
         }
 
 

@@ -48,6 +48,14 @@ def units_of(texts: list[str]) -> Units:
     return split_units(codepoints, offsets, classes=classify(codepoints))
 
 
+def unit_bounds(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """First character of each unit of a text, and the one after its last: (units,), int64 each."""
+    codepoints, _ = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
+    starts, ends = np.empty(len(codepoints), np.int64), np.empty(len(codepoints), np.int64)
+    used = _bound(classify(codepoints), starts, ends)
+    return starts[:used], ends[:used]
+
+
 def measure_words(units: Units) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64."""
     num_units = np.diff(units.offsets)
@@ -125,6 +133,23 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
         chars[text] = inside
         unit_offsets[text + 1] = used
     return int(used)
+
+
+@kernel
+def _bound(classes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> int:
+    """Where the units that `_split` counts begin and end, in one text; returns how many."""
+    used, is_word = 0, False
+    for i in range(classes.shape[0]):
+        bits = classes[i]
+        joins = is_word and bits & (WORD | MARK) != 0
+        begins = bits & (WORD | SINGLE) != 0 and not joins
+        is_word = joins or (begins and bits & WORD != 0)
+        if begins:
+            starts[used] = i
+            used += 1
+        if joins or begins:
+            ends[used - 1] = i + 1
+    return used
 
 
 @kernel

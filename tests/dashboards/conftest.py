@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.contamination import LEAKS
+from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
 from ctllm.schemas.files import write_json, write_parquet
 from ctllm.schemas.manifest import RunManifest
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
@@ -131,6 +132,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
         "samples": _samples(read),
         "clusters": _clusters(kept, copies),
         "edits": _edits(kept, weight),
+        "contamination": _contamination(read, weight),
     }
     for name, table in tables.items():
         write_parquet(str(run / "stats" / f"{name}.parquet"), table)
@@ -147,7 +149,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
 
 
 def _manifest(documents: list[Document], accounts: dict[str, int]) -> RunManifest:
-    config = CurationConfig(name="demo")
+    config = CurationConfig(name="demo", decontamination=DecontaminationConfig(benchmarks=("eval",)))
     stages = {"measure": 12.4, "pairs": 3.1, "decide": 1.2, "publish": 5.0}
     names = sorted({each["source"] for each in documents})
     return RunManifest(
@@ -194,6 +196,16 @@ def _edits(kept: list[Document], weight: int) -> pa.Table:
             total[each["source"], "zh", "pii:wechat"] += weight
     rows = [[*at, count, count, count * at[2].endswith("mobile"), 11 * count] for at, count in sorted(total.items())]
     return _table(rows, EDITS)
+
+
+def _contamination(read: list[Document], weight: int) -> pa.Table:
+    """Every third document of a lane holds an item of the lane's benchmark, half of them to nearly all of it."""
+    rows = []
+    for lane, benchmark in (("en", "mmlu/astronomy"), ("zh", "ceval/<b>物理</b>")):
+        count = sum(each["lane"] == lane for each in read) // 3 * weight
+        if count:
+            rows.append([lane, benchmark, count, count // 2, 0.97, "val-17", "https://example.org/quiz"])
+    return _table(rows, LEAKS)
 
 
 def _histograms(documents: list[Document], weight: int) -> pa.Table:

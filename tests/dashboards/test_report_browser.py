@@ -19,8 +19,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run"]
 VIEWS = [
-    "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "failures",
-    "stages",
+    "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "contamination",
+    "failures", "stages",
 ]  # fmt: skip
 HOSTILE_START = '</script><img src=x onerror="'
 
@@ -159,6 +159,19 @@ def test_edits_show_the_statistics(run: Path, page: Any) -> None:
     for at, name in ((4, "documents"), (5, "edits"), (6, "replaced"), (7, "chars")):
         assert page.locator(f"#edits tbody td:nth-child({at}) data").evaluate_all(column) == pc.sum(edits[name]).as_py()
     assert "WeChat id" in text_of(page, "#edits tbody")
+
+
+def test_benchmarks_show_the_statistics(run: Path, page: Any) -> None:
+    """The table of benchmarks is stats/contamination.parquet, most leaks first, with what happens to the documents."""
+    rows = pq.read_table(run / "stats" / "contamination.parquet").to_pylist()
+    shown = "(row) => [row.cells[0].textContent, ...[2, 3, 4].map((at) => row.cells[at].firstChild.value)]"
+    cells = page.locator("#contamination tbody tr").evaluate_all(f"(rows) => rows.map({shown})")
+    expected = sorted(rows, key=lambda row: -row["leaked"])
+    assert cells == [
+        [row["benchmark"], str(row["documents"]), str(row["leaked"]), str(row["max_overlap"])] for row in expected
+    ]
+    assert "97%" in text_of(page, "#contamination tbody")
+    assert "are removed" in text_of(page, "#contamination .aside")
 
 
 def test_unit_switch_changes_the_funnel(run: Path, page: Any) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,23 @@ def test_personal_data_is_redacted(curated: CuratedCorpus) -> None:
         digits = re.sub(r"[ -]", "", row["text"])
         assert not [secret for secret in line.redacted if secret in digits], line.id
         assert len(row["edits"]) == len(line.redacted), line.id
+
+
+def test_the_evidence_names_the_planted_items(curated: CuratedCorpus) -> None:
+    """Each document that leaks has a row in `contamination/` for every item it quotes; no other document has any."""
+    ids = {row["key"]: row["id"] for row in curated.rows("documents")}
+    found = defaultdict(set)
+    for row in curated.rows("contamination"):
+        assert row["overlap"] > 0.8
+        found[ids[row["key"]]].add(row["item_id"])
+    planted = {line.id for line in curated.expected if "max_benchmark_overlap" in line.reasons}
+    assert found.keys() == planted
+    assert found["leak-zh-01"] == {"mini-zh-01", "mini-zh-04"}
+    assert found["leak-zh-03"] == {"mini-zh-05", "mini-zh-09"}
+    assert found["leak-en-02"] == {"mini-en-03"}
+    stats = pq.read_table(curated.run / "stats" / "contamination.parquet").to_pylist()
+    assert sum(row["documents"] for row in stats) == sum(row["leaked"] for row in stats) == len(planted)
+    assert {row["benchmark"] for row in stats} == {"mini_zh", "mini_en"}
 
 
 def test_results_do_not_depend_on_the_number_of_workers(curated: CuratedCorpus, tmp_path: Path) -> None:

@@ -1,12 +1,19 @@
 """The run directory: what belongs to it, and when a stage has to run again."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ctllm.pipelines.run_directory import STAGES, code_digest, open_run, read_run
 from ctllm.pipelines.sources.split import plan_splits
-from ctllm.schemas.curation_config import CurationConfig, DedupConfig, PrivacyConfig, SourceConfig
+from ctllm.schemas.curation_config import (
+    CurationConfig,
+    DecontaminationConfig,
+    DedupConfig,
+    PrivacyConfig,
+    SourceConfig,
+)
 from ctllm.schemas.errors import InputError, OutputError
 from ctllm.schemas.rules import RulesConfig, ZhRules
 
@@ -24,6 +31,18 @@ def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
     assert touched(CurationConfig(rules=RulesConfig(zh=ZhRules(min_num_chars=10)))) == ["decide", "publish"]
     assert touched(CurationConfig(dedup=DedupConfig(threshold=0.9))) == list(STAGES)
     assert touched(CurationConfig(rules=RulesConfig(zh_set="ctllm_zh"))) == list(STAGES)  # asks for more signals
+
+
+def test_a_benchmark_with_other_content_measures_anew(small_run: Path) -> None:
+    """A benchmark file that was replaced under its name changes the fingerprint of measuring."""
+    inputs = small_run / "inputs" / "good.jsonl"
+    config = CurationConfig(decontamination=DecontaminationConfig(benchmarks=(str(small_run / "quiz.jsonl"),)))
+    splits = plan_splits([str(inputs)], config=SourceConfig())
+    fingerprints = []
+    for question in ("长江全长约六千三百公里", "黄河全长约五千四百公里", "长江全长约六千三百公里"):
+        (small_run / "quiz.jsonl").write_text(json.dumps({"question": question}))
+        fingerprints.append(open_run(str(small_run / "other"), config, splits).fingerprint("measure"))
+    assert fingerprints[0] == fingerprints[2] != fingerprints[1]
 
 
 def test_interrupted_stage_keeps_only_its_own_files(small_run: Path) -> None:

@@ -8,12 +8,12 @@ import pytest
 from ctllm.pipelines.curate import curate
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.why import explain
-from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_parquet
 from ctllm.schemas.rules import ZhRules
 
-from .conftest import prose, small_inputs
+from .conftest import prose, small_inputs, write_records
 
 
 def test_removed_document_has_all_its_reasons(small_run: Path) -> None:
@@ -69,6 +69,22 @@ def test_published_changes_are_shown(small_run: Path) -> None:
     assert edit["kind"] == "pii:mobile"
     assert edit["end"] - edit["start"] == 11
     assert explain(str(small_run / "run"), "good-2").edits == []
+
+
+def test_benchmark_items_are_shown(tmp_path: Path) -> None:
+    """A document that quotes a question shows benchmark, item, overlap and what stands there."""
+    question = "某商店以每件八十元的价格购进一批衬衫，若按每件一百二十元出售，则平均每天可售出二十件"
+    quiz = write_records(tmp_path / "quiz.jsonl", [{"id": "q3", "question": question}])
+    inputs = write_records(tmp_path / "in.jsonl", [{"id": "leak", "text": f"{prose(0)}{question}。"}])
+    config = CurationConfig(decontamination=DecontaminationConfig(benchmarks=(str(quiz),)))
+    curate(config, inputs=[str(inputs)], out=str(tmp_path / "run"), options=RunnerOptions(workers=1))
+    (row,) = explain(str(tmp_path / "run"), "leak").contamination
+    start = len(prose(0).rstrip())
+    assert row == {
+        "benchmark": "quiz", "item_id": "q3", "overlap": 1.0, "covered": question,
+        "start": row["start"], "end": row["start"] + len(question),
+    }  # fmt: skip
+    assert row["start"] >= start
 
 
 def test_run_without_verdicts_is_refused(small_run: Path) -> None:
