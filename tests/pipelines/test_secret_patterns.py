@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import text_buffers
-from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
+from ctllm.pipelines.secret_patterns import ASSIGNMENT, TOKENS, find_secrets, may_hold_secrets
 
 
 def drawn(alphabet: str, length: int, *, seed: int = 7) -> str:
@@ -108,3 +108,13 @@ def test_places_do_not_depend_on_what_stands_before(before: str) -> None:
     """An assigned value is found at its characters, also behind İ, which lower case makes two characters of."""
     text = before + 'API_KEY = "q8Zt5Kw2Lr9Xv4Bn7Md1"'
     assert [text[each.start : each.end] for each in find_secrets(text)] == ["q8Zt5Kw2Lr9Xv4Bn7Md1"]
+
+
+@pytest.mark.parametrize("anchor", [anchor for form in (*TOKENS, ASSIGNMENT) for anchor in form.anchors])
+def test_anchors_are_seen_anywhere_in_long_texts(anchor: str) -> None:
+    """Wherever an anchor stands in a text of several blocks, at their borders too, the text is looked at."""
+    value = drawn("0123456789abcdef", 32)
+    texts = ["汉" * 100 + "." * before + f"{anchor} = '{value}'" + "." * 600 for before in range(300)]
+    data, offsets = text_buffers(pa.array(texts, pa.large_string()))
+    assert may_hold_secrets(data, offsets).all()
+    assert not may_hold_secrets(*text_buffers(pa.array(["汉." * 600], pa.large_string()))).any()
