@@ -60,7 +60,8 @@ def test_dry_run_says_what_deciding_does(small_run: Path, overrides: dict[str, o
 
 def test_fates_are_told_by_rule_with_both_bounds(small_run: Path) -> None:
     """Each rule that decides anew says how many documents it removes and brings back, and its bound now and then."""
-    freed = {"rules.zh.min_stop_word_share": 0, "rules.zh.min_char_entropy": 0}
+    names = ("min_stop_word_share", "min_char_entropy", "min_num_prose_chars", "min_prose_share")
+    freed = {f"rules.zh.{name}": 0 for name in names}
     overrides = {"rules.zh.max_gambling_share": None, "rules.zh.min_num_chars": 1, **freed}
     fates = {fate.reason: fate for fate in what_if(str(small_run / "run"), overrides=overrides).fates}
     assert set(fates) == {"min_num_chars"}  # the gambling page fails repetition rules too
