@@ -101,8 +101,7 @@ def simplified_variants() -> dict[str, str]:
 
 def _make_symbols_tokens(table: np.ndarray) -> None:
     for codepoint in _ASSIGNED:
-        character = chr(codepoint)
-        if unicodedata.category(character)[0] in "PS" and not table[codepoint] & NEEDS_CONTEXT:
-            folded = int(table[codepoint]) & FOLDED_MASK
+        folded = int(table[codepoint]) & FOLDED_MASK  # its category decides: the radical ⼀ is a symbol, 一 a character
+        if unicodedata.category(chr(folded))[0] in "PS" and not table[codepoint] & NEEDS_CONTEXT:
             kind = LETTER if folded == ord("_") else SYMBOL
             table[codepoint] = folded | kind << CLASS_SHIFT

@@ -6,7 +6,7 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -61,6 +61,7 @@ def plain_mix(raw: int) -> int:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4), st.booleans())
+@example(["⼀㊀＋"], True)
 def test_any_unicode_text_has_the_tokens_of_the_plain_version(texts: list[str], code: bool) -> None:
     """Whatever characters stand side by side, in whichever text of a batch, NFKC is applied as if to the whole text."""
     assert tokens(texts, code=code) == [plain_tokens(each, code=code) for each in texts]
