@@ -21,7 +21,7 @@ def run_ctllm(*arguments: str | Path, columns: int = 200) -> subprocess.Complete
     """`ctllm` with these arguments, in the root of the repository."""
     command = [sys.executable, "-m", "ctllm.cli.main", *map(str, arguments)]
     environment = {**ENVIRONMENT, "COLUMNS": str(columns)}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=900)
 
 
 @dataclass(frozen=True)
