@@ -17,6 +17,12 @@ import apache_beam as beam
 
 from ctllm.pipelines.decide import decide
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
+from ctllm.pipelines.dedup.index import (
+    add_compared,
+    check_snapshots,
+    compared_snapshots,
+    snapshots_to_compare,
+)
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
 from ctllm.pipelines.extract import check_extractor
@@ -33,6 +39,7 @@ from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.pipelines.statistics import merge_statistics
 from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.files import absolute_path
 from ctllm.schemas.progress import Progress, silent
 
 
@@ -55,16 +62,23 @@ def curate(
     out: str,
     options: RunnerOptions,
     fresh: bool = False,
+    index: str | None = None,
     progress: Progress = silent,
 ) -> RunSummary:
     """Curates `inputs` (paths, globs, directories, fsspec URLs) into the run directory `out`.
 
+    Copies of what earlier snapshots in the directory `index` kept are removed, and the run is added to it at the end.
     Raises InputError, OutputError, StageError, GuardError or AccountingError, each naming the way out.
     """
     _check_parts(config)
+    index = absolute_path(index) if index else None
+    compared = snapshots_to_compare(index, out, config) if index else ()
     splits = plan_splits(inputs, config=config.sources)
-    run = open_run(out, config, splits, fresh=fresh)
-    return _run_stages(run, splits, options=options, progress=progress)
+    run = open_run(out, config, splits, fresh=fresh, index=index, compared=compared)
+    summary = _run_stages(run, splits, options=options, progress=progress)
+    if index:
+        add_compared(index, read_run(out))
+    return summary
 
 
 def _check_parts(config: CurationConfig) -> None:
@@ -98,6 +112,9 @@ def redecide(
 
 def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, progress: Progress) -> RunSummary:
     started = time.monotonic()
+    earlier = compared_snapshots(run)
+    if not run.finished("pairs"):
+        check_snapshots(earlier, options=options, progress=progress)
     numbers = [split.index for split in splits]
     sources = [split.source for split in splits]
     skipped: list[str] = []
@@ -121,7 +138,12 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
     def pairs() -> dict[str, int]:
         bands = [run.part("bands", number) for number in numbers]
         return find_pairs(
-            bands, out=run.directory("pairs"), config=run.config.dedup, options=options, progress=progress
+            bands,
+            out=run.directory("pairs"),
+            config=run.config.dedup,
+            options=options,
+            earlier=[split for snapshot in earlier for split in snapshot.splits()],
+            progress=progress,
         )
 
     def verdicts() -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""Single documents of a run by key: the few that a person wants to see, read from the files of their splits only."""
+"""Single documents by key: the few that a person wants to see, read from the files of their splits only.
+
+They may be of earlier snapshots that the run was compared with.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,21 +12,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctllm.pipelines.run_directory import Run
-from ctllm.schemas.document import DOCUMENTS, ROW_BITS, split_of
+from ctllm.schemas.document import DOCUMENTS, ROW_BITS, snapshot_of, split_of
+from ctllm.schemas.files import exists, join
 
 
 def fetch_documents(
     run: Run, keys: Sequence[int], *, columns: Sequence[str] = DOCUMENTS.names
 ) -> dict[int, dict[str, Any]]:
-    """Documents by key, with `columns` and their key; reads the row groups that hold them and no others."""
+    """Documents by key, with `columns` and their key; reads the row groups that hold them and no others.
+
+    Those of an earlier snapshot whose documents are not there any more have an id that says so, and nothing else.
+    """
+    homes = {run.config.snapshot: run.path} | {each.snapshot: each.run for each in run.manifest.compared}
     wanted = np.array(sorted(set(keys)), np.uint64)
-    splits = split_of(wanted)
+    splits = wanted >> np.uint64(ROW_BITS)  # of all snapshots
     found: dict[int, dict[str, Any]] = {}
     for split in np.unique(splits):
-        rows = wanted[splits == split] & np.uint64((1 << ROW_BITS) - 1)
-        table = _rows(run.part("documents", int(split)), rows.astype(np.int64), columns=["key", *columns])
-        found |= {row["key"]: row for row in table.to_pylist()}
+        own = wanted[splits == split]
+        snapshot, number = int(snapshot_of(own)[0]), int(split_of(own)[0])
+        path = join(homes[snapshot], "documents", f"part-{number:05d}.parquet")
+        if snapshot == run.config.snapshot or exists(path):
+            rows = (own & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
+            read = _rows(path, rows, columns=["key", *columns]).to_pylist()
+        else:
+            read = [_lost(int(key), path, columns=columns) for key in own]
+        found |= {row["key"]: row for row in read}
     return found
+
+
+def _lost(key: int, path: str, *, columns: Sequence[str]) -> dict[str, Any]:
+    """The row of a document that cannot be read any more."""
+    empty = {name: None if DOCUMENTS.field(name).nullable else "" for name in columns}
+    return empty | {"id": f"key {key}, not in {path} any more"} | {"key": key}
 
 
 def _rows(path: str, rows: np.ndarray, *, columns: Sequence[str]) -> pa.Table:

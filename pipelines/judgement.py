@@ -15,6 +15,7 @@ from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.token_estimate import estimate_from_signals
 from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.document import snapshot_of
 from ctllm.schemas.files import list_files, read_parquet
 from ctllm.schemas.signals import SIGNALS
 from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE, REASONS, VERDICTS
@@ -62,10 +63,20 @@ def rank_candidates(judged: Judged, *, candidates: np.ndarray, source_rank: int)
 
 
 def find_duplicates(run: Run, ranked: np.ndarray) -> pa.Table:
-    """DUPLICATES of the run, one survivor per star of verified copies, from all its RANKED rows in any order."""
+    """DUPLICATES of the run, one survivor per star of verified copies, from all its RANKED rows in any order.
+
+    Documents of other snapshots occur in `pairs/` only if they were kept in theirs.
+    """
     rows = np.sort(ranked, order="key")
     order = pa.table({name: pa.array(rows[name]) for name in RANKED.names or ()})
-    return choose_survivors(read_pairs(run), kept_keys=rows["key"], order_columns=order, config=run.config.dedup)
+    paired = candidate_keys(run)
+    return choose_survivors(
+        read_pairs(run),
+        kept_keys=rows["key"],
+        order_columns=order,
+        config=run.config.dedup,
+        earlier_keys=paired[snapshot_of(paired) != run.config.snapshot],
+    )
 
 
 class Removed:

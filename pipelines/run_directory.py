@@ -18,6 +18,7 @@ from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.config import overridden
 from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.dedup_index import Comparison
 from ctllm.schemas.errors import ConfigError, InputError, OutputError
 from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
 from ctllm.schemas.manifest import RunManifest, finish_stage, finished_stage
@@ -78,7 +79,7 @@ class Run:
                 self.manifest.inputs,
                 self.manifest.code,
             ],
-            "pairs": [],
+            "pairs": [each.id for each in self.manifest.compared],
             "decide": [config.rules.digest(), config.guard.digest()],
             "publish": [config.privacy.digest()],
         }
@@ -137,10 +138,18 @@ class Run:
         return Run(self.path, config, self.manifest.model_copy(update=update))
 
 
-def open_run(path: str, config: CurationConfig, splits: Sequence[Split], *, fresh: bool = False) -> Run:
-    """The run in `path`, new or to be continued.
+def open_run(
+    path: str,
+    config: CurationConfig,
+    splits: Sequence[Split],
+    *,
+    fresh: bool = False,
+    index: str | None = None,
+    compared: Sequence[Comparison] = (),
+) -> Run:
+    """The run in `path`, new or to be continued, `compared` with snapshots of `index`.
 
-    Raises OutputError when `path` holds a run of another config or of other inputs, naming the keys that differ.
+    Raises OutputError when `path` holds a run of another config, inputs or index, naming what differs.
     """
     manifest = RunManifest(
         run_id=f"{config.name}@{config.digest()}",
@@ -150,6 +159,8 @@ def open_run(path: str, config: CurationConfig, splits: Sequence[Split], *, fres
         config=config.model_dump(mode="json"),
         inputs=_describe_inputs(splits),
         parts=_digest_parts(config),
+        index=index,
+        compared=tuple(compared),
         stages={},
     )
     run = Run(path, config, manifest)
@@ -203,6 +214,10 @@ def _refuse_if_foreign(run: Run, earlier: Run) -> None:
     if foreign := [key for key in differing if not key.startswith(GUARD)]:
         keys = ", ".join(foreign)
         raise OutputError(f"{run.path}: made with another config (different: {keys}); {way_out}")
+    if earlier.manifest.index not in (None, run.manifest.index):
+        raise OutputError(
+            f"{run.path}: compared with the index {earlier.manifest.index}; give it as --index, or {way_out}"
+        )
     if earlier.manifest.inputs != run.manifest.inputs:
         before = {each["url"] for each in earlier.manifest.inputs}
         now = {each["url"] for each in run.manifest.inputs}

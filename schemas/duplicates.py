@@ -2,6 +2,9 @@
 
 import pyarrow as pa
 
+BANDS_VERSION = 1
+"""Changes when the same text and settings give other values in BANDS: an index of another version is refused."""
+
 BANDS = pa.schema(
     [
         pa.field("key", pa.uint64(), nullable=False),

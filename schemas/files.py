@@ -61,6 +61,12 @@ _STORAGE = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcp"),
 """Protocol to the package that speaks it and the extra of ours that brings it."""
 
 
+def absolute_path(path: str) -> str:
+    """`path` from the root of its filesystem; a URL as it is."""
+    fs, name = filesystem_of(path)
+    return str(name) if "file" in fs.protocol else path
+
+
 def exists(path: str) -> bool:
     """Whether a file or directory is there."""
     fs, name = filesystem_of(path)

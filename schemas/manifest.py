@@ -3,6 +3,7 @@
 from typing import Any
 
 from ctllm.schemas.config import Config
+from ctllm.schemas.dedup_index import Comparison
 from ctllm.schemas.files import exists, file_digest, join, read_json, remove_temporary, walk_files, write_json
 
 SUCCESS = "_SUCCESS"
@@ -58,5 +59,9 @@ class RunManifest(Config):
     """url, size_bytes, source and format of every input file, in split order."""
     parts: dict[str, str] = {}
     """Config group to the digest of what the files that it names hold: lists, models."""
+    index: str | None = None
+    """The dedup index that the run was compared with and is added to."""
+    compared: tuple[Comparison, ...] = ()
+    """Its snapshots at that time: their documents may stand for those of this run."""
     stages: dict[str, dict[str, Any]]
     """Stage name to counts and seconds, in order."""

@@ -63,6 +63,10 @@ def curate(
     runner: Runner = "direct",
     workers: Workers = None,
     fresh: Annotated[bool, typer.Option(help="delete what an earlier run left in --out")] = False,
+    index: Annotated[
+        str | None,
+        typer.Option(help="dedup index: copies of what its snapshots kept are removed, and this run is added to it"),
+    ] = None,
     beam_args: BeamArgs = None,
 ) -> None:
     """Turn raw sources into curated shards, with a verdict for every document."""
@@ -74,7 +78,9 @@ def curate(
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
     options = runner_options(runner, workers, beam_args)
     with progress_shown() as progress:
-        summary = run_curation(settings, inputs=inputs, out=out, options=options, fresh=fresh, progress=progress)
+        summary = run_curation(
+            settings, inputs=inputs, out=out, options=options, fresh=fresh, index=index, progress=progress
+        )
     page = write_report(out)
     print_summary(summary)
     console.print(f"report: {page}", markup=False)

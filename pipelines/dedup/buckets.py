@@ -2,22 +2,23 @@
 
 Rows are uint64 triples (key, tie, position): for bands the band key, the lower half of the exact signature and where
 the document stands; for exact signatures their high half, low half and the same. Positions order as the files do.
+Documents of earlier snapshots stand before `first_new`; two of them are never a pair: they were compared in their time.
 """
 
 import numba as nb
 import numpy as np
 
 
-def exact_candidates(rows: np.ndarray) -> np.ndarray:
-    """Pairs of the first and each later document of the same exact signature: (n, 2), uint64 positions."""
+def exact_candidates(rows: np.ndarray, *, first_new: int = 0) -> np.ndarray:
+    """Pairs of the first and each later new document of the same exact signature: (n, 2), uint64 positions."""
     rows = _sorted(rows)
     starts = np.flatnonzero(_is_new_group(rows[:, :2]))
     sizes = np.diff(np.append(starts, len(rows)))
     pairs = np.column_stack([np.repeat(rows[starts, 2], sizes), rows[:, 2]])
-    return np.asarray(pairs[pairs[:, 0] != pairs[:, 1]])
+    return np.asarray(pairs[(pairs[:, 0] != pairs[:, 1]) & (pairs[:, 1] >= first_new)])
 
 
-def near_candidates(rows: np.ndarray, *, max_bucket: int) -> tuple[np.ndarray, int]:
+def near_candidates(rows: np.ndarray, *, max_bucket: int, first_new: int = 0) -> tuple[np.ndarray, int]:
     """Pairs of documents that share a band, once each, smaller position first: (n, 2), uint64; and the hot buckets.
 
     Exact copies are in all buckets of their first one and count there as that one. In a bucket of more than
@@ -29,9 +30,11 @@ def near_candidates(rows: np.ndarray, *, max_bucket: int) -> tuple[np.ndarray, i
     starts = np.append(np.flatnonzero(_is_new_group(rows[:, :1])), len(rows))
     sizes = np.diff(starts)
     is_hot = sizes > max_bucket
-    num_pairs = int(np.where(is_hot, sizes - 1, sizes * (sizes - 1) // 2).sum())
-    pairs = np.empty((num_pairs, 2), np.uint64)
-    _link(np.ascontiguousarray(rows[:, 2]), starts, is_hot, pairs)
+    positions = np.ascontiguousarray(rows[:, 2])
+    num_old = np.diff(np.append(0, np.cumsum(positions < first_new))[starts])  # they come first in their bucket
+    all_pairs = sizes * (sizes - 1) // 2 - num_old * (num_old - 1) // 2
+    pairs = np.empty((int(np.where(is_hot, sizes - np.maximum(num_old, 1), all_pairs).sum()), 2), np.uint64)
+    _link(positions, starts, num_old, is_hot, pairs)
     return unique_pairs(pairs), int(is_hot.sum())
 
 
@@ -55,13 +58,16 @@ def _is_new_group(ordered: np.ndarray) -> np.ndarray:
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _link(positions: np.ndarray, starts: np.ndarray, is_hot: np.ndarray, pairs: np.ndarray) -> None:
+def _link(
+    positions: np.ndarray, starts: np.ndarray, num_old: np.ndarray, is_hot: np.ndarray, pairs: np.ndarray
+) -> None:
     used = 0
     for bucket in range(is_hot.shape[0]):
         end = starts[bucket + 1]
         last_first = starts[bucket] + 1 if is_hot[bucket] else end
+        first_new = starts[bucket] + num_old[bucket]
         for first in range(starts[bucket], last_first):
-            for second in range(first + 1, end):
+            for second in range(max(first + 1, first_new), end):
                 pairs[used, 0] = positions[first]
                 pairs[used, 1] = positions[second]
                 used += 1

@@ -1,6 +1,7 @@
 """The join: from band files to verified pairs, as one Beam job that shuffles hashes and sketches, never text.
 
-A document is named by its position, file number << 32 | row, in the sorted list of band files. Candidates go first to
+A document is named by its position, file number << 32 | row, in the list of band files: those of earlier snapshots as
+they are given, then the new ones by name. Candidates go first to
 the file of their second document, take its sketch along, then to the file of the first, where they are verified: each
 band file is read twice and nothing is read at random. Every file of pairs belongs to one band file.
 """
@@ -23,6 +24,7 @@ from ctllm.pipelines.dedup.verify import Sketches, similarities
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.dedup_index import EarlierSplit
 from ctllm.schemas.duplicates import PAIRS
 from ctllm.schemas.files import join, list_files, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.progress import Progress, silent
@@ -30,25 +32,35 @@ from ctllm.schemas.progress import Progress, silent
 COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
 _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
 _ROW_BYTES = 24
-_FILE_SHIFT = np.uint64(32)
+_FILE_SHIFT_BITS = 32
+_FILE_SHIFT = np.uint64(_FILE_SHIFT_BITS)
 _ROW_MASK = np.uint64(0xFFFFFFFF)
 _VERIFY_COLUMNS = ["key", "exact_high", "exact_low", "num_shingles", "sketch"]
 
+BandFile = tuple[str, str | None]
+"""Path of BANDS, and for an earlier snapshot that of their VERDICTS, row by row: only what was kept takes part."""
+
 
 def find_pairs(
-    band_files: Sequence[str], *, out: str, config: DedupConfig, options: RunnerOptions, progress: Progress = silent
+    band_files: Sequence[str],
+    *,
+    out: str,
+    config: DedupConfig,
+    options: RunnerOptions,
+    earlier: Sequence[EarlierSplit] = (),
+    progress: Progress = silent,
 ) -> dict[str, int]:
     """Writes all verified pairs to `out/part-*.parquet` (PAIRS, sorted by key_a, key_b) and gives the counts in COUNTS.
 
     `exact` pairs link each copy to the first of its kind, `near` pairs are all that share a band and whose verified
     Jaccard (or containment) reaches the threshold, the others are `refused`. Exact copies stand behind the first of
-    them: their near pairs are its near pairs. What an unfinished attempt left in `out` is deleted; the bytes written
-    depend neither on the number of workers nor on the order of `band_files`.
+    them: their near pairs are its near pairs. Of the documents in `earlier` those that were kept take part, as the
+    first of a pair only. What an unfinished attempt left in `out` is deleted; the bytes written depend neither on the
+    number of workers nor on the order of `band_files`.
     """
     remove_tree(out)
-    files = list(enumerate(sorted(band_files)))
-    bits = _partition_bits([path for _, path in files], config)
-    job = partial(_pairs_job, files=files, bits=bits, out=out, config=config)
+    inputs = [*((split.bands, split.verdicts) for split in earlier), *((path, None) for path in sorted(band_files))]
+    job = partial(_pairs_job, inputs=inputs, first_new=len(earlier) << _FILE_SHIFT_BITS, out=out, config=config)
     run_job("pairs", job, options=options, watch=out, progress=progress)
     counts: dict[str, int] = read_json(join(out, "_counts.json"))
     if not list_files(out, suffix=".parquet"):
@@ -57,16 +69,17 @@ def find_pairs(
 
 
 def _pairs_job(
-    pipeline: beam.Pipeline, *, files: list[tuple[int, str]], bits: int, out: str, config: DedupConfig
+    pipeline: beam.Pipeline, *, inputs: list[BandFile], first_new: int, out: str, config: DedupConfig
 ) -> None:
-    paths = [path for _, path in files]
+    paths = [path for path, _ in inputs]
+    bits = _partition_bits(paths, config)
     candidates = (
         pipeline
-        | "Band files" >> beam.Create(files)  # (file number, path)
+        | "Band files" >> beam.Create(list(enumerate(inputs)))  # (file number, BandFile)
         | "Spread files over workers" >> beam.Reshuffle()  # fused to Create they would be read by one
         | "Read band keys" >> beam.ParDo(ReadBandKeys(bits)).with_output_types(tuple[int, bytes])  # (partition, rows)
         | "Group by band key" >> beam.GroupByKey()
-        | "Link buckets" >> beam.ParDo(LinkBuckets(bits, config)).with_outputs("hot", main="candidates")
+        | "Link buckets" >> beam.ParDo(LinkBuckets(bits, first_new, config)).with_outputs("hot", main="candidates")
     )
     verified = (
         candidates.candidates  # (file of the second document, pairs)
@@ -84,17 +97,20 @@ def _pairs_job(
 
 
 class ReadBandKeys(beam.DoFn):
-    """(file number, path) to (partition, packed rows): bands in partitions 0 to P - 1, exact ones in P to 2P - 1."""
+    """(file number, file) to (partition, packed rows): bands in partitions 0 to P - 1, exact ones in P to 2P - 1."""
 
     def __init__(self, bits: int) -> None:
         self._bits = bits
 
-    def process(self, element: tuple[int, str]) -> Iterator[tuple[int, bytes]]:
+    def process(self, element: tuple[int, BandFile]) -> Iterator[tuple[int, bytes]]:
         """Rows as in `buckets`, split by the top bits of their key."""
-        number, path = element
+        number, (path, verdicts) = element
         table = read_parquet(path, columns=["exact_high", "exact_low", "bands"])
-        high, low = (table.column(name).to_numpy() for name in ("exact_high", "exact_low"))
         positions = (np.uint64(number) << _FILE_SHIFT) | np.arange(len(table), dtype=np.uint64)
+        if verdicts is not None:
+            kept = read_parquet(verdicts, columns=["kept"]).column("kept").combine_chunks()
+            table, positions = table.filter(kept), positions[kept.to_numpy(zero_copy_only=False)]
+        high, low = (table.column(name).to_numpy() for name in ("exact_high", "exact_low"))
         bands = table.column("bands")
         owners = np.repeat(np.arange(len(table)), pc.list_value_length(bands).to_numpy())
         near = np.column_stack([pc.list_flatten(bands).to_numpy(), low[owners], positions[owners]])
@@ -110,8 +126,9 @@ class ReadBandKeys(beam.DoFn):
 class LinkBuckets(beam.DoFn):
     """(partition, packed rows) to (file of the second document, packed candidates); counts of hot buckets to `hot`."""
 
-    def __init__(self, bits: int, config: DedupConfig) -> None:
+    def __init__(self, bits: int, first_new: int, config: DedupConfig) -> None:
         self._num_partitions = 1 << bits
+        self._first_new = first_new
         self._max_bucket = config.max_bucket
 
     def process(
@@ -121,9 +138,9 @@ class LinkBuckets(beam.DoFn):
         partition, packed = element
         rows = _unpacked(packed, columns=3)
         if partition >= self._num_partitions:
-            pairs = exact_candidates(rows)
+            pairs = exact_candidates(rows, first_new=self._first_new)
         else:
-            pairs, num_hot = near_candidates(rows, max_bucket=self._max_bucket)
+            pairs, num_hot = near_candidates(rows, max_bucket=self._max_bucket, first_new=self._first_new)
             yield TaggedOutput("hot", (0, 0, 0, 0, num_hot))
         for number, own in _by_file(pairs, column=1):
             yield number, own.tobytes()

@@ -1,7 +1,8 @@
 """Which document stands for which: chosen among the documents the rules keep, in the configured order.
 
 Exact copies are one node (they have the same shingles, so a pair verified for one of them holds for all); near copies
-form stars around the best of them. Pairs of documents that a rule removed bind nobody.
+form stars around the best of them. Pairs of documents that a rule removed bind nobody. Documents of earlier snapshots
+were published in their time: they come before all others, the oldest first, and are never removed.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from ctllm.schemas.document import snapshot_of
 from ctllm.schemas.duplicates import DUPLICATES
 from ctllm.schemas.errors import AccountingError
 
+_NO_KEYS = np.empty(0, np.uint64)
+
 
 @dataclass(frozen=True)
 class _Candidates:
@@ -23,34 +26,51 @@ class _Candidates:
     keys: np.ndarray
     nodes: np.ndarray
     num_nodes: int
+    num_earlier: int
+    """That many of the first are of earlier snapshots."""
 
 
 def choose_survivors(
-    pairs: pa.Table, *, kept_keys: np.ndarray, order_columns: pa.Table, config: DedupConfig
+    pairs: pa.Table,
+    *,
+    kept_keys: np.ndarray,
+    order_columns: pa.Table,
+    config: DedupConfig,
+    earlier_keys: np.ndarray = _NO_KEYS,
 ) -> pa.Table:
     """DUPLICATES, sorted by key: one row for each document that a better one stands for.
 
-    `order_columns` has key, source_rank and num_chars of at least the kept documents in `pairs`. The kept document of a
-    row is never itself in a row, and is an exact copy of the removed one or verified against it. Nothing depends on
-    the order of `pairs`. Raises AccountingError when a kept document is missing from `order_columns`.
+    `order_columns` has key, source_rank and num_chars of at least the kept documents in `pairs`; those in
+    `earlier_keys`, of earlier snapshots, need not be in it nor in `kept_keys`. The kept document of a row is never
+    itself in a row, and is an exact copy of the removed one or verified against it. Nothing depends on the order of
+    `pairs`. Raises AccountingError when a kept document is missing from `order_columns`.
     """
     pair_keys = np.column_stack([pairs.column("key_a").to_numpy(), pairs.column("key_b").to_numpy()])
     all_keys, flat = np.unique(pair_keys, return_inverse=True)
     edges = flat.reshape(-1, 2).astype(np.int64)
     is_exact = pairs.column("kind").to_numpy(zero_copy_only=False) == "exact"
     groups = components(edges[is_exact], num_nodes=len(all_keys))
-    candidates = _candidates(all_keys, groups, kept_keys=kept_keys, order_columns=order_columns, config=config)
+    candidates = _candidates(
+        all_keys, groups, kept_keys=kept_keys, order_columns=order_columns, config=config, earlier_keys=earlier_keys
+    )
     near = pairs.filter(pa.array(~is_exact))
     return _duplicates(candidates, groups[edges[~is_exact]], near)
 
 
 def _candidates(
-    all_keys: np.ndarray, groups: np.ndarray, *, kept_keys: np.ndarray, order_columns: pa.Table, config: DedupConfig
+    all_keys: np.ndarray,
+    groups: np.ndarray,
+    *,
+    kept_keys: np.ndarray,
+    order_columns: pa.Table,
+    config: DedupConfig,
+    earlier_keys: np.ndarray,
 ) -> _Candidates:
-    is_kept = np.isin(all_keys, kept_keys)
-    keys = all_keys[is_kept]
-    best_first = _order(keys, order_columns, config=config)
-    return _Candidates(keys=keys[best_first], nodes=groups[is_kept][best_first], num_nodes=len(all_keys))
+    is_earlier = np.isin(all_keys, earlier_keys)
+    earlier = np.flatnonzero(is_earlier)
+    own = np.flatnonzero(np.isin(all_keys, kept_keys) & ~is_earlier)
+    best_first = np.concatenate([earlier, own[_order(all_keys[own], order_columns, config=config)]])
+    return _Candidates(all_keys[best_first], groups[best_first], len(all_keys), num_earlier=len(earlier))
 
 
 def _order(keys: np.ndarray, order_columns: pa.Table, *, config: DedupConfig) -> np.ndarray:
@@ -81,7 +101,7 @@ def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table) -> p
     strongest = strongest[both_alive[strongest]]
     centres, joining = stars(edges[strongest], ranks=ranks)
     survivors = ranks[centres[nodes]]  # index of the document that stands for each
-    is_removed = survivors != np.arange(len(keys))
+    is_removed = (survivors != np.arange(len(keys))) & (np.arange(len(keys)) >= candidates.num_earlier)
     _, clusters, sizes = np.unique(survivors, return_inverse=True, return_counts=True)
     smallest = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(smallest, clusters, keys)

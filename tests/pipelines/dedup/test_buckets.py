@@ -41,6 +41,18 @@ def test_hot_bucket_is_linked_star_wise_and_counted() -> None:
     assert star.tolist() == [[10, 20], [10, 30], [10, 40], [10, 50]]
 
 
+def test_documents_of_earlier_snapshots_are_paired_with_new_ones_only() -> None:
+    """Positions below `first_new` stand for others; the first of them for all exact copies."""
+    copies = rows((9, 1, 10), (9, 1, 19), (9, 1, 20), (9, 1, 30), (8, 1, 11), (8, 1, 12))
+    assert exact_candidates(copies, first_new=20).tolist() == [[10, 20], [10, 30]]
+    band = rows((1, 1, 10), (1, 2, 19), (1, 3, 20), (1, 4, 30), (2, 1, 10), (2, 2, 19))
+    pairs, _ = near_candidates(band, max_bucket=4, first_new=20)
+    assert sorted(map(tuple, pairs.tolist())) == [(10, 20), (10, 30), (19, 20), (19, 30), (20, 30)]
+    star, hot = near_candidates(band, max_bucket=3, first_new=20)
+    assert (star.tolist(), hot) == ([[10, 20], [10, 30]], 1)
+    assert len(near_candidates(band, max_bucket=4, first_new=31)[0]) == 0
+
+
 def test_nothing_gives_nothing() -> None:
     """Empty partitions have no candidates."""
     assert exact_candidates(rows()).shape == (0, 2)

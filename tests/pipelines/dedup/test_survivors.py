@@ -18,7 +18,12 @@ Pair = tuple[int, int, str, float]
 
 
 def chosen(
-    pairs: list[Pair], *, kept: list[int], order: dict[int, tuple[int, int]], config: DedupConfig | None = None
+    pairs: list[Pair],
+    *,
+    kept: list[int],
+    order: dict[int, tuple[int, int]],
+    config: DedupConfig | None = None,
+    earlier: list[int] | None = None,
 ) -> list[dict[str, object]]:
     """Rows of DUPLICATES; `order` maps a key to its source rank and length."""
     columns = list(zip(*pairs, strict=True)) if pairs else [[], [], [], []]
@@ -33,7 +38,11 @@ def chosen(
     })  # fmt: skip
     kept_keys = np.array(kept, np.uint64)
     duplicates = choose_survivors(
-        table, kept_keys=kept_keys, order_columns=order_columns, config=config or DedupConfig()
+        table,
+        kept_keys=kept_keys,
+        order_columns=order_columns,
+        config=config or DedupConfig(),
+        earlier_keys=np.array(earlier or [], np.uint64),
     )
     assert duplicates.schema.equals(DUPLICATES)
     return duplicates.to_pylist()
@@ -103,6 +112,36 @@ def test_survivors_hold_their_promises(case: Case, random: object) -> None:
     assert chosen(shuffled, kept=case.kept[::-1], order=dict(reversed(case.order.items()))) == rows
 
 
+@settings(deadline=None)  # the first call may compile
+@given(cases(), st.data())
+def test_earlier_documents_stand_whatever_they_are_like(case: Case, data: st.DataObject) -> None:
+    """None of them is removed, and each new document verified against one goes, for the oldest such one.
+
+    With no pair among earlier documents, as the join gives them, nothing else changes: the rest is as if the documents
+    they stand for had never been there.
+    """
+    earlier = set(data.draw(st.lists(st.sampled_from(sorted(case.order)), unique=True)))
+    groups = exact_groups(case)
+    by_group = {groups[key]: key for key in sorted(earlier, reverse=True)}  # as the join: the first of exact copies
+    earlier = set(by_group.values())
+    pairs = [pair for pair in case.pairs if groups[pair[0]] not in by_group or groups[pair[1]] not in by_group
+             or groups[pair[0]] == groups[pair[1]]]  # fmt: skip
+    order = {key: value for key, value in case.order.items() if key not in earlier}
+    rows = {row["key"]: row for row in chosen(pairs, kept=case.kept, order=order, earlier=sorted(earlier))}
+    stands: dict[int, int] = {}
+    for key in set(case.kept) - earlier:
+        alike = [by_group[groups[key]]] if groups[key] in by_group else sorted(
+            by_group[groups[other]] for one, two, *_ in pairs for mine, other in ((one, two), (two, one))
+            if groups[mine] == groups[key] and groups[other] in by_group)  # fmt: skip
+        if alike:
+            stands[key] = alike[0]
+    assert not earlier & rows.keys()
+    assert {key: row["kept_key"] for key, row in rows.items() if row["kept_key"] in earlier} == stands
+    others = [key for key in case.kept if key not in stands and key not in earlier]
+    expected = chosen(pairs, kept=others, order=case.order)
+    assert [row for row in rows.values() if row["key"] not in stands] == expected
+
+
 def test_order_of_survival_is_the_configured_one() -> None:
     """Source first, then length, then key; with another order another document stays."""
     pairs = [(1, 2, "near", 0.9), (1, 3, "near", 0.9), (2, 3, "near", 0.9)]
@@ -130,6 +169,13 @@ def test_row_names_cluster_and_snapshot() -> None:
         {"key": old, "kept_key": new, "kept_snapshot": 2, "cluster_id": old, "cluster_size": 2, "kind": "near",
          "jaccard": pytest.approx(0.9), "containment": pytest.approx(0.9)}
     ]  # fmt: skip
+
+
+def test_oldest_of_several_earlier_documents_stands() -> None:
+    """Two earlier ones that are alike both stay; their copies go for the older of them."""
+    pairs = [(1, 2, "near", 0.9), (1, 9, "near", 0.85), (2, 9, "near", 0.95), (2, 8, "exact", 1.0)]
+    rows = chosen(pairs, kept=[8, 9], order={8: (0, 900), 9: (0, 900)}, earlier=[1, 2])
+    assert [(row["key"], row["kept_key"], row["kind"]) for row in rows] == [(8, 1, "near"), (9, 1, "near")]
 
 
 def test_no_pairs_give_no_duplicates() -> None:
