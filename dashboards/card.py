@@ -25,6 +25,7 @@ def run_card(run: str) -> dict[str, Any]:
             raise InputError(f"{join(run, name)}: not there; give the --out of a `ctllm curate` that ended well")
     manifest = RunManifest.model_validate(read_json(join(run, "manifest.json")))
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
+    rule_sets = config.deciding_rules.by_lane()
     summary = read_json(join(run, "stats", "stats.json"))
     names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination")
     tables = {name: _table(run, name) for name in names}
@@ -36,7 +37,7 @@ def run_card(run: str) -> dict[str, Any]:
         "stages": _stages(manifest),
         "accounts": summary["accounts"],
         "clusters": summary["clusters"] | {"examples": [_cluster(row) for row in tables["clusters"].to_pylist()]},
-        "rules": {lane: [list(rule) for rule in each.rules()] for lane, each in config.rules.by_lane().items()},
+        "rules": {lane: [list(rule) for rule in each.rules()] for lane, each in rule_sets.items()},
         "signals": _signals(),
         "num_sources": num_sources,
         "num_merged_sources": num_sources - len(shown),

@@ -62,7 +62,7 @@ def compare(paths: Sequence[str]) -> Comparison:
     """The runs at `paths` beside each other. Raises InputError for a directory that is no finished run."""
     funnels, rules, thresholds = [], [], []
     for path in paths:
-        rule_sets = read_run(path).config.rules.by_lane()
+        rule_sets = read_run(path).config.deciding_rules.by_lane()
         thresholds.append({
             (lane, rule.name): rule.threshold for lane, ruleset in rule_sets.items() for rule in ruleset.rules()
         })  # fmt: skip

@@ -1,6 +1,6 @@
 """Decide: small tables joined with thresholds become one verdict per document. Never reads text.
 
-1. Every document is judged by the rules of its lane.
+1. Every document is judged by the rules of its lane, by what planned cuts (`cuts.py`) leave of it.
 2. Among the documents the rules keep, one per group of verified copies survives (`dedup/survivors.py`).
 3. The verdict holds all failing rules, or the duplicate's similarity; `duplicates/` names the document kept instead.
 """
@@ -59,7 +59,7 @@ class ChooseSurvivors(beam.DoFn):
 
 
 class WriteVerdicts(beam.DoFn):
-    """Split → its index, once `verdicts/part-N` is in place."""
+    """Split → its index, once `cuts/part-N` and `verdicts/part-N` are in place."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -70,14 +70,16 @@ class WriteVerdicts(beam.DoFn):
 
     def process(self, split: int) -> Iterable[int]:
         """Judges one split again (cheaper than shuffling the first result) and adds the duplicates."""
-        write_parquet(self.run.part("verdicts", split), self.removed.verdicts(judge_split(self.run, split)))
+        judged = judge_split(self.run, split)
+        write_parquet(self.run.part("cuts", split), judged.cuts)
+        write_parquet(self.run.part("verdicts", split), self.removed.verdicts(judged))
         yield split
 
 
 def decide(
     run: Run, splits: Sequence[int], *, sources: Sequence[str], options: RunnerOptions, progress: Progress = silent
 ) -> dict[str, int]:
-    """Writes `duplicates/` and `verdicts/` of `run` and returns documents kept and removed.
+    """Writes `duplicates/`, `cuts/` and `verdicts/` of `run` and returns documents kept and removed.
 
     `sources` names the source of each split. Raises GuardError when a lane, a source or a rule loses more than its
     share; what was written stays.

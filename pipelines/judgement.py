@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ctllm.pipelines.cuts import after_cuts, cut_chars, plan_cuts
 from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.run_directory import Run
@@ -37,20 +38,26 @@ class Judged:
     keys: np.ndarray
     lanes: pa.Array
     num_chars: np.ndarray
+    """What cuts leave."""
     kept: np.ndarray
     reasons: pa.ListArray
+    cuts: pa.Table
+    """CUTS, those of documents that the rules refuse too."""
 
 
 def judge_split(run: Run, split: int) -> Judged:
-    """Signals of one split against the rules of each lane; reads the columns that a rule asks for."""
-    rules = [rule for ruleset in run.config.rules.by_lane().values() for rule in ruleset.rules()]
+    """Signals of one split, lengths after cuts, against the rules of each lane; reads the columns a rule asks for."""
+    deciding = run.config.deciding_rules
+    rules = [rule for ruleset in deciding.by_lane().values() for rule in ruleset.rules()]
     bounded = {rule.signal for rule in rules if rule.threshold is not None}
     columns = [name for name in SIGNALS.names if name in ALWAYS_READ | bounded]
     signals = read_parquet(run.part("signals", split), columns=columns)
     documents = read_parquet(run.part("documents", split), columns=["lane"])
     lanes = documents["lane"].combine_chunks()
-    kept, reasons = evaluate(signals, lanes, rules=run.config.rules)
-    return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons)
+    cuts = plan_cuts(run, split, lanes.to_numpy(zero_copy_only=False))
+    signals = after_cuts(signals, cut_chars(cuts, signals.num_rows))
+    kept, reasons = evaluate(signals, lanes, rules=deciding)
+    return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons, cuts)
 
 
 def rank_candidates(judged: Judged, *, candidates: np.ndarray, source_rank: int) -> np.ndarray:

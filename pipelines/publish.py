@@ -1,4 +1,4 @@
-"""Pass 2: kept documents are redacted and written to `curated/{zh,en,code}/`; everything countable goes to `stats/`.
+"""Pass 2: kept documents are cut, redacted and written to `curated/{zh,en,code}/`; what is countable goes to `stats/`.
 
 The second and last stage that reads text. Per split the statistics part is written last, so it marks the split as done.
 """
@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctllm.pipelines.edits import Edit, apply_edits
+from ctllm.pipelines.cuts import after_cuts, cut_chars, edits_of
+from ctllm.pipelines.edits import Edit, apply_edits, with_planned
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.privacy.redact import find_personal_data
@@ -47,13 +48,14 @@ class PublishSplit(beam.DoFn):
         if not exists(done):
             signals = read_parquet(self.run.part("signals", split))
             verdicts = read_parquet(self.run.part("verdicts", split))
-            self._write_curated(split, signals, verdicts)
+            cuts = read_parquet(self.run.part("cuts", split))
+            self._write_curated(split, after_cuts(signals, cut_chars(cuts, signals.num_rows)), verdicts, cuts)
             write_json(
                 done, split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts)
             )
         yield split
 
-    def _write_curated(self, split: int, signals: pa.Table, verdicts: pa.Table) -> None:
+    def _write_curated(self, split: int, signals: pa.Table, verdicts: pa.Table, cuts: pa.Table) -> None:
         kept = verdicts["kept"].to_numpy()
         lanes = verdicts["lane"].to_numpy()
         with ExitStack() as stack:
@@ -62,7 +64,7 @@ class PublishSplit(beam.DoFn):
             }
             for first_row, documents in _document_batches(self.run.part("documents", split)):
                 rows = slice(first_row, first_row + documents.num_rows)
-                published = self._publish(documents, signals[rows.start : rows.stop], kept[rows])
+                published = self._publish(documents, signals[rows.start : rows.stop], kept[rows], cuts)
                 for lane, writer in writers.items():
                     chosen = published.filter(pc.equal(published["lane"], lane))
                     if chosen.num_rows:
@@ -73,11 +75,13 @@ class PublishSplit(beam.DoFn):
         file = stack.enter_context(written_whole(path))
         return stack.enter_context(pq.ParquetWriter(file, CURATED, compression="zstd", compression_level=3))
 
-    def _publish(self, documents: pa.RecordBatch, signals: pa.Table, kept: np.ndarray) -> pa.Table:
+    def _publish(self, documents: pa.RecordBatch, signals: pa.Table, kept: np.ndarray, cuts: pa.Table) -> pa.Table:
         mask = pa.array(kept)
         chosen = pa.Table.from_batches([documents]).filter(mask)
         before = chosen["text"].combine_chunks()
         edits = find_personal_data(before, config=self.run.config.privacy)
+        for row, planned in edits_of(cuts, chosen["key"].to_numpy()).items():
+            edits[row] = with_planned(edits.get(row, []), planned)
         texts = _edited(before, edits)
         columns = {name: chosen[name] for name in CURATED.names if name in chosen.schema.names}
         columns |= {

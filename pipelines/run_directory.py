@@ -16,8 +16,8 @@ from ctllm.pipelines.quality import quality_digest
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.url_lists import shared_url_lists
-from ctllm.schemas.config import overridden
-from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.config import Config, overridden
+from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
 from ctllm.schemas.dedup_index import Comparison
 from ctllm.schemas.errors import ConfigError, InputError, OutputError
 from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
@@ -26,7 +26,7 @@ from ctllm.schemas.manifest import RunManifest, finish_stage, finished_stage
 STAGES: dict[str, tuple[str, ...]] = {
     "measure": ("documents", "failures", "contamination", "signals", "bands"),
     "pairs": ("pairs",),
-    "decide": ("duplicates", "verdicts"),
+    "decide": ("duplicates", "cuts", "verdicts"),
     "publish": ("curated", "stats"),
 }
 """Stage to the directories it writes, in the order of the data's way. Each of them holds a `_SUCCESS`."""
@@ -71,16 +71,15 @@ class Run:
                 config.snapshot,
                 config.sources.digest(),
                 config.language.digest(),
-                config.decontamination.digest(),
                 config.dedup.digest(),
                 config.rules.asks_for_ctllm,
-                *(getattr(config, group).digest() for group in PARTS),
+                *(_measured(config, group).digest() for group in PARTS),
                 self.manifest.parts,
                 self.manifest.inputs,
                 self.manifest.code,
             ],
             "pairs": [each.id for each in self.manifest.compared],
-            "decide": [config.rules.digest(), config.guard.digest()],
+            "decide": [config.rules.digest(), config.guard.digest(), config.decontamination.action],
             "publish": [config.privacy.digest()],
         }
         upstream = list(groups)[: list(groups).index(stage) + 1]
@@ -241,10 +240,16 @@ def _digest_parts(config: CurationConfig, *, earlier: Run | None = None) -> dict
     known = earlier.manifest.parts if earlier else {}
     return {
         group: known[group]
-        if earlier and group in known and getattr(config, group) == getattr(earlier.config, group)
+        if earlier and group in known and _measured(config, group) == _measured(earlier.config, group)
         else digest(getattr(config, group))
         for group, digest in PARTS.items()
     }
+
+
+def _measured(config: CurationConfig, group: str) -> Config:
+    """A group of PARTS as measuring reads it."""
+    part: Config = getattr(config, group)
+    return part.measured if isinstance(part, DecontaminationConfig) else part
 
 
 def _describe_inputs(splits: Sequence[Split]) -> list[dict[str, Any]]:

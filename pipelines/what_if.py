@@ -180,7 +180,7 @@ def threshold_of(config: CurationConfig, lane: str, reason: str) -> float | None
         return config.dedup.threshold
     if reason == EXACT_DUPLICATE:
         return 1.0
-    thresholds = {rule.name: rule.threshold for rule in config.rules.of_lane(lane).rules()}
+    thresholds = {rule.name: rule.threshold for rule in config.deciding_rules.of_lane(lane).rules()}
     return thresholds.get(reason)
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
+from ctllm.pipelines.cuts import after_cuts, cut_chars
 from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.run_directory import Run, read_run
 from ctllm.pipelines.url_lists import category_of
@@ -33,7 +35,7 @@ class MetRule:
 
     reason: str
     value: float | None
-    """None where the signal was not measured."""
+    """A length without what is cut out; None where the signal was not measured."""
     is_minimum: bool
     threshold: float | None
     """None is off."""
@@ -63,6 +65,8 @@ class Explanation:
     """For a survivor: its copies."""
     contamination: list[dict[str, Any]]
     """Benchmark items in the text, best covered first: benchmark, item_id, overlap, start, end, covered characters."""
+    cuts: list[dict[str, Any]]
+    """What is cut out of the text before it is judged, or noted in it: kind, start, end, replacement."""
     edits: list[dict[str, Any]]
     """What was changed for the published text, redacted personal data too: kind, start, end, replacement."""
 
@@ -75,8 +79,11 @@ def explain(path: str, name: str) -> Explanation:
     document = fetch_documents(run, [key])[key]
     contamination = _contamination(run, split, document)
     document["text"] = document["text"][:EXCERPT_CHARS]
-    signals = read_parquet(run.part("signals", split)).slice(row, 1).to_pylist()[0]
     _check_decided(run, split)
+    cuts = _cuts(run, split, key)
+    measured = read_parquet(run.part("signals", split)).slice(row, 1)
+    signals = measured.to_pylist()[0]
+    judged = after_cuts(measured, cut_chars(cuts, row + 1)[row:]).to_pylist()[0]
     verdict = read_parquet(run.part("verdicts", split)).slice(row, 1).to_pylist()[0]
     copies = _copies(run, key)
     return Explanation(
@@ -84,11 +91,12 @@ def explain(path: str, name: str) -> Explanation:
         kept=verdict["kept"],
         reasons=verdict["reasons"],
         signals={signal: value for signal, value in signals.items() if signal != "key" and value is not None},
-        rules=_rules(run, document, signals, verdict["reasons"]),
+        rules=_rules(run, document, judged, verdict["reasons"]),
         url_category=category_of(signals["url_list"], config=run.config.url_lists),
         kept_instead=next((copy for copy in copies if copy["key"] == key), None),
         stands_for=[copy for copy in copies if copy["kept_key"] == key],
         contamination=contamination,
+        cuts=cuts.drop_columns(["key"]).to_pylist(),
         edits=_edits(run, document["lane"], split, key),
     )
 
@@ -104,6 +112,11 @@ def _contamination(run: Run, split: int, document: dict[str, Any]) -> list[dict[
     table = read_parquet(run.part("contamination", split))
     rows = table.filter(pc.equal(table["key"], document["key"])).drop_columns(["key"]).to_pylist()
     return [row | {"covered": document["text"][row["start"] : row["end"]]} for row in rows]
+
+
+def _cuts(run: Run, split: int, key: int) -> pa.Table:
+    table = read_parquet(run.part("cuts", split))
+    return table.filter(pc.equal(table["key"], pa.scalar(key, pa.uint64())))
 
 
 def _edits(run: Run, lane: str, split: int, key: int) -> list[dict[str, Any]]:
@@ -131,7 +144,7 @@ def _find(run: Run, name: str) -> int:
 def _rules(
     run: Run, document: dict[str, Any], signals: dict[str, float | None], reasons: list[dict[str, Any]]
 ) -> list[MetRule]:
-    ruleset = run.config.rules.of_lane(document["lane"])
+    ruleset = run.config.deciding_rules.of_lane(document["lane"])
     failed = {reason["reason"] for reason in reasons}
     costs = _costs(run, document["lane"])
     return [

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from ctllm.schemas.config import Config
-from ctllm.schemas.rules import RulesConfig
+from ctllm.schemas.rules import OVERLAP_RULE, RulesConfig
 
 BUILTIN = "builtin"
 """In place of a file: the list that comes with ctllm."""
@@ -108,6 +108,16 @@ class DecontaminationConfig(Config):
     min_recorded_overlap: float = Field(
         0.3, gt=0, le=1, description="an item covered to this share stands in contamination/; chosen"
     )
+    action: Literal["drop", "cut", "flag"] = Field(
+        "drop",
+        description="an item above its lane's max_benchmark_overlap removes the document, is cut out of the published "
+        "text, or is only recorded in `edits`",
+    )
+
+    @property
+    def measured(self) -> "DecontaminationConfig":
+        """What measuring reads: equal for configs that differ only in what is done about a leak."""
+        return self.model_copy(update={"action": "drop"})
 
 
 def _vocabulary(content: str, *default: str) -> Any:  # noqa: ANN401 - pydantic's own type of Field()
@@ -206,3 +216,29 @@ class CurationConfig(Config):
                 "dedup.containment below dedup.threshold would make it meaningless; raise it or set it to null"
             )
         return self
+
+    @model_validator(mode="after")
+    def _evidence_reaches_bounds(self) -> "CurationConfig":
+        """Where a leak is cut or flagged, every item above the bound has to stand in contamination/."""
+        action, recorded = self.decontamination.action, self.decontamination.min_recorded_overlap
+        for lane, ruleset in self.rules.by_lane().items():
+            bound = getattr(ruleset, OVERLAP_RULE)
+            if action != "drop" and bound is not None and bound < recorded:
+                key = f"rules.{self.rules.zh_set if lane == 'zh' else lane}.{OVERLAP_RULE}"
+                raise ValueError(
+                    f"decontamination.action {action} needs the place of every item above {key} ({bound:g}), but only "
+                    f"those from decontamination.min_recorded_overlap ({recorded:g}) on are recorded; lower it to "
+                    f"{bound:g}, or raise {key}"
+                )
+        return self
+
+    @property
+    def deciding_rules(self) -> RulesConfig:
+        """The rules that remove documents: the one on leaked benchmark items is off where they are cut or flagged."""
+        if self.decontamination.action == "drop":
+            return self.rules
+        sets = {
+            name: getattr(self.rules, name).model_copy(update={OVERLAP_RULE: None})
+            for name in ("zh", "ctllm_zh", "en", "code")
+        }
+        return self.rules.model_copy(update=sets)

@@ -132,6 +132,11 @@ def row_of(key: int) -> int:
     return key & (MAX_ROWS_PER_SPLIT - 1)
 
 
+def rows_of(keys: np.ndarray) -> np.ndarray:
+    """The row of each key in its split: int64."""
+    return (keys & np.uint64(MAX_ROWS_PER_SPLIT - 1)).astype(np.int64)
+
+
 def snapshot_of(keys: np.ndarray) -> np.ndarray:
     """The snapshot each key belongs to: uint16."""
     return (keys >> np.uint64(SPLIT_BITS + ROW_BITS)).astype(np.uint16)

@@ -11,6 +11,9 @@ from pydantic import Field
 
 from ctllm.schemas.config import Config
 
+OVERLAP_RULE = "max_benchmark_overlap"
+"""The rule whose bound says what a leaked benchmark item is; decontamination.action says what happens then."""
+
 
 class Rule(NamedTuple):
     """One bound on one signal."""
@@ -112,6 +115,9 @@ class CtllmZhRules(RuleSet):
     max_ctllm_top_2gram_share: float | None = _count(0.2, "E1")
     max_ctllm_top_3gram_share: float | None = _count(0.18, "E2")
     max_ctllm_top_4gram_share: float | None = _count(0.16, "E3")
+    max_benchmark_overlap: float | None = _share(
+        0.8, "not theirs; acts only where decontamination.benchmarks names any, as in the other lanes"
+    )
 
     def rules(self) -> list[Rule]:
         """Every bound as a rule; those on repetition are off where they are decided as released."""

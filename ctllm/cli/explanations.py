@@ -118,6 +118,9 @@ def print_explanation(found: "Explanation", groups: Mapping[str, Sequence[str]])
             for each in found.contamination
         ]
         print_table("benchmark items in the text", ["benchmark", "item", "overlap", "start", "end", "covers"], rows)
+    if found.cuts and not found.kept:
+        rows = [[each["kind"], each["start"], each["end"]] for each in found.cuts if each["replacement"] is not None]
+        print_table("cut before it was judged", ["kind", "start", "end"], rows)
     if found.edits:
         rows = [[each["kind"], each["start"], each["end"], each["replacement"]] for each in found.edits]
         print_table("changed in the published text", ["kind", "start", "end", "replacement"], rows)

@@ -120,6 +120,8 @@ const WORDS = {
   contamination: ["评测题", "Benchmarks"],
   contamination_note: ["文档中出现的评测题：重合度是该题的 n 元组有多少出现在文档里；逐条证据见 contamination/。", "Benchmark items in the documents: overlap is how much of an item's n-grams a document holds. Each is listed in contamination/."],
   contamination_drop: ["泄漏的文档被移除。", "Documents that leak an item are removed."],
+  contamination_cut: ["泄漏的题目从文本中删去，文档保留。", "Leaked items are cut out of the text; the documents stay."],
+  contamination_flag: ["泄漏的题目只作标记，文本不变。", "Leaked items are only recorded; the text stays as it is."],
   benchmark: ["评测集", "benchmark"],
   leaked: ["泄漏", "leaks"],
   max_overlap: ["最高重合", "highest overlap"],
@@ -312,7 +314,10 @@ const laneWord = (lane) => entry(LANES, lane, lane);
 const stageWord = (stage) => entry(STAGES, stage, stage);
 const failureWord = (kind) => entry(FAILURES, kind, kind);
 const failureMeaning = (kind) => (Object.hasOwn(FAILURES, kind) ? FAILURES[kind][state.language + 2] : "");
-const editWord = (kind) => entry(EDITS, kind, kind.slice(kind.indexOf(":") + 1));
+const editWord = (kind) => {
+  const [group, name] = kind.split(/:(.*)/s);
+  return group === "benchmark" ? `${word("benchmark")} ${name}` : entry(EDITS, kind, name ?? kind);
+};
 const signalWord = (signal) => entry(SIGNALS, signal, signal.replaceAll("_", " "));
 
 /** A reason in words: a constant of schemas.verdict, a failure kind, or a rule `min_<signal>` or `max_<signal>`. */

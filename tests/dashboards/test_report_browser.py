@@ -6,12 +6,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from ctllm.dashboards.report import write_report
-from ctllm.schemas.files import read_json
+from ctllm.schemas.files import read_json, write_json
+from ctllm.schemas.stats import EDITS
 
 pytestmark = pytest.mark.browser
 
@@ -172,6 +174,26 @@ def test_benchmarks_show_the_statistics(run: Path, page: Any) -> None:
     ]
     assert "97%" in text_of(page, "#contamination tbody")
     assert "are removed" in text_of(page, "#contamination .aside")
+
+
+@pytest.mark.parametrize(("language", "cut", "flagged"), [
+    ("en-US", "cut out of the text", "only recorded"), ("zh-CN", "从文本中删去", "只作标记"),
+])  # fmt: skip
+def test_the_page_says_what_happens_to_leaks(
+    make_run: Callable[..., Path], open_page: OpenPage, language: str, cut: str, flagged: str
+) -> None:
+    """Under each action the table of benchmarks says what it does, and edits name the benchmark that was cut."""
+    directory = make_run(30, hostile=False)
+    edits = pq.read_table(directory / "stats" / "edits.parquet").to_pylist()
+    edits.append(edits[0] | {"kind": "benchmark:ceval/val:1"})
+    pq.write_table(pa.Table.from_pylist(edits, schema=EDITS), directory / "stats" / "edits.parquet")
+    for action, says in (("cut", cut), ("flag", flagged)):
+        manifest = read_json(str(directory / "manifest.json"))
+        manifest["config"]["decontamination"]["action"] = action
+        write_json(str(directory / "manifest.json"), manifest)
+        with open_page(Path(write_report(str(directory))), language=language) as page:
+            assert says in text_of(page, "#contamination .aside")
+            assert f"{'benchmark' if language == 'en-US' else '评测集'} ceval/val:1" in text_of(page, "#edits tbody")
 
 
 def test_unit_switch_changes_the_funnel(run: Path, page: Any) -> None:

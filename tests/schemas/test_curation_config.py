@@ -26,6 +26,35 @@ def test_containment_below_threshold_is_refused() -> None:
     assert parse_config(values, CurationConfig, origin="c.yaml").dedup.containment == 0.8
 
 
+@pytest.mark.parametrize("action", ["cut", "flag"])
+def test_a_bound_below_the_evidence_is_refused(action: str) -> None:
+    """Items of less overlap than is recorded have no known place: a bound below that cannot be cut or flagged at."""
+
+    def values(bound: float | None, action: str, lane: str = "en") -> dict[str, object]:
+        return {"decontamination": {"action": action}, "rules": {lane: {"max_benchmark_overlap": bound}}}
+
+    message = refusal(**values(0.29, action))
+    for key in ("decontamination.action", "rules.en.max_benchmark_overlap", "decontamination.min_recorded_overlap"):
+        assert key in message
+    for accepted in (values(0.3, action), values(None, action), values(0.29, "drop"), values(0.1, action, "ctllm_zh")):
+        parse_config(accepted, CurationConfig, origin="c.yaml")
+
+
+def test_leaks_that_are_cut_remove_no_document() -> None:
+    """The rule on overlap decides under `drop` and is off in every lane otherwise; all other rules are the same."""
+    dropping, cutting = (
+        parse_config({"decontamination": {"action": action}}, CurationConfig, origin="c.yaml")
+        for action in ("drop", "cut")
+    )
+    for rules in (dropping, cutting):
+        for lane, ruleset in rules.deciding_rules.by_lane().items():
+            bounds = {rule.name: rule.threshold for rule in ruleset.rules()}
+            plain = {rule.name: rule.threshold for rule in rules.rules.by_lane()[lane].rules()}
+            assert bounds.pop("max_benchmark_overlap") == (0.8 if rules is dropping else None)
+            assert plain.pop("max_benchmark_overlap") == 0.8
+            assert bounds == plain
+
+
 @pytest.mark.parametrize(("group", "key", "value"), [
     ("dedup", "threshold", 1.0),
     ("dedup", "threshold", 0.0),
