@@ -25,14 +25,14 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def runner_options(runner: str, workers: int | None, beam_args: list[str] | None) -> Any:  # noqa: ANN401 - RunnerOptions
-    """The Beam options of a command. Raises ConfigError for an unknown runner."""
+def runner_options(runner: str, workers: int | None, beam_args: list[str] | None, *, shuffle: str = "auto") -> Any:  # noqa: ANN401 - RunnerOptions
+    """The Beam options of a command. Raises ConfigError for an unknown runner or shuffle."""
     from ctllm.pipelines.options import RunnerOptions
 
     if runner not in ("direct", "flink", "dataflow"):
         raise ConfigError(f"--runner {runner}: unknown; one of direct, flink, dataflow")
     chosen = {"workers": workers} if workers else {}
-    return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), **chosen)  # type: ignore[arg-type]
+    return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), shuffle=shuffle, **chosen)  # type: ignore[arg-type]
 
 
 def column_overrides(columns: str | None) -> list[str]:
@@ -63,6 +63,9 @@ def curate(
     runner: Runner = "direct",
     workers: Workers = None,
     fresh: Annotated[bool, typer.Option(help="delete what an earlier run left in --out")] = False,
+    shuffle: Annotated[
+        str, typer.Option(help="gbk | files | auto: how dedup groups; files bounds the memory, the result is the same")
+    ] = "auto",
     index: Annotated[
         str | None,
         typer.Option(help="dedup index: copies of what its snapshots kept are removed, and this run is added to it"),
@@ -76,7 +79,7 @@ def curate(
     from ctllm.schemas.curation_config import CurationConfig
 
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
-    options = runner_options(runner, workers, beam_args)
+    options = runner_options(runner, workers, beam_args, shuffle=shuffle)
     with progress_shown() as progress:
         summary = run_curation(
             settings, inputs=inputs, out=out, options=options, fresh=fresh, index=index, progress=progress

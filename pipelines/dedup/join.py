@@ -6,7 +6,8 @@ the file of their second document, take its sketch along, then to the file of th
 band file is read twice and nothing is read at random. Every file of pairs belongs to one band file.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -20,6 +21,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
 from ctllm.pipelines.dedup.minhash import bands_and_rows
+from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.dedup.verify import Sketches, similarities
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
@@ -31,6 +33,8 @@ from ctllm.schemas.progress import Progress, silent
 
 COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
 _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
+_MIN_SLICE_BYTES = 1 << 10  # chosen: an element of the shuffle costs the local runner 6 us (engines notes, section 6)
+_FRAME = struct.Struct("<qq")
 _ROW_BYTES = 24
 _FILE_SHIFT_BITS = 32
 _FILE_SHIFT = np.uint64(_FILE_SHIFT_BITS)
@@ -59,9 +63,18 @@ def find_pairs(
     number of workers nor on the order of `band_files`.
     """
     remove_tree(out)
+    scratch = join(out, "shuffle")
     inputs = [*((split.bands, split.verdicts) for split in earlier), *((path, None) for path in sorted(band_files))]
-    job = partial(_pairs_job, inputs=inputs, first_new=len(earlier) << _FILE_SHIFT_BITS, out=out, config=config)
+    job = partial(
+        _pairs_job,
+        inputs=inputs,
+        first_new=len(earlier) << _FILE_SHIFT_BITS,
+        out=out,
+        config=config,
+        grouped=partial(Shuffle, options.shuffle_of(_payload_bytes([path for path, _ in inputs], config)), scratch),
+    )
     run_job("pairs", job, options=options, watch=out, progress=progress)
+    remove_tree(scratch)
     counts: dict[str, int] = read_json(join(out, "_counts.json"))
     if not list_files(out, suffix=".parquet"):
         write_parquet(join(out, "part-00000.parquet"), PAIRS.empty_table())
@@ -69,23 +82,29 @@ def find_pairs(
 
 
 def _pairs_job(
-    pipeline: beam.Pipeline, *, inputs: list[BandFile], first_new: int, out: str, config: DedupConfig
+    pipeline: beam.Pipeline,
+    *,
+    inputs: list[BandFile],
+    first_new: int,
+    out: str,
+    config: DedupConfig,
+    grouped: Callable[[], Shuffle],
 ) -> None:
     paths = [path for path, _ in inputs]
-    bits = _partition_bits(paths, config)
+    bits = _partition_bits(_payload_bytes(paths, config), num_files=len(paths))
     candidates = (
         pipeline
         | "Band files" >> beam.Create(list(enumerate(inputs)))  # (file number, BandFile)
         | "Spread files over workers" >> beam.Reshuffle()  # fused to Create they would be read by one
         | "Read band keys" >> beam.ParDo(ReadBandKeys(bits)).with_output_types(tuple[int, bytes])  # (partition, rows)
-        | "Group by band key" >> beam.GroupByKey()
+        | "Group by band key" >> grouped()
         | "Link buckets" >> beam.ParDo(LinkBuckets(bits, first_new, config)).with_outputs("hot", main="candidates")
     )
     verified = (
         candidates.candidates  # (file of the second document, pairs)
-        | "Group by second file" >> beam.GroupByKey()
-        | "Take sketches along" >> beam.ParDo(TakeSketches(paths)).with_output_types(tuple[int, tuple[bytes, bytes]])
-        | "Group by first file" >> beam.GroupByKey()
+        | "Group by second file" >> grouped()
+        | "Take sketches along" >> beam.ParDo(TakeSketches(paths)).with_output_types(tuple[int, bytes])
+        | "Group by first file" >> grouped()
         | "Verify" >> beam.ParDo(VerifyPairs(paths, out, config)).with_output_types(tuple[int, ...])
     )
     _ = (
@@ -147,12 +166,12 @@ class LinkBuckets(beam.DoFn):
 
 
 class TakeSketches(beam.DoFn):
-    """(file, candidates with their second document in it) to (file of the first, (candidates, their sketches))."""
+    """(file, candidates with their second document in it) to (file of the first, candidates and their sketches)."""
 
     def __init__(self, paths: list[str]) -> None:
         self._paths = paths
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
         """Candidates met in several bands become one here."""
         number, packed = element
         pairs = unique_pairs(_unpacked(packed, columns=2))
@@ -160,7 +179,7 @@ class TakeSketches(beam.DoFn):
         for first_file, own in _by_file(pairs, column=0):
             positions = np.unique(own[:, 1])
             sketches = table.take(positions & _ROW_MASK).append_column("position", pa.array(positions))
-            yield first_file, (own.tobytes(), _to_ipc(sketches))
+            yield first_file, _to_frame(own, sketches)
 
 
 class VerifyPairs(beam.DoFn):
@@ -171,12 +190,12 @@ class VerifyPairs(beam.DoFn):
         self._out = out
         self._config = config
 
-    def process(self, element: tuple[int, Iterable[tuple[bytes, bytes]]]) -> Iterator[tuple[int, ...]]:
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, ...]]:
         """Writes `part-<file number>.parquet`; nothing where no candidate holds."""
-        number, arrived = element
-        packed = list(arrived)
-        pairs = unique_pairs(_unpacked((each for each, _ in packed), columns=2))
-        others = pa.concat_tables([pa.ipc.open_stream(each).read_all() for _, each in packed]).sort_by("position")
+        number, packed = element
+        frames = [frame for each in packed for frame in _from_frames(each)]
+        pairs = unique_pairs(np.concatenate([own for own, _ in frames]))
+        others = pa.concat_tables([sketches for _, sketches in frames]).sort_by("position")
         ours = read_parquet(self._paths[number], columns=_VERIFY_COLUMNS)
         other_rows = np.searchsorted(others.column("position").to_numpy(), pairs[:, 1])
         rows = np.column_stack([(pairs[:, 0] & _ROW_MASK).astype(np.int64), other_rows])
@@ -222,11 +241,20 @@ def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config
     return table.sort_by([("key_a", "ascending"), ("key_b", "ascending")])
 
 
-def _partition_bits(paths: list[str], config: DedupConfig) -> int:
-    """log2 of the number of partitions: from the size of what is shuffled, never from the number of workers."""
-    num_documents = sum(_num_rows(path) for path in paths)
+def _payload_bytes(paths: list[str], config: DedupConfig) -> int:
+    """Size of the band keys that are shuffled, the largest part by far unless most documents are near copies."""
     num_bands, _ = bands_and_rows(config.threshold, config.num_permutations)
-    return (num_documents * num_bands * _ROW_BYTES // _PARTITION_BYTES).bit_length()
+    return sum(_num_rows(path) for path in paths) * num_bands * _ROW_BYTES
+
+
+def _partition_bits(payload_bytes: int, *, num_files: int) -> int:
+    """log2 of the number of partitions: from the size of what is shuffled, never from the number of workers.
+
+    No more than leave a file some rows for each: elements cost too.
+    """
+    by_partition = (payload_bytes // _PARTITION_BYTES).bit_length()
+    by_slice = (payload_bytes // max(num_files, 1) // _MIN_SLICE_BYTES).bit_length()
+    return min(by_partition, by_slice)
 
 
 def _num_rows(path: str) -> int:
@@ -252,8 +280,21 @@ def _by_file(pairs: np.ndarray, *, column: int) -> Iterator[tuple[int, np.ndarra
         yield number, pairs[files == number]
 
 
-def _to_ipc(table: pa.Table) -> bytes:
+def _to_frame(pairs: np.ndarray, sketches: pa.Table) -> bytes:
+    """Pairs and the sketches of their second documents; frames may be joined (files join what belongs together)."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
+    with pa.ipc.new_stream(sink, sketches.schema) as writer:
+        writer.write_table(sketches)
+    table = sink.getvalue().to_pybytes()
+    return _FRAME.pack(pairs.nbytes, len(table)) + pairs.tobytes() + bytes(table)
+
+
+def _from_frames(packed: bytes) -> Iterator[tuple[np.ndarray, pa.Table]]:
+    start = 0
+    while start < len(packed):
+        num_pairs, num_table = _FRAME.unpack_from(packed, start)
+        start += _FRAME.size
+        pairs = np.frombuffer(packed, np.uint64, num_pairs // 8, start).reshape(-1, 2)
+        start += num_pairs
+        yield pairs, pa.ipc.open_stream(pa.py_buffer(packed)[start : start + num_table]).read_all()
+        start += num_table

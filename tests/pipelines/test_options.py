@@ -1,5 +1,7 @@
 """Runner options."""
 
+from typing import Literal
+
 import pytest
 
 from ctllm.pipelines.options import RunnerOptions
@@ -40,3 +42,26 @@ def test_impossible_options_are_refused() -> None:
         RunnerOptions(workers=0)
     with pytest.raises(ConfigError, match="--runner spark: unknown; one of direct, flink, dataflow"):
         RunnerOptions("spark")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("runner", "shuffle", "payload", "mode"),
+    [
+        ("direct", "auto", 64 << 20, "gbk"),
+        ("direct", "auto", (64 << 20) + 1, "files"),
+        ("dataflow", "auto", 1 << 40, "gbk"),
+        ("direct", "files", 0, "files"),
+        ("direct", "gbk", 1 << 40, "gbk"),
+    ],
+)
+def test_shuffle_goes_through_files_where_the_local_runner_would_hold_too_much(
+    runner: Literal["direct", "dataflow"], shuffle: Literal["auto", "gbk", "files"], payload: int, mode: str
+) -> None:
+    """By default from 64 MiB on, and on the local runner only; what is asked for is done."""
+    assert RunnerOptions(runner=runner, shuffle=shuffle).shuffle_of(payload) == mode
+
+
+def test_unknown_shuffle_is_refused() -> None:
+    """The option and the known values are named."""
+    with pytest.raises(ConfigError, match="--shuffle sorted: unknown; one of auto, gbk, files"):
+        RunnerOptions(shuffle="sorted")  # type: ignore[arg-type]

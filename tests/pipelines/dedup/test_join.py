@@ -11,7 +11,9 @@ import pytest
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.dedup_index import EarlierSplit
 from ctllm.schemas.duplicates import PAIRS
+from ctllm.schemas.files import write_parquet
 
 BandFiles = Callable[..., list[str]]
 HEADER = "首页 > 文化频道 > 正文 来源：本站 作者：编辑部 发布时间：2024-03-05\n"
@@ -92,6 +94,27 @@ def test_bytes_do_not_depend_on_workers_or_order(
     assert sorted(contents[0]) == ["_counts.json", "part-00000.parquet", "part-00001.parquet"]
     assert list(pairs_of(table)) == sorted(pairs_of(table))
     assert counts == {"pairs": 10, "exact": 5, "near": 5, "refused": 0, "hot_buckets": 0}
+
+
+def test_bytes_do_not_depend_on_the_shuffle(
+    band_files: BandFiles, tmp_path: Path, essays: list[str], edited: list[str]
+) -> None:
+    """Through memory or through files, with documents of an earlier snapshot: the same bytes, and no file is left."""
+    paths = band_files([*essays, *edited, *essays], config=DedupConfig(), rows=3)
+    for path in paths[:2]:
+        kept = pa.array([False, True, True])
+        write_parquet(path.replace("bands", "verdicts"), pa.table([kept], names=["kept"]))
+    earlier = [EarlierSplit(path, path.replace("bands", "verdicts")) for path in paths[:2]]
+    contents = []
+    for mode in ("gbk", "files"):
+        options = RunnerOptions(workers=2, shuffle=mode)
+        counts = find_pairs(paths[2:], out=str(tmp_path / mode), config=DedupConfig(), options=options, earlier=earlier)
+        contents.append({path.name: path.read_bytes() for path in (tmp_path / mode).iterdir()})
+    assert contents[0] == contents[1]
+    found = pairs_of(pq.read_table(tmp_path / "gbk"))
+    expected = {(1, 6), (1, 11), (2, 7), (2, 12), (4, 9), (4, 14), (5, 10), (8, 13)}  # 0 and 3 were not kept
+    assert found.keys() == expected
+    assert counts["exact"] == 3
 
 
 def test_run_over_a_killed_one_starts_clean(band_files: BandFiles, tmp_path: Path, essays: list[str]) -> None:
