@@ -6,6 +6,7 @@ What the stage wrote stays, so `ctllm why` can show any document, and `ctllm dec
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +14,14 @@ import pyarrow as pa
 from ctllm.pipelines.documents import excerpt_of, fetch_documents
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import GuardConfig
 from ctllm.schemas.errors import GuardError
 from ctllm.schemas.files import read_parquet
 
 NUM_EXAMPLES = 3
+NUM_SHOWN_BYTES = 60
+MIN_GUARDED_RECORDS = 10  # a single broken file of one record is not a broken source; chosen, untested
 UNGUARDED_LANE = "other"
 """Documents of no lane are all refused, by design."""
 
@@ -46,6 +50,33 @@ class _Excess:
     where: str
     reason: str
     group: Group
+
+
+def check_failed(run: Run, splits: Sequence[Split], *, read: Counter[str], failed: Counter[str]) -> None:
+    """Raises GuardError when more of a source's `read` records `failed` than the config allows, the worst one named.
+
+    The message counts the kinds of failure and shows three records with their place and first bytes.
+    """
+    allowed = run.config.guard.max_failed_share
+    shares = {source: failed[source] / count for source, count in read.items() if count >= MIN_GUARDED_RECORDS}
+    source = max(sorted(shares), key=lambda name: shares[name], default="")
+    if source and shares[source] > allowed:
+        tables = (read_parquet(run.part("failures", split.index)) for split in splits if split.source == source)
+        failures = pa.concat_tables(tables).combine_chunks()
+        kinds = Counter(failures["error"].to_pylist()).most_common()
+        examples = "\n".join(_failed_record(row) for row in failures.slice(0, NUM_EXAMPLES).to_pylist())
+        raise GuardError(
+            f"source {source}: {failed[source]:,} of {read[source]:,} records failed "
+            f"({', '.join(f'{kind} {count:,}' for kind, count in kinds)}), "
+            f"more than guard.max_failed_share={allowed:g} allows. For example:\n{examples}\n"
+            f"All stand in {run.directory('failures')}; another column is named with --map, and if this is right, "
+            f"go on with --set guard.max_failed_share=1"
+        )
+
+
+def _failed_record(row: dict[str, Any]) -> str:
+    start = row["first_bytes"][:NUM_SHOWN_BYTES].decode("utf-8", "replace")
+    return f"  {row['path']} at {row['offset']}: {row['error']}, {row['message']}  {start!r}"
 
 
 def check_removed(run: Run, splits: Sequence[int], *, sources: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ctllm.pipelines.decontaminate.evidence import find_evidence
 from ctllm.pipelines.dedup.signature import Signer
+from ctllm.pipelines.guard import check_failed
 from ctllm.pipelines.language import LanguageIdentifier
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.signals.measure import Measurer
@@ -21,7 +22,7 @@ from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.contamination import CONTAMINATION
 from ctllm.schemas.document import DOCUMENTS, FAILURES
 from ctllm.schemas.duplicates import BANDS
-from ctllm.schemas.errors import GuardError, InputError
+from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, read_parquet, written_whole
 from ctllm.schemas.signals import SIGNALS
 
@@ -126,23 +127,14 @@ def count_records(run: Run, splits: list[Split]) -> dict[str, int]:
     read: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     for split in splits:
-        failures = read_parquet(run.part("failures", split.index), columns=["error", "message"])
+        failures = read_parquet(run.part("failures", split.index), columns=["error"])
         num_documents = read_parquet(run.part("documents", split.index), columns=["key"]).num_rows
         read[split.source] += num_documents + failures.num_rows
         failed[split.source] += failures.num_rows
-    allowed = run.config.guard.max_failed_share
-    for source, count in failed.items():
-        if count > allowed * read[source] and read[source] >= MIN_GUARDED_RECORDS:
-            raise GuardError(
-                f"source {source}: {count} of {read[source]} records failed, more than "
-                f"guard.max_failed_share={allowed:g}; look at {run.directory('failures')}, or raise the option"
-            )
+    check_failed(run, splits, read=read, failed=failed)
     if read.total() == failed.total():
         raise InputError(
             f"nothing to curate: none of {read.total()} records in the inputs became a document; "
             f"the reasons stand in {run.directory('failures')}"
         )
     return {"read": read.total(), "documents": read.total() - failed.total(), "failed": failed.total()}
-
-
-MIN_GUARDED_RECORDS = 10  # a single broken file of one record is not a broken source; chosen, untested

@@ -215,12 +215,3 @@ def test_inputs_without_a_document_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none of 1 records .*failures"):
         curate(CurationConfig(), inputs=[str(tmp_path)], out=str(tmp_path / "run"), options=OPTIONS)
     assert [row["error"] for row in rows(tmp_path / "run", "failures")] == ["empty_file"]
-
-
-def test_guard_stops_a_run_that_loses_too_much(small_run: Path) -> None:
-    """A source of which most records fail stops the run and names source, share and option."""
-    inputs = small_run / "broken.jsonl"
-    inputs.write_text("{\n" * 20)
-    config = CurationConfig(guard=GuardConfig(max_failed_share=0.5))
-    with pytest.raises(GuardError, match=r"broken: 20 of 20 .*guard\.max_failed_share"):
-        curate(config, inputs=[str(inputs)], out=str(small_run / "guarded"), options=OPTIONS)

@@ -77,3 +77,39 @@ def test_documents_of_no_lane_do_not_count(tmp_path: Path) -> None:
     config = CurationConfig(guard=GuardConfig(min_documents=10))
     summary = curate(config, inputs=inputs, out=str(tmp_path / "run"), options=OPTIONS)
     assert summary.accounts["removed"] == 20
+
+
+def test_a_source_whose_records_fail_stops_the_run_with_kinds_examples_and_option(tmp_path: Path) -> None:
+    """The worst source, its share, the kinds, three records, and the way on, which measures nothing again."""
+    (tmp_path / "torn.jsonl").write_text('{"text": 5}\n' + "{\n" * 19)
+    half = [{"text": prose(number)} for number in range(5)] + [{"content": "x"}] * 6
+    inputs = [str(tmp_path / "torn.jsonl"), str(write_records(tmp_path / "half.jsonl", half))]
+    out = str(tmp_path / "run")
+    with pytest.raises(GuardError) as stopped:
+        curate(CurationConfig(), inputs=inputs, out=out, options=OPTIONS)
+    message = str(stopped.value)
+    assert message.startswith("source torn: 20 of 20 records failed (broken_json 19, not_text 1), more than")
+    assert "guard.max_failed_share=0.5 allows" in message
+    assert f"{inputs[0]} at 12: broken_json" in message
+    assert message.count("torn.jsonl at") == 3
+    before = (tmp_path / "run" / "documents" / "part-00000.parquet").stat().st_mtime_ns
+    allowed = CurationConfig(guard=GuardConfig(max_failed_share=1))
+    assert curate(allowed, inputs=inputs, out=out, options=OPTIONS).accounts["failed"] == 26
+    assert (tmp_path / "run" / "documents" / "part-00000.parquet").stat().st_mtime_ns == before
+
+
+def test_a_failed_share_at_the_bound_is_allowed(tmp_path: Path) -> None:
+    """The bound is inclusive; sources of fewer than ten records are not guarded."""
+    rows = [{"text": prose(number)} for number in range(5)] + [{"content": "x"}] * 5
+    few = [{"content": "x"}] * 9
+    inputs = [str(write_records(tmp_path / f"{name}.jsonl", each)) for name, each in (("rows", rows), ("few", few))]
+    curate(
+        CurationConfig(guard=GuardConfig(max_failed_share=0.5)), inputs=inputs, out=str(tmp_path / "a"), options=OPTIONS
+    )
+    with pytest.raises(GuardError, match=r"source rows: 5 of 10 records failed \(missing_text 5\)"):
+        curate(
+            CurationConfig(guard=GuardConfig(max_failed_share=0.49)),
+            inputs=inputs,
+            out=str(tmp_path / "b"),
+            options=OPTIONS,
+        )
