@@ -3,7 +3,7 @@
 They may be of earlier snapshots that the run was compared with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fsspec
@@ -19,11 +19,19 @@ from ctllm.schemas.files import exists, join
 def fetch_documents(
     run: Run, keys: Sequence[int], *, columns: Sequence[str] = DOCUMENTS.names
 ) -> dict[int, dict[str, Any]]:
-    """Documents by key, with `columns` and their key; reads the row groups that hold them and no others.
+    """Documents of a run by key, and of the snapshots that it was compared with; see `fetch_from`."""
+    homes = {each.snapshot: each.run for each in run.manifest.compared} | {run.config.snapshot: run.path}
+    return fetch_from(homes, keys, columns=columns)
 
-    Those of an earlier snapshot whose documents are not there any more have an id that says so, and nothing else.
+
+def fetch_from(
+    homes: Mapping[int, str], keys: Sequence[int], *, columns: Sequence[str] = DOCUMENTS.names
+) -> dict[int, dict[str, Any]]:
+    """Documents by key, with `columns` and their key, from the run directory of each snapshot.
+
+    Reads the row groups that hold them and no others. Documents whose file is not there any more have an id that says
+    so, and nothing else: an index can do without them.
     """
-    homes = {run.config.snapshot: run.path} | {each.snapshot: each.run for each in run.manifest.compared}
     wanted = np.array(sorted(set(keys)), np.uint64)
     splits = wanted >> np.uint64(ROW_BITS)  # of all snapshots
     found: dict[int, dict[str, Any]] = {}
@@ -31,7 +39,7 @@ def fetch_documents(
         own = wanted[splits == split]
         snapshot, number = int(snapshot_of(own)[0]), int(split_of(own)[0])
         path = join(homes[snapshot], "documents", f"part-{number:05d}.parquet")
-        if snapshot == run.config.snapshot or exists(path):
+        if exists(path):
             rows = (own & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
             read = _rows(path, rows, columns=["key", *columns]).to_pylist()
         else:

@@ -1,12 +1,13 @@
-"""Commands on the dedup index: index ls, add, withdraw, verify."""
+"""Commands on the dedup index: index ls, add, withdraw, verify, query."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ctllm.cli.console import console, print_table
 from ctllm.cli.curation import RunDirectory
-from ctllm.schemas.errors import AccountingError
+from ctllm.schemas.errors import AccountingError, InputError
 
 IndexDirectory = Annotated[str, typer.Argument(metavar="INDEX", help="index directory, the --index of a curate")]
 
@@ -73,3 +74,28 @@ def verify(path: IndexDirectory) -> None:
     print_table(path, ["snapshot", "documents", "state"], rows)
     if damage:
         raise damage
+
+
+@index.command("query")
+def query(
+    path: IndexDirectory,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a text, UTF-8")],
+    code: Annotated[bool, typer.Option("--code", help="it is source code: operators count")] = False,
+) -> None:
+    """Say whether a text is in an index already: the kept documents that it is a copy of, most similar first."""
+    from ctllm.pipelines.dedup.index_query import query_index
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+    matches = query_index(path, text, lane="code" if code else "zh")
+    if not matches:
+        console.print("not in the index")
+        return
+    columns = ["snapshot", "kind", "jaccard", "containment", "source", "document", "text"]
+    rows = [
+        [str(each.snapshot), each.kind, each.jaccard, each.containment, each.source, each.url or each.id, each.excerpt]
+        for each in matches
+    ]
+    print_table("copies in the index", columns, rows)

@@ -39,6 +39,16 @@ def read_index(path: str) -> list[IndexedSnapshot]:
     return [_read_snapshot(each) for each in list_files(path, suffix=".json") if "/snapshot-" in each]
 
 
+def index_settings(path: str) -> DedupConfig:
+    """The settings that the snapshots of the index were signed with, and the defaults of all others.
+
+    Raises InputError when there is no index, ConfigError when another version made it.
+    """
+    read_index(path)
+    _refuse_other_version(path)
+    return DedupConfig.model_validate(read_json(_manifest_path(path))["settings"])
+
+
 def snapshots_to_compare(path: str, run_path: str, config: CurationConfig) -> tuple[Comparison, ...]:
     """The snapshots of the index that a run in `run_path` is compared with; none where the index is not there yet.
 
@@ -183,7 +193,7 @@ def _describe(run: Run) -> IndexedSnapshot:
     )
 
 
-def _refuse_other_settings(path: str, config: DedupConfig) -> None:
+def _refuse_other_version(path: str) -> None:
     manifest = read_json(_manifest_path(path))
     for name, ours in (("format", FORMAT), ("bands_version", BANDS_VERSION)):
         if manifest.get(name) != ours:
@@ -191,11 +201,15 @@ def _refuse_other_settings(path: str, config: DedupConfig) -> None:
                 f"{path}: {name} is {manifest.get(name)}, this version of ctllm writes {ours}; make the index anew: "
                 "curate its snapshots again"
             )
-    theirs, ours_all = IndexManifest.model_validate(manifest).settings, _settings(config)
-    for key in sorted(theirs.keys() | ours_all.keys()):
-        if theirs.get(key) != ours_all.get(key):
+
+
+def _refuse_other_settings(path: str, config: DedupConfig) -> None:
+    _refuse_other_version(path)
+    theirs, ours = IndexManifest.model_validate(read_json(_manifest_path(path))).settings, _settings(config)
+    for key in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(key) != ours.get(key):
             raise ConfigError(
-                f"dedup.{key}: {ours_all.get(key)} here, {theirs.get(key)} in the index {path}; signatures of other "
+                f"dedup.{key}: {ours.get(key)} here, {theirs.get(key)} in the index {path}; signatures of other "
                 "settings cannot be compared: set it alike, or use another index"
             )
 

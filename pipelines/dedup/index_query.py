@@ -1,0 +1,154 @@
+"""Is this text already in? Asked of the index: once by reading its signatures through, or often of a datasketch LSH."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasketch import MinHash
+
+from ctllm.pipelines.dedup.index import index_settings, read_index
+from ctllm.pipelines.dedup.join import verified_pairs
+from ctllm.pipelines.dedup.minhash import band_keys, bands_and_rows
+from ctllm.pipelines.dedup.signature import Signer
+from ctllm.pipelines.documents import excerpt_of, fetch_from
+from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.document import Lane, snapshot_of
+from ctllm.schemas.duplicates import BANDS
+from ctllm.schemas.files import read_parquet
+
+EXCERPT_CHARS = 120
+
+_ASKED_KEY = np.iinfo(np.uint64).max  # larger than any document's, so that it is the second of every pair
+_SCHEME = "affine32"
+_MEETING = ("key", "exact_high", "exact_low", "bands")
+
+
+@dataclass(frozen=True)
+class Match:
+    """A kept document of the index that the text is a copy of."""
+
+    snapshot: int
+    key: int
+    kind: str
+    """exact | near"""
+    jaccard: float
+    containment: float
+    """Share of the shorter one's shingles."""
+    id: str
+    url: str | None
+    source: str
+    excerpt: str
+
+
+def query_index(path: str, text: str, *, lane: Lane = "zh") -> list[Match]:
+    """The kept documents of the index in `path` that `text` is a verified copy of, most similar first.
+
+    Reads the band keys of the whole index, one file in memory at a time. In lane `code` operators count.
+    """
+    config = index_settings(path)
+    asked = _signed(text, lane, config)
+    found = [_verified(asked, table, config) for table in _meeting(path, asked)]
+    pairs = pa.concat_tables(found).sort_by([("jaccard", "descending"), ("key_a", "ascending")]) if found else None
+    rows = pairs.to_pylist() if pairs else []
+    homes = {each.snapshot: each.run for each in read_index(path)}
+    documents = fetch_from(homes, [row["key_a"] for row in rows], columns=["id", "url", "source", "text"])
+    return [
+        Match(
+            snapshot=int(snapshot_of(np.array([row["key_a"]], np.uint64))[0]),
+            key=row["key_a"],
+            kind=row["kind"],
+            jaccard=row["jaccard"],
+            containment=row["containment"],
+            id=document["id"],
+            url=document["url"],
+            source=document["source"],
+            excerpt=excerpt_of(document["text"], num_chars=EXCERPT_CHARS),
+        )
+        for row in rows
+        if (document := documents[row["key_a"]])
+    ]
+
+
+class IndexLSH:
+    """The kept documents of an index behind the questions of a datasketch `MinHashLSH`; its keys are theirs.
+
+    16 bytes of memory a band and document, 270 a document at 17 bands: for many questions. It only answers: documents
+    come in by `ctllm curate --index`, and leave with their snapshot.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._config = index_settings(path)
+        self.h = self._config.num_permutations
+        self.b, self.r = bands_and_rows(self._config.threshold, self.h)
+        tables = [table for _, table in _kept_tables(path, ("key", "bands"))]
+        keys = np.concatenate([np.empty(0, np.uint64), *(table["key"].to_numpy() for table in tables)])
+        lists = [chunk for table in tables for chunk in table["bands"].chunks]
+        bands = pa.chunked_array(lists, BANDS.field("bands").type)
+        owners = np.repeat(keys, pc.list_value_length(bands).to_numpy())
+        flat = pc.list_flatten(bands).to_numpy()
+        order = np.argsort(flat, kind="stable")
+        self._bands, self._owners, self._documents = flat[order], owners[order], np.sort(keys)
+
+    def query(self, minhash: MinHash) -> list[int]:
+        """Keys of the documents that share a band with `minhash`, ascending; candidates, not verified."""
+        if len(minhash) != self.h or minhash.scheme != _SCHEME:
+            raise ValueError(
+                f"a MinHash of {len(minhash)} permutations, scheme {minhash.scheme}; the index has {self.h}, {_SCHEME}"
+            )
+        return self._sharing(band_keys(minhash.hashvalues[None, :], num_bands=self.b, num_rows=self.r)[0])
+
+    def query_text(self, text: str, *, lane: Lane = "zh") -> list[int]:
+        """Keys of the documents that share a band with `text`, ascending; none for one too short for shingles."""
+        return self._sharing(pc.list_flatten(_signed(text, lane, self._config)["bands"]).to_numpy())
+
+    def __contains__(self, key: int) -> bool:
+        at = int(np.searchsorted(self._documents, np.uint64(key)))
+        return at < len(self._documents) and int(self._documents[at]) == key
+
+    def is_empty(self) -> bool:
+        """Whether the index holds no document."""
+        return not len(self._documents)
+
+    def _sharing(self, bands: np.ndarray) -> list[int]:
+        starts, ends = (np.searchsorted(self._bands, bands, side=side) for side in ("left", "right"))
+        found = [self._owners[start:end] for start, end in zip(starts, ends, strict=True)]
+        keys: list[int] = np.unique(np.concatenate([np.empty(0, np.uint64), *found])).tolist()
+        return keys
+
+
+def _signed(text: str, lane: Lane, config: DedupConfig) -> pa.Table:
+    columns = {
+        "key": pa.array([_ASKED_KEY], pa.uint64()),
+        "lane": [lane],
+        "text": pa.array([text], pa.large_string()),
+    }
+    return pa.Table.from_batches([Signer(config).sign(pa.record_batch(columns))])
+
+
+def _kept_tables(path: str, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Path and rows, those of kept documents, of every band file."""
+    for snapshot in read_index(path):
+        for split in snapshot.splits():
+            kept = read_parquet(split.verdicts, columns=["kept"])["kept"]
+            yield split.bands, read_parquet(split.bands, columns=list(columns)).filter(kept)
+
+
+def _meeting(path: str, asked: pa.Table) -> Iterator[pa.Table]:
+    """BANDS of the documents that share a band or the exact hash with the one asked for."""
+    bands = pc.list_flatten(asked["bands"]).to_numpy()
+    for file, table in _kept_tables(path, _MEETING):
+        meets = np.ones(len(table), bool)
+        for half in ("exact_high", "exact_low"):
+            meets &= table[half].to_numpy() == asked[half][0].as_py()
+        owners = np.repeat(np.arange(len(table)), pc.list_value_length(table["bands"]).to_numpy())
+        meets[owners[np.isin(pc.list_flatten(table["bands"]).to_numpy(), bands)]] = True
+        if meets.any():
+            whole = read_parquet(file)
+            yield whole.filter(pc.is_in(whole["key"], value_set=table["key"].filter(pa.array(meets)).combine_chunks()))
+
+
+def _verified(asked: pa.Table, others: pa.Table, config: DedupConfig) -> pa.Table:
+    rows = np.column_stack([np.arange(len(others)), np.zeros(len(others), np.int64)])
+    return verified_pairs(others, asked, rows, config=config)
