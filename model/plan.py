@@ -1,7 +1,8 @@
 """The plan: which tokens are trained on, in which order. Decided once, offline; batch k follows from it and k alone.
 
 1. Hold out: documents whose key hash is below `held_out_share` (at least one per lane) are never trained on.
-2. Mix: each lane gets its share of tokens in whole documents; short lanes are repeated up to `max_epochs`.
+2. Mix: each lane gets its share of tokens, in a lane each source by size and weight, in whole documents; short ones are
+   repeated up to `max_epochs` (`source_max_epochs`).
 3. Pack: documents longer than a sequence are split; pieces are packed best-fit decreasing (arXiv 2404.10830), one epoch
    after the other, so that a sequence never holds a document twice. No token is dropped.
 4. Shuffle the sequences by seed.
@@ -20,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ctllm.model.mixture import key_hash, lane_quotas
 from ctllm.model.token_shards import TokenShards
 from ctllm.schemas.errors import AccountingError, ConfigError, InputError
 from ctllm.schemas.files import (
@@ -33,12 +33,13 @@ from ctllm.schemas.files import (
     write_parquet,
     written_whole,
 )
+from ctllm.schemas.mixture import HELD_OUT_SALT, Group, group_quotas, key_hash
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
-from ctllm.schemas.tokens import TOKEN_INDEX, LanePlan, PlanManifest
+from ctllm.schemas.tokens import TOKEN_INDEX, LanePlan, PlanManifest, SourcePlan
 from ctllm.schemas.training_config import PlanConfig
 
-HELD_OUT_SALT = 0  # the same documents are held out in every plan over the same text, whatever its seed
-HELD_OUT = TOKEN_INDEX.append(pa.field("shard", pa.int64(), nullable=False))
+COLUMNS = ("key", "lane", "source", "offset", "num_tokens", "num_bytes")
+HELD_OUT = pa.schema([*(TOKEN_INDEX.field(name) for name in COLUMNS), pa.field("shard", pa.int64(), nullable=False)])
 """Held-out documents, sorted by key hash, so that the first n of a lane are a fair sample."""
 
 
@@ -51,7 +52,16 @@ class Documents:
     lengths: np.ndarray
     """Tokens, with the end of document."""
     lanes: np.ndarray
+    sources: np.ndarray
     hashes: np.ndarray
+
+    def groups(self) -> dict[Group, np.ndarray]:
+        """Lane and source, sorted, to the rows of their documents."""
+        names, group_of = np.unique(np.stack([self.lanes, self.sources]), axis=1, return_inverse=True)
+        order = np.argsort(group_of.ravel(), kind="stable")
+        counts = np.bincount(group_of.ravel(), minlength=names.shape[1])
+        rows = np.split(order, np.cumsum(counts)[:-1]) if names.shape[1] else []
+        return {(str(lane), str(source)): each for (lane, source), each in zip(names.T, rows, strict=True)}
 
 
 class Plan:
@@ -99,9 +109,12 @@ class Plan:
 def make_plan(tokens_dir: str, *, config: PlanConfig, out: str, progress: Progress = silent) -> PlanManifest:
     """Writes the plan for the shards in `tokens_dir` to the directory `out`; equal shards and config give equal bytes.
 
-    Raises ConfigError when nothing is left to train on.
+    The bytes of the shards are checked against their manifest first. Raises AccountingError when they differ,
+    ConfigError when nothing is left to train on or a configured source is not there.
     """
     shards = TokenShards(tokens_dir)
+    progress(ProgressEvent("plan", 0, 3, unit="steps", message="checking the shards"))
+    shards.verify()
     documents, table = _read_documents(shards)
     is_held_out = _choose_held_out(documents, share=config.held_out_share)
     progress(ProgressEvent("plan", 1, 3, unit="steps", message="mixing"))
@@ -129,9 +142,12 @@ def make_plan(tokens_dir: str, *, config: PlanConfig, out: str, progress: Progre
         num_sequences=len(bounds) - 1,
         num_segments=len(segments),
         num_label_tokens=num_labels,
+        num_documents=sum(map(len, epochs)),
+        num_split_documents=int(sum((documents.lengths[rows] > config.context_length).sum() for rows in epochs)),
         padding_share=round(1 - num_labels / ((len(bounds) - 1) * config.context_length), 6),
         missing_lanes=tuple(sorted(lane for lane in config.lane_weights if lane not in documents.lanes)),
-        lanes=_account(documents, epochs, is_held_out=is_held_out, config=config),
+        lanes=_lane_plans(documents, epochs, is_held_out=is_held_out, config=config),
+        sources=_source_plans(documents, epochs, is_held_out=is_held_out),
         files=files,
     )
     write_json(join(out, "manifest.json"), manifest.model_dump(mode="json"))
@@ -142,7 +158,7 @@ def make_plan(tokens_dir: str, *, config: PlanConfig, out: str, progress: Progre
 def _read_documents(shards: TokenShards) -> tuple[Documents, pa.Table]:
     tables = []
     for number in range(len(shards.manifest.shards)):
-        index = shards.index(number)
+        index = shards.index(number, columns=COLUMNS)
         tables.append(index.append_column(HELD_OUT.field("shard"), pa.array(np.full(len(index), number, np.int64))))
     table = pa.concat_tables(tables).cast(HELD_OUT) if tables else HELD_OUT.empty_table()
     documents = Documents(
@@ -150,6 +166,7 @@ def _read_documents(shards: TokenShards) -> tuple[Documents, pa.Table]:
         offsets=table["offset"].to_numpy(),
         lengths=table["num_tokens"].to_numpy(),
         lanes=table["lane"].to_numpy(zero_copy_only=False).astype(str),
+        sources=table["source"].to_numpy(zero_copy_only=False).astype(str),
         hashes=key_hash(table["key"].to_numpy(), salt=HELD_OUT_SALT),
     )
     return documents, table
@@ -165,25 +182,36 @@ def _choose_held_out(documents: Documents, *, share: float) -> np.ndarray:
     return is_held_out
 
 
-def _mix(documents: Documents, trainable: np.ndarray, *, config: PlanConfig) -> list[np.ndarray]:
-    """Rows of the documents of each epoch; a lane's last epoch holds only as many as its quota needs."""
-    lanes = documents.lanes[trainable]
-    members = {lane: trainable[lanes == lane] for lane in sorted(set(lanes.tolist()))}
-    available = {lane: int(documents.lengths[rows].sum()) for lane, rows in members.items()}
+def _mix(documents: Documents, rows: np.ndarray, *, config: PlanConfig) -> list[np.ndarray]:
+    """Rows of documents for each epoch; in one epoch every row is there at most once."""
+    is_open = np.zeros(len(documents.lanes), bool)
+    is_open[rows] = True
+    groups = {group: members[is_open[members]] for group, members in documents.groups().items()}
+    _check_sources(config, known=[source for _, source in groups])
+    available = {group: int(documents.lengths[members].sum()) for group, members in groups.items()}
     total = config.total_tokens or sum(
-        count for lane, count in available.items() if config.lane_weights.get(lane, 0) > 0
+        count
+        for (lane, source), count in available.items()
+        if config.lane_weights.get(lane, 0) > 0 and config.weight_of(source) > 0
     )
-    quotas = lane_quotas(available, weights=config.lane_weights, total=total, max_epochs=config.max_epochs)
+    quotas = group_quotas(
+        available, mixture=config, total=total, epochs=config.source_max_epochs, max_epochs=config.max_epochs
+    )
     epochs: dict[int, list[np.ndarray]] = defaultdict(list)
-    for number, (lane, quota) in enumerate(quotas.items()):
+    for number, (group, quota) in enumerate(quotas.items()):
         epoch, rest = 0, quota
         while rest > 0:
-            order = np.random.default_rng([config.seed, number, epoch]).permutation(members[lane])
+            order = np.random.default_rng([config.seed, number, epoch]).permutation(groups[group])
             num_documents = int(np.searchsorted(np.cumsum(documents.lengths[order]), rest)) + 1
             epochs[epoch].append(order[:num_documents])
             rest -= int(documents.lengths[order[:num_documents]].sum())
             epoch += 1
     return [np.concatenate(epochs[epoch]) for epoch in sorted(epochs)]
+
+
+def _check_sources(config: PlanConfig, *, known: Sequence[str]) -> None:
+    config.check_sources(config.source_weights, place="plan, source_weights", known=known)
+    config.check_sources(config.source_max_epochs, place="plan, source_max_epochs", known=known)
 
 
 def _pack_epochs(
@@ -238,26 +266,42 @@ def pack_best_fit(lengths: np.ndarray, *, capacity: int) -> list[list[int]]:
     return groups
 
 
-def _account(
+def _lane_plans(
     documents: Documents, epochs: Sequence[np.ndarray], *, is_held_out: np.ndarray, config: PlanConfig
 ) -> dict[str, LanePlan]:
-    rows = np.concatenate(epochs)
     present = sorted(set(documents.lanes.tolist()))
     weights = {lane: config.lane_weights.get(lane, 0.0) for lane in present}
-    planned = {lane: int(documents.lengths[rows[documents.lanes[rows] == lane]].sum()) for lane in present}
+    total = sum(int(documents.lengths[rows].sum()) for rows in epochs)
     plans = {}
     for lane in present:
         in_lane = documents.lanes == lane
-        available = int(documents.lengths[in_lane & ~is_held_out].sum())
+        taken = _source_plan(documents, epochs, is_held_out=is_held_out, is_in=in_lane)
         plans[lane] = LanePlan(
-            available_tokens=available,
-            planned_tokens=planned[lane],
-            epochs=round(planned[lane] / max(available, 1), 4),
+            **taken.model_dump(),
             wanted_share=round(weights[lane] / sum(weights.values()), 4),
-            planned_share=round(planned[lane] / sum(planned.values()), 4),
+            planned_share=round(taken.planned_tokens / total, 4),
             held_out_documents=int((in_lane & is_held_out).sum()),
         )
     return plans
+
+
+def _source_plans(
+    documents: Documents, epochs: Sequence[np.ndarray], *, is_held_out: np.ndarray
+) -> dict[str, dict[str, SourcePlan]]:
+    plans: dict[str, dict[str, SourcePlan]] = defaultdict(dict)
+    for (lane, source), members in documents.groups().items():
+        is_in = np.zeros(len(documents.lanes), bool)
+        is_in[members] = True
+        plans[lane][source] = _source_plan(documents, epochs, is_held_out=is_held_out, is_in=is_in)
+    return plans
+
+
+def _source_plan(
+    documents: Documents, epochs: Sequence[np.ndarray], *, is_held_out: np.ndarray, is_in: np.ndarray
+) -> SourcePlan:
+    available = int(documents.lengths[is_in & ~is_held_out].sum())
+    planned = sum(int(documents.lengths[rows[is_in[rows]]].sum()) for rows in epochs)
+    return SourcePlan(available_tokens=available, planned_tokens=planned, epochs=round(planned / max(available, 1), 4))
 
 
 def _write_array(path: str, array: np.ndarray) -> None:

@@ -1,12 +1,13 @@
 """Token shards as arrays: `.bin` files memory-mapped, their document indexes as one table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from ctllm.schemas.errors import AccountingError, InputError
-from ctllm.schemas.files import exists, join, read_json, read_parquet
+from ctllm.schemas.files import exists, file_digest, join, read_json, read_parquet
 from ctllm.schemas.tokens import TOKENIZER, TokensManifest, index_file, tokens_file
 
 
@@ -21,12 +22,25 @@ class TokenShards:
         self.manifest = TokensManifest.model_validate(read_json(join(directory, "manifest.json")))
         self.end_of_document_id = self.manifest.end_of_document_id
         self.tokenizer = join(directory, TOKENIZER)
+        if file_digest(self.tokenizer) != self.manifest.tokenizer_digest:
+            raise AccountingError(
+                f"{self.tokenizer}: another tokenizer than the one these shards were made with; tokenize again"
+            )
         self._dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
         self._arrays = [self._map(number) for number in range(len(self.manifest.shards))]
 
-    def index(self, shard: int) -> pa.Table:
-        """Documents of one shard, schema TOKEN_INDEX, in the order of the file."""
-        return read_parquet(index_file(self.directory, self.manifest.shards[shard].name))
+    def verify(self) -> None:
+        """Reads every file once. Raises AccountingError naming the first whose bytes are not those of the manifest."""
+        for shard in self.manifest.shards:
+            files = {tokens_file: shard.sha256_tokens, index_file: shard.sha256_index}
+            for path, digest in ((name(self.directory, shard.name), digest) for name, digest in files.items()):
+                if not exists(path) or file_digest(path) != digest:
+                    raise AccountingError(f"{path}: missing or changed since it was tokenized; tokenize again")
+
+    def index(self, shard: int, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """Documents of one shard, schema TOKEN_INDEX or the named columns of it, in the order of the file."""
+        path = index_file(self.directory, self.manifest.shards[shard].name)
+        return read_parquet(path, columns=list(columns) if columns else None)
 
     def tokens(self, shard: int, offset: int, length: int) -> np.ndarray:
         """`length` tokens from `offset`, int64."""

@@ -1,4 +1,4 @@
-"""Our SentencePiece model as the `tokenizer.json` of Hugging Face's tokenizers: the same ids for every text.
+"""A SentencePiece BPE model as the `tokenizer.json` of Hugging Face's tokenizers: the same ids for every text.
 
 transformers 5 has no SentencePiece tokenizer any more, and loads a bare tokenizer.model with a wrong treatment of
 spaces. SentencePiece merges the pair whose result has the best score; here every way to put a piece together from two
@@ -8,20 +8,25 @@ becomes a merge, ordered by that score. No part of it asks for `transformers` or
 from typing import Any
 
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.tokens import SYMBOLS
+from ctllm.schemas.errors import InputError
+from ctllm.schemas.vocabulary import SPACE
 
-UNKNOWN_ID = 0  # SYMBOLS are pieces 1 to 5 (schemas/tokens.py)
-SPACE = "\u2581"  # how SentencePiece writes a space
+UNKNOWN_ID = 0  # what SentencePiece numbers first unless told otherwise; with byte fallback no text makes it
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
-    """The content of tokenizer.json. Symbols are added tokens: a text in which one is written out gets the symbol."""
+    """The content of tokenizer.json. Symbols are added tokens: a text in which one is written out gets the symbol.
+
+    Raises InputError for models whose text treatment it cannot express: not BPE, normalising, without byte fallback.
+    """
+    _check_expressible(tokenizer)
+    added = sorted({UNKNOWN_ID, *tokenizer.symbols.values()})
     pieces = [tokenizer.piece(token) for token in range(tokenizer.vocab_size)]
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added_token(token, pieces[token]) for token in range(UNKNOWN_ID, len(SYMBOLS) + 1)],
+        "added_tokens": [_added_token(token, pieces[token]) for token in added],
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
         "pre_tokenizer": None,
         "post_processor": None,
@@ -43,7 +48,7 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "byte_fallback": True,
             "ignore_merges": False,
             "vocab": {piece: token for token, piece in enumerate(pieces)},
-            "merges": _merges(pieces),
+            "merges": _merges(tokenizer, pieces),
         },
     }
 
@@ -53,16 +58,29 @@ def _added_token(token: int, piece: str) -> dict[str, Any]:
     return {"id": token, "content": piece, "special": True, **flags}
 
 
-def _merges(pieces: list[str]) -> list[tuple[str, str]]:
+def _check_expressible(tokenizer: Tokenizer) -> None:
+    lacks = {
+        "is no BPE model": not tokenizer.is_bpe,
+        "normalises text or puts a space before it": not tokenizer.is_exact,
+        "has no byte fallback": not tokenizer.has_bytes,
+    }
+    if found := [reason for reason, holds in lacks.items() if holds]:
+        raise InputError(
+            f"{tokenizer.origin}: {' and '.join(found)}, so no tokenizer.json gives its ids; export a model whose "
+            "tokenizer is BPE as it comes from `ctllm tokenizer train`"
+        )
+
+
+def _merges(tokenizer: Tokenizer, pieces: list[str]) -> list[tuple[str, str]]:
     """All splits of every piece into two others, best result first. SentencePiece numbers pieces by falling score."""
-    ordinary = {piece: token for token, piece in enumerate(pieces) if token > len(SYMBOLS) and not _is_byte(piece)}
+    ordinary = {
+        piece: token
+        for token, piece in enumerate(pieces)
+        if not tokenizer.is_control(token) and not tokenizer.is_byte(token)
+    }
     merges = []
     for piece in ordinary:
         splits = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
         known = [(left, right) for left, right in splits if left in ordinary and right in ordinary]
         merges += sorted(known, key=lambda split: (ordinary[split[0]], ordinary[split[1]]))
     return merges
-
-
-def _is_byte(piece: str) -> bool:
-    return len(piece) == len("<0x00>") and piece.startswith("<0x")

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ctllm.model.mixture import key_hash
 from ctllm.schemas.conversations import TABLES, ConversationKind
 from ctllm.schemas.errors import ConfigError, InputError
 from ctllm.schemas.files import exists, join, list_files, read_parquet
 from ctllm.schemas.manifest import SUCCESS
+from ctllm.schemas.mixture import key_hash
 from ctllm.schemas.training_config import ModelConfig
 from ctllm.schemas.tuning_config import DpoConfig, SftConfig, TuningDataConfig
 

@@ -5,22 +5,17 @@ is not encoded again on a re-run.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import sentencepiece
 
 from ctllm.pipelines.batch import text_buffers
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
-from ctllm.schemas.curated import CuratedPart, curated_parts
-from ctllm.schemas.errors import InputError
+from ctllm.schemas.curated import CuratedPart, curated_parts, read_batches
 from ctllm.schemas.files import (
     exists,
     file_digest,
@@ -35,7 +30,6 @@ from ctllm.schemas.files import (
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.tokens import (
     DOCUMENTS,
-    END_OF_DOCUMENT,
     TOKEN_INDEX,
     TOKENIZER,
     TOKENS,
@@ -43,61 +37,45 @@ from ctllm.schemas.tokens import (
     TokenShard,
     TokensManifest,
     index_file,
-    split_symbols,
     tokens_file,
 )
+from ctllm.schemas.vocabulary import Vocabulary, read_tokenizer_model
 
-BATCH_ROWS = 256  # chosen: a few MiB of text, whose tokens as Python integers take some 30 times that
+BATCH_ROWS = 256  # chosen: a few MiB of text
+COPIED = ("key", "id", "url", "lane", "source")  # columns that the index takes over from the text
 FINGERPRINT = "fingerprint.json"
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What the job needs to know of a tokenizer: the model's bytes, the end of document, the width of a token."""
-
-    model: bytes
-    end_of_document_id: int
-    vocab_size: int
-
-    @property
-    def dtype(self) -> str:
-        """uint16 where it suffices."""
-        return "uint16" if self.vocab_size <= 1 << 16 else "uint32"
 
 
 class TokenizePart(beam.DoFn):
     """Curated part → its name, once its `.bin` and then its index are in place; the index marks it as done."""
 
-    def __init__(self, vocabulary: Vocabulary, out: str) -> None:
-        self.vocabulary, self.out = vocabulary, out
+    def __init__(self, model: bytes, out: str) -> None:
+        self.model, self.out = model, out
 
     def setup(self) -> None:
         """Loads the model."""
-        self.processor = sentencepiece.SentencePieceProcessor(model_proto=self.vocabulary.model)
+        self.vocabulary = Vocabulary(self.model, origin=TOKENIZER)
+        self.end = np.array([self.vocabulary.end_of_document_id], np.int32)
+        self.dtype = np.dtype(self.vocabulary.dtype).newbyteorder("<")
 
     def process(self, part: CuratedPart) -> Iterable[str]:
         """Tokenizes one part."""
         index_path = index_file(self.out, part.name)
         if not exists(index_path):
             with written_whole(tokens_file(self.out, part.name)) as file:
-                file.write(self._bytes([self.vocabulary.end_of_document_id]))
+                file.write(self._bytes([self.end]))
                 tables, offset = [], 1
-                for batch in _batches(part.path):
-                    tokens = [self._encode(str(text)) for text in batch["text"].to_pylist()]
-                    for document in tokens:
-                        file.write(self._bytes(document))
-                    lengths = np.array([len(document) for document in tokens], np.int64)
+                for batch in read_batches(part.path, columns=[*COPIED, "text"], rows=BATCH_ROWS):
+                    documents = self.vocabulary.encode_batch([str(text) for text in batch["text"].to_pylist()])
+                    file.write(self._bytes([each for document in documents for each in (document, self.end)]))
+                    lengths = np.array([len(document) + 1 for document in documents], np.int64)
                     tables.append(_index(batch, lengths, first=offset))
                     offset += int(lengths.sum())
             write_parquet(index_path, pa.concat_tables([TOKEN_INDEX.empty_table(), *tables]))
         yield part.name
 
-    def _encode(self, text: str) -> list[int]:
-        parts = self.processor.encode(split_symbols(text))
-        return [*(token for part in parts for token in part), self.vocabulary.end_of_document_id]
-
-    def _bytes(self, tokens: Sequence[int]) -> bytes:
-        return np.array(tokens, np.dtype(self.vocabulary.dtype).newbyteorder("<")).tobytes()
+    def _bytes(self, arrays: Sequence[np.ndarray]) -> bytes:
+        return np.concatenate(arrays).astype(self.dtype).tobytes()
 
 
 def tokenize(
@@ -105,11 +83,11 @@ def tokenize(
 ) -> TokensManifest:
     """Tokenizes the curated text of `run` into the directory `out`; skipped when `out` has it already.
 
-    Raises InputError when `run` has no curated text or `tokenizer` is not one of ours. Shards of another text or
-    tokenizer in `out` are replaced.
+    `tokenizer` is any tokenizer.model, or a directory with one. Raises InputError when `run` has no curated text or
+    there is no such model. Shards of another text or tokenizer in `out` are replaced.
     """
     parts = curated_parts(run)
-    vocabulary = _read_vocabulary(tokenizer)
+    vocabulary = Vocabulary(read_tokenizer_model(tokenizer), origin=tokenizer)
     fingerprint = _fingerprint(parts, vocabulary)
     if finished := _finished(out, fingerprint):
         progress(ProgressEvent("tokenize", len(parts), len(parts), message="unchanged"))
@@ -118,7 +96,7 @@ def tokenize(
 
     def build(pipeline: beam.Pipeline) -> None:
         names = pipeline | "Parts" >> beam.Create(parts)  # CuratedPart
-        names | "Spread" >> beam.Reshuffle() | "Tokenize" >> beam.ParDo(TokenizePart(vocabulary, out))  # str
+        names | "Spread" >> beam.Reshuffle() | "Tokenize" >> beam.ParDo(TokenizePart(vocabulary.model, out))  # str
 
     run_job("tokenize", build, options=options, watch=join(out, DOCUMENTS), total=len(parts), progress=progress)
     with written_whole(join(out, TOKENIZER)) as file:
@@ -128,17 +106,9 @@ def tokenize(
     return manifest
 
 
-def _batches(path: str) -> Iterator[pa.RecordBatch]:
-    fs, name = fsspec.core.url_to_fs(path)
-    with fs.open(name, "rb") as file:
-        yield from pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS, columns=["key", "lane", "source", "text"])
-
-
 def _index(batch: pa.RecordBatch, lengths: np.ndarray, *, first: int) -> pa.Table:
     columns = {
-        "key": batch["key"],
-        "lane": batch["lane"],
-        "source": batch["source"],
+        **{name: batch[name] for name in COPIED},
         "offset": pa.array(first + np.cumsum(lengths) - lengths),
         "num_tokens": pa.array(lengths),
         "num_bytes": np.diff(text_buffers(batch["text"])[1]),
@@ -146,33 +116,20 @@ def _index(batch: pa.RecordBatch, lengths: np.ndarray, *, first: int) -> pa.Tabl
     return pa.table([columns[name] for name in TOKEN_INDEX.names], schema=TOKEN_INDEX)
 
 
-def _read_vocabulary(tokenizer: str) -> Vocabulary:
-    path = tokenizer if tokenizer.endswith(".model") else join(tokenizer, TOKENIZER)
-    if not exists(path):
-        raise InputError(f"{tokenizer}: no {TOKENIZER} here; train one with `ctllm tokenizer train`")
-    fs, name = fsspec.core.url_to_fs(path)
-    model = fs.cat_file(name)
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    end_of_document_id = processor.piece_to_id(END_OF_DOCUMENT)
-    if processor.id_to_piece(end_of_document_id) != END_OF_DOCUMENT:
-        raise InputError(f"{path}: has no piece {END_OF_DOCUMENT}; it was not trained by `ctllm tokenizer train`")
-    return Vocabulary(model, end_of_document_id, processor.vocab_size())
-
-
 def _fingerprint(parts: Sequence[CuratedPart], vocabulary: Vocabulary) -> str:
     inputs = [(part.name, part.sha256) for part in parts]
-    return hashlib.sha256(repr((inputs, hashlib.sha256(vocabulary.model).hexdigest())).encode()).hexdigest()[:16]
+    identity = repr((inputs, vocabulary.digest, TOKEN_INDEX.names))
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def _finished(out: str, fingerprint: str) -> TokensManifest | None:
     """The manifest of `out` if the job ended there for the same text and tokenizer, and its files are still there."""
     path = join(out, "manifest.json")
-    if not exists(path):
+    if not exists(path) or read_json(path).get("fingerprint") != fingerprint:
         return None
     manifest = TokensManifest.model_validate(read_json(path))
     files = [file(out, shard.name) for shard in manifest.shards for file in (tokens_file, index_file)]
-    is_same = manifest.fingerprint == fingerprint and all(exists(file) for file in [*files, join(out, TOKENIZER)])
-    return manifest if is_same else None
+    return manifest if all(exists(file) for file in [*files, join(out, TOKENIZER)]) else None
 
 
 def _claim(out: str, fingerprint: str) -> None:
@@ -201,7 +158,7 @@ def _manifest(parts: Sequence[CuratedPart], vocabulary: Vocabulary, *, out: str,
     lanes = {lane: documents.filter(pc.field("lane") == lane) for lane in sorted({part.lane for part in parts})}
     return TokensManifest(
         fingerprint=fingerprint,
-        tokenizer_digest=hashlib.sha256(vocabulary.model).hexdigest(),
+        tokenizer_digest=vocabulary.digest,
         vocab_size=vocabulary.vocab_size,
         dtype=vocabulary.dtype,
         end_of_document_id=vocabulary.end_of_document_id,

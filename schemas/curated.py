@@ -1,9 +1,13 @@
 """The published text of a run: which Parquet files, of which lane, with which digest."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import exists, join, read_json
+from ctllm.schemas.files import exists, filesystem_of, join, read_json
 from ctllm.schemas.manifest import SUCCESS, StageManifest
 
 
@@ -37,3 +41,10 @@ def curated_parts(run: str) -> list[CuratedPart]:
             f"{run}: curated/ is empty, no document was kept; `ctllm stats` shows which rules removed them"
         )
     return parts
+
+
+def read_batches(path: str, *, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """The columns of one curated file, at most `rows` documents at a time."""
+    fs, name = filesystem_of(path)
+    with fs.open(name, "rb") as file:
+        yield from pq.ParquetFile(file).iter_batches(batch_size=rows, columns=list(columns))

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ctllm.schemas.config import Config
 from ctllm.schemas.files import join
+from ctllm.schemas.training_config import TokenizerConfig
 
 TOKENIZER = "tokenizer.model"
 TOKENS, DOCUMENTS = "tokens", "documents"
@@ -22,7 +23,7 @@ TOKENS, DOCUMENTS = "tokens", "documents"
 END_OF_DOCUMENT = "<|endofdoc|>"
 SYSTEM, USER, ASSISTANT, END_OF_TURN = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"
 SYMBOLS = (END_OF_DOCUMENT, SYSTEM, USER, ASSISTANT, END_OF_TURN)
-"""Pieces 1 to 5 of every tokenizer; piece 0 is <unk>, which byte fallback never uses."""
+"""Pieces 1 to 5 of every tokenizer of ours; piece 0 is <unk>, which byte fallback never uses."""
 
 _INSIDE_SYMBOL = re.compile("|".join(f"(?<=<)(?={re.escape(symbol[1:])})" for symbol in SYMBOLS))
 
@@ -47,6 +48,8 @@ def index_file(directory: str, shard: str) -> str:
 
 _INDEX_FIELDS: "list[pa.Field[Any]]" = [
     pa.field("key", pa.uint64(), nullable=False, metadata={"meaning": "the document"}),
+    pa.field("id", pa.string(), nullable=False, metadata={"meaning": "the source's own"}),
+    pa.field("url", pa.string(), metadata={"meaning": "null where the source names none"}),
     pa.field("lane", pa.string(), nullable=False),
     pa.field("source", pa.string(), nullable=False),
     pa.field("offset", pa.int64(), nullable=False, metadata={"unit": "tokens, from the start of the .bin file"}),
@@ -54,6 +57,19 @@ _INDEX_FIELDS: "list[pa.Field[Any]]" = [
     pa.field("num_bytes", pa.int64(), nullable=False, metadata={"unit": "bytes of UTF-8 text"}),
 ]
 TOKEN_INDEX = pa.schema(_INDEX_FIELDS)
+
+
+class TokenizerManifest(Config):
+    """`manifest.json` beside a tokenizer.model that we trained, written last."""
+
+    fingerprint: str
+    """Digest of the curated parts and the config: training is skipped on a re-run when it is unchanged."""
+    tokenizer_digest: str
+    """sha256 of tokenizer.model."""
+    vocab_size: int
+    config: TokenizerConfig
+    sample_chars: dict[str, dict[str, int]]
+    """Lane to source to characters trained on."""
 
 
 class TokenCounts(Config):
@@ -86,20 +102,26 @@ class TokensManifest(Config):
     dtype: str
     """uint16 or uint32, little-endian."""
     end_of_document_id: int
+    """The piece of that name, or the id after the pieces of a model that has none."""
     shards: tuple[TokenShard, ...]
     lanes: dict[str, TokenCounts]
     sources: dict[str, dict[str, TokenCounts]]
     """Lane to source to counts."""
 
 
-class LanePlan(Config):
-    """What the plan takes from one lane."""
+class SourcePlan(Config):
+    """What the plan takes from one source of a lane."""
 
     available_tokens: int
     """Outside the held-out documents."""
     planned_tokens: int
     epochs: float
     """planned / available."""
+
+
+class LanePlan(SourcePlan):
+    """What the plan takes from one lane."""
+
     wanted_share: float
     """Configured weight among the lanes that are there."""
     planned_share: float
@@ -120,8 +142,14 @@ class PlanManifest(Config):
     """Every one is predicted once per pass over the plan."""
     padding_share: float
     """Of the positions of all sequences."""
+    num_documents: int
+    """Documents in the plan, each as often as it is repeated."""
+    num_split_documents: int
+    """Those longer than a sequence, which are in several."""
     missing_lanes: tuple[str, ...]
     """Lanes with a weight but without documents; their weight went to the others."""
     lanes: dict[str, LanePlan]
+    sources: dict[str, dict[str, SourcePlan]]
+    """Lane to source to what is taken from it."""
     files: dict[str, str]
     """File name to sha256."""

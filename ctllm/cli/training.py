@@ -32,16 +32,26 @@ def train_tokenizer(
     out: Out,
     config: ConfigOption = Path("configs/tokenizer/demo.yaml"),
     overrides: Overrides = None,
+    runner: Runner = "direct",
+    workers: Workers = None,
+    beam_args: BeamArgs = None,
 ) -> None:
-    """Train a SentencePiece BPE tokenizer on a sample of curated text."""
-    from ctllm.model.tokenizer import train_tokenizer as train
+    """Train a SentencePiece BPE tokenizer on a weighted sample of curated text, drawn by a Beam job."""
+    from ctllm.pipelines.tokenizer_training import train_tokenizer as train
     from ctllm.schemas.training_config import TokenizerConfig
 
+    options = runner_options(runner, workers, beam_args)
     with progress_shown() as progress:
         settings = read_config(config, TokenizerConfig, overrides=overrides or [])
-        manifest = train(run, config=settings, out=out, progress=progress)
-    rows = [[lane, chars] for lane, chars in manifest.sample_chars.items()]
-    print_table(f"tokenizer of {manifest.vocab_size:,} pieces", ["lane", "characters trained on"], rows)
+        manifest = train(run, config=settings, out=out, options=options, progress=progress)
+    total = sum(chars for sources in manifest.sample_chars.values() for chars in sources.values())
+    rows = [
+        [lane, source, chars, f"{chars / max(total, 1):.1%}"]
+        for lane, sources in manifest.sample_chars.items()
+        for source, chars in sources.items()
+    ]
+    columns = ["lane", "source", "characters trained on", "share"]
+    print_table(f"tokenizer of {manifest.vocab_size:,} pieces", columns, rows)
 
 
 @tokenizer_app.command("inspect")

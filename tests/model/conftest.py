@@ -14,8 +14,9 @@ from ctllm.model.checkpoint import save_checkpoint
 from ctllm.model.export import export_hf
 from ctllm.model.optimizer import build_optimizer
 from ctllm.model.token_shards import TokenShards
-from ctllm.model.tokenizer import train_tokenizer
 from ctllm.model.transformer import new_transformer
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.tokenizer_training import train_tokenizer
 from ctllm.schemas.conversations import TABLES, ConversationKind
 from ctllm.schemas.files import file_digest, write_json, write_parquet
 from ctllm.schemas.manifest import finish_stage
@@ -34,7 +35,7 @@ from ctllm.schemas.training_run import TrainingState
 ROOT = Path(__file__).resolve().parents[2]
 
 Document = tuple[str, Sequence[int]]
-"""Lane and tokens, without the end of document."""
+"""Lane (or lane/source; the source is else "test") and tokens, without the end of document."""
 END = 1
 VOCAB_SIZE = 64
 
@@ -66,13 +67,15 @@ def write_shards(tmp_path: Path) -> Callable[..., TokenShards]:
 
     def write(documents: Sequence[Document], name: str = "tokens") -> TokenShards:
         directory = str(tmp_path / name)
-        shards = []
-        for number, lane in enumerate(sorted({lane for lane, _ in documents})):
-            shards.append(_write_shard(directory, lane, [tokens for each, tokens in documents if each == lane], number))
-        (tmp_path / name / TOKENIZER).write_bytes(b"not a real model")
+        by_lane: dict[str, list[tuple[str, Sequence[int]]]] = {}
+        for place, tokens in documents:
+            lane, _, source = place.partition("/")
+            by_lane.setdefault(lane, []).append((source or "test", tokens))
+        shards = [_write_shard(directory, lane, by_lane[lane], number) for number, lane in enumerate(sorted(by_lane))]
+        (tmp_path / name / TOKENIZER).write_bytes(b"not a real model")  # nothing here is encoded or decoded
         manifest = TokensManifest(
             fingerprint=hashlib.sha256(repr(documents).encode()).hexdigest()[:16],
-            tokenizer_digest="0" * 64,
+            tokenizer_digest=file_digest(f"{directory}/{TOKENIZER}"),
             vocab_size=VOCAB_SIZE,
             dtype="uint16",
             end_of_document_id=END,
@@ -89,15 +92,17 @@ def write_shards(tmp_path: Path) -> Callable[..., TokenShards]:
     return write
 
 
-def _write_shard(directory: str, lane: str, documents: Sequence[Sequence[int]], number: int) -> TokenShard:
+def _write_shard(directory: str, lane: str, documents: Sequence[tuple[str, Sequence[int]]], number: int) -> TokenShard:
     name = f"{lane}-part-00000"
-    stream = np.array([END, *(token for tokens in documents for token in [*tokens, END])], "<u2")
-    lengths = np.array([len(tokens) + 1 for tokens in documents], np.int64)
+    stream = np.array([END, *(token for _, tokens in documents for token in [*tokens, END])], "<u2")
+    lengths = np.array([len(tokens) + 1 for _, tokens in documents], np.int64)
     rows = len(documents)
     columns = {
         "key": np.arange(rows, dtype=np.uint64) + np.uint64(number << 28),
+        "id": [str(row) for row in range(rows)],
+        "url": [None if row % 2 else f"https://example.com/{lane}/{row}" for row in range(rows)],
         "lane": [lane] * rows,
-        "source": ["test"] * rows,
+        "source": [source for source, _ in documents],
         "offset": 1 + np.cumsum(lengths) - lengths,
         "num_tokens": lengths,
         "num_bytes": 2 * (lengths - 1),
@@ -125,12 +130,14 @@ def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> str:
         texts = [path.read_text(encoding="utf-8") for path in paths]
         columns = {
             "key": pa.array(range(len(texts)), pa.uint64()),
+            "source": ["examples"] * len(texts),
             "text": pa.array(texts, pa.large_string()),
             "num_chars": pa.array([len(text) for text in texts], pa.int32()),
         }
         write_parquet(str(curated / lane / "part-00000.parquet"), pa.table(columns))
     finish_stage(str(curated), stage="publish", fingerprint="", counts={}, seconds=0)
-    train_tokenizer(str(curated), config=TokenizerConfig(vocab_size=1200, character_coverage=0.98), out=out)
+    config = TokenizerConfig(vocab_size=1200, character_coverage=0.98, held_out_share=0)
+    train_tokenizer(str(curated), config=config, out=out, options=RunnerOptions(workers=1))
     return out
 
 

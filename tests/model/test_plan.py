@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ctllm.model.plan import Plan, make_plan, pack_best_fit, split_documents
 from ctllm.model.token_shards import TokenShards
 from ctllm.schemas.errors import AccountingError, ConfigError, InputError
+from ctllm.schemas.mixture import group_quotas
 from ctllm.schemas.training_config import PlanConfig
 
 WriteShards = Callable[..., TokenShards]
@@ -97,6 +98,96 @@ def test_later_passes_have_another_order(write_shards: WriteShards, tmp_path: Pa
     assert sorted(passes[0]) == sorted(passes[1]) == sorted(passes[2])
     assert passes[0] != passes[1] != passes[2]
     assert again.sequence(2 * count + 3).tolist() == passes[2][3]
+
+
+def test_sources_are_weighted_and_capped(write_shards: WriteShards, tmp_path: Path) -> None:
+    """Inside a lane a source counts by size and weight, up to its own epochs; the manifest says what each gives."""
+    documents = [(f"zh/{source}", list(range(2, 12))) for source in ("web", "wiki", "ads") for _ in range(40)]
+    shards = write_shards(documents)
+    config = PlanConfig(
+        context_length=32,
+        lane_weights={"zh": 1},
+        source_weights={"wiki": 5, "ads": 0},
+        source_max_epochs={"wiki": 3},
+        total_tokens=2200,
+        held_out_share=0,
+    )
+    manifest = make_plan(shards.directory, config=config, out=str(tmp_path / "plan"))
+    sources = manifest.sources["zh"]
+    assert {name: each.planned_tokens for name, each in sources.items()} == {"ads": 0, "web": 880, "wiki": 1320}
+    assert {name: each.epochs for name, each in sources.items()} == {"ads": 0, "web": 2, "wiki": 3}
+    assert manifest.num_documents == 200
+    assert manifest.num_split_documents == 0
+    for key in ("source_weights", "source_max_epochs"):
+        wrong = PlanConfig.model_validate({key: {"wikl": 2}})
+        with pytest.raises(ConfigError, match=f"plan, {key}: no source 'wikl' in the text; there are ads, web, wiki"):
+            make_plan(shards.directory, config=wrong, out=str(tmp_path / "wrong"))
+
+
+CORPORA = st.lists(
+    st.tuples(st.sampled_from(["zh/a", "zh/b", "en/a", "code/c"]), st.integers(0, 70)), min_size=4, max_size=25
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(corpus=CORPORA, data=st.data())
+def test_no_token_is_lost_or_doubled(
+    write_shards: WriteShards, tmp_path: Path, corpus: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    """Whatever the documents and the mixture: documents are in the plan whole, each as often as its source is repeated.
+
+    In one source no document is trained on twice more than another, no held-out one ever, and a source gives its quota
+    to less than one document.
+    """
+    shards = write_shards([(place, [2] * length) for place, length in corpus])
+    weight, total = data.draw(st.floats(0.1, 4)), data.draw(st.none() | st.integers(300, 3000))
+    config = PlanConfig(
+        context_length=data.draw(st.sampled_from([8, 32, 100])),
+        source_weights={corpus[0][0].split("/")[1]: weight},
+        max_epochs=data.draw(st.sampled_from([1, 2.5])),
+        total_tokens=total,
+        held_out_share=0.1,
+    )
+    try:
+        manifest = make_plan(shards.directory, config=config, out=str(tmp_path / "plan"))
+    except ConfigError as error:
+        assume("nothing to train on" not in str(error))  # all held out
+        raise
+    plan = Plan(str(tmp_path / "plan"), shards=shards)
+    positions, held_out = trained_positions(plan), held_out_positions(plan)
+    assert not held_out & set(positions)
+    assert positions.total() == manifest.num_label_tokens
+    repeats: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for shard in range(len(shards.manifest.shards)):
+        for row in shards.index(shard).to_pylist():
+            counts = {positions[shard, row["offset"] + place] for place in range(row["num_tokens"])}
+            assert len(counts) == 1, "a document is trained on whole"
+            if (shard, row["offset"]) not in held_out:
+                repeats.setdefault((row["lane"], row["source"]), []).append((counts.pop(), row["num_tokens"]))
+    available = {group: sum(length for _, length in rows) for group, rows in repeats.items()}
+    quotas = group_quotas(
+        available,
+        mixture=config,
+        total=total or sum(available.values()),
+        epochs={},
+        max_epochs=config.max_epochs,
+    )
+    for group, rows in repeats.items():
+        assert max(count for count, _ in rows) - min(count for count, _ in rows) <= 1
+        taken = sum(count * length for count, length in rows)
+        assert quotas[group] <= taken < quotas[group] + max(length for _, length in rows)
+        assert manifest.sources[group[0]][group[1]].planned_tokens == taken
+
+
+def test_changed_shards_are_refused(write_shards: WriteShards, tmp_path: Path) -> None:
+    """A token that changed on the disk stops the plan: the tokens of a training are those that were counted."""
+    shards = write_shards(CORPUS)
+    path = Path(shards.directory) / "tokens" / "zh-part-00000.bin"
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(AccountingError, match=r"zh-part-00000\.bin: missing or changed since it was tokenized"):
+        make_plan(shards.directory, config=PlanConfig(context_length=32), out=str(tmp_path / "plan"))
 
 
 def test_misfits_are_refused(write_shards: WriteShards, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def write_run(run: Path, texts: dict[tuple[str, int], list[str]]) -> str:
     """A run directory with a curated part for each (lane, split)."""
     for (lane, split), documents in texts.items():
         rows = len(documents)
-        columns = {name: [None] * rows for name in ("url", "license")}
+        columns = {"license": [None] * rows}
+        columns |= {"url": [None if row % 2 else f"https://example.com/{row}" for row in range(rows)]}
         columns |= {name: [lane] * rows for name in ("lane", "lang", "script")}
         columns |= {name: [1] * rows for name in ("snapshot", "num_chars", "token_estimate", "cluster_size")}
         columns |= {
@@ -153,19 +154,37 @@ def test_another_text_or_tokenizer_replaces_the_shards(run: str, tokenizer: str,
     assert read_json(f"{out}/manifest.json")["fingerprint"] == smaller.fingerprint
 
 
-def test_large_vocabularies_take_four_bytes() -> None:
-    """65,536 pieces fit in two bytes, 65,537 do not."""
-    assert module.Vocabulary(b"", 1, 65_536).dtype == "uint16"
-    assert module.Vocabulary(b"", 1, 65_537).dtype == "uint32"
+def test_a_foreign_model_gets_the_end_of_document_after_its_pieces(run: str, tmp_path: Path) -> None:
+    """A model without our symbols numbers them after its pieces, as CT-LLM did with Baichuan 2's; texts come back."""
+    foreign, out = write_tokenizer(tmp_path / "foreign.model", symbols=()), str(tmp_path / "tokens")
+    manifest = tokenize(run, tokenizer=foreign, out=out, options=OPTIONS)
+    processor = sentencepiece.SentencePieceProcessor(model_file=foreign)
+    assert (manifest.end_of_document_id, manifest.vocab_size) == (300, 305)
+    for (lane, split), texts in TEXTS.items():
+        documents = read_documents(out, f"{lane}-part-{split:05d}")
+        assert [document[-1] for document in documents] == [300] * len(texts)
+        assert [processor.decode(document[:-1]) for document in documents] == texts
+
+
+def test_the_index_says_where_a_document_came_from(run: str, tokenizer: str, tmp_path: Path) -> None:
+    """Key, id, URL, lane and source are those of the curated text, so a token leads back to its page."""
+    out = str(tmp_path / "tokens")
+    tokenize(run, tokenizer=tokenizer, out=out, options=OPTIONS)
+    curated = read_parquet(f"{run}/curated/zh/part-00000.parquet")
+    index = read_parquet(index_file(out, "zh-part-00000"))
+    for name in ("key", "id", "url", "lane", "source"):
+        assert index[name].to_pylist() == curated[name].to_pylist()
+    assert index["url"].to_pylist() == ["https://example.com/0", None, "https://example.com/2"]
 
 
 def test_unusable_input_is_named(run: str, tmp_path: Path) -> None:
-    """No curated text, no tokenizer, and a tokenizer without our symbols are three messages."""
-    foreign = write_tokenizer(tmp_path / "foreign.model", symbols=())
+    """No curated text, no tokenizer, and a file that is no SentencePiece model are three messages."""
+    broken = tmp_path / "broken.model"
+    broken.write_bytes(b'{"model": {"type": "BPE"}}')
     cases = [
-        (str(tmp_path), foreign, "run `ctllm curate`"),
+        (str(tmp_path), write_tokenizer(tmp_path / "good.model"), "run `ctllm curate`"),
         (run, str(tmp_path), "ctllm tokenizer train"),
-        (run, foreign, "endofdoc"),
+        (run, str(broken), r"broken\.model: not a SentencePiece model; give a tokenizer\.model"),
     ]
     for directory, tokenizer, message in cases:
         with pytest.raises(InputError, match=message):

@@ -13,7 +13,7 @@ from ctllm.model.token_shards import TokenShards
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError, InputError
-from ctllm.schemas.files import read_json, write_json
+from ctllm.schemas.files import file_digest, read_json, write_json
 from ctllm.schemas.training_config import PlanConfig
 from ctllm.schemas.tuning_config import EvaluateConfig
 from ctllm.schemas.tuning_run import EvaluationResult
@@ -29,6 +29,7 @@ def overrides(
     shards = write_shards([(lane, range(10, 10 + n)) for lane in ("zh", "en") for n in range(4, 30)])
     manifest = shards.manifest.model_copy(update={"tokenizer_digest": Tokenizer(checkpoint).digest})
     write_json(f"{shards.directory}/manifest.json", manifest.model_dump(mode="json"))
+    Path(shards.tokenizer).write_bytes(Tokenizer(checkpoint).model)
     make_plan(shards.directory, config=PlanConfig(context_length=32, held_out_share=0.2), out=str(tmp_path / "plan"))
     pairs = write_pairs([([{"role": "user", "content": str(n)}], f"好{n}", f"坏{n}") for n in range(10)])
     return [f"tokens={shards.directory}", f"plan={tmp_path / 'plan'}", f"preferences={pairs}"]
@@ -58,7 +59,9 @@ def test_everything_is_measured(checkpoint: str, overrides: list[str], tmp_path:
 def test_foreign_tokens_are_refused(checkpoint: str, overrides: list[str], tmp_path: Path) -> None:
     """Bits per byte on shards of another tokenizer would be nonsense: an error that names the shards."""
     directory = overrides[0].removeprefix("tokens=")
-    manifest = TokenShards(directory).manifest.model_copy(update={"tokenizer_digest": "other"})
+    shards = TokenShards(directory)
+    Path(shards.tokenizer).write_bytes(b"other")
+    manifest = shards.manifest.model_copy(update={"tokenizer_digest": file_digest(shards.tokenizer)})
     write_json(f"{directory}/manifest.json", manifest.model_dump(mode="json"))
     config = EvaluateConfig(tokens=directory, plan=str(tmp_path / "plan"))
     with pytest.raises(InputError, match="another tokenizer"):
