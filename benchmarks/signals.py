@@ -92,7 +92,7 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
             "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes),  # noqa: B023
             "line_forms": lambda: measure_line_forms(codepoints, lines),  # noqa: B023
             "paragraphs": lambda: measure_paragraphs(codepoints, lines, repeats_lines=repeats),  # noqa: B023
-            "boilerplate": lambda: boilerplate.measure(lines, units, classes=classes),  # noqa: B023
+            "boilerplate": lambda: boilerplate.measure(lines, units),  # noqa: B023
             "code": lambda: measure_code(codepoints, lines, classes=classes),  # noqa: B023
             "prose": lambda: measure_prose(codepoints, lines, classes=classes),  # noqa: B023
             "heads": lambda: measure_heads(data, byte_offsets),  # noqa: B023

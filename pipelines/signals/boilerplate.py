@@ -7,7 +7,6 @@ inside do not hide it, and an English word only matches whole.
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.characters import MARK, SINGLE, WORD
 from ctllm.pipelines.signals.lines import Lines
 from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
 from ctllm.pipelines.signals.words import Units, units_of
@@ -44,7 +43,7 @@ class BoilerplateIndex:
         hashes = hash_phrases(phrases, starts, sizes)
         self._is_c4 = np.isin(self._index.hashes, hashes[len(BOILERPLATE_PHRASES) :])
 
-    def measure(self, lines: Lines, units: Units, *, classes: np.ndarray) -> dict[str, np.ndarray]:
+    def measure(self, lines: Lines, units: Units) -> dict[str, np.ndarray]:
         """`boilerplate_share`, `c4_line_share` of each text: characters of such lines among all, (texts,), float64.
 
         For the first, lines of at most `MAX_LINE_CHARS`.
@@ -52,9 +51,9 @@ class BoilerplateIndex:
         matches = self._index.find(units)
         lengths = lines.ends - lines.starts
         marked_2L = np.zeros((2, len(lengths)), np.bool_)
-        spans = lines.starts, lines.ends, lines.offsets, units.offsets
-        is_c4 = self._is_c4[matches.phrases]
-        _mark_lines(classes, *spans, matches.starts, matches.starts + matches.lengths, is_c4, marked_2L)
+        last = matches.starts + matches.lengths - 1
+        places = units.starts[matches.starts], units.starts[last]
+        _mark_lines(lines.ends, *places, self._is_c4[matches.phrases], marked_2L)
         marked_2L[0] &= lengths <= MAX_LINE_CHARS
         return {
             "boilerplate_share": _share(marked_2L[0], lengths, lines),
@@ -69,38 +68,17 @@ def _share(marked: np.ndarray, lengths: np.ndarray, lines: Lines) -> np.ndarray:
 
 
 @kernel
-def _mark_lines(  # noqa: PLR0917 - a kernel takes its arrays by position
-    classes: np.ndarray,
-    line_starts: np.ndarray,
+def _mark_lines(
     line_ends: np.ndarray,
-    line_offsets: np.ndarray,
-    unit_offsets: np.ndarray,
-    match_starts: np.ndarray,
-    match_ends: np.ndarray,
+    firsts: np.ndarray,
+    lasts: np.ndarray,
     is_c4: np.ndarray,
     marked_2L: np.ndarray,
 ) -> None:
-    """Marks the lines that hold a whole match. Units are counted along the lines, in texts with a match only."""
-    match, num_matches = 0, match_starts.shape[0]
-    for text in range(line_offsets.shape[0] - 1):
-        unit, line = unit_offsets[text], line_offsets[text]
-        while match < num_matches and match_starts[match] < unit_offsets[text + 1]:
-            unit += _count_units(classes[line_starts[line] : line_ends[line]])
-            while match < num_matches and match_starts[match] < unit:
-                if match_ends[match] <= unit:
-                    marked_2L[np.int64(is_c4[match]), line] = True
-                match += 1
+    """Marks the lines that hold a whole match, from the begin of its first unit to that of its last."""
+    line = 0
+    for match in range(firsts.shape[0]):
+        while line_ends[line] <= firsts[match]:
             line += 1
-
-
-@kernel
-def _count_units(classes: np.ndarray) -> int:
-    """Units that begin in a line, as `words` counts them."""
-    count, is_word = 0, False
-    for i in range(classes.shape[0]):
-        bits = classes[i]
-        joins = is_word & ((bits & (WORD | MARK)) != 0)
-        begins = ((bits & (WORD | SINGLE)) != 0) & (not joins)
-        is_word = joins | (begins & ((bits & WORD) != 0))
-        count += begins
-    return count
+        if lasts[match] < line_ends[line]:
+            marked_2L[np.int64(is_c4[match]), line] = True

@@ -84,7 +84,7 @@ class Measurer:
             **by_line,
             **measure_line_forms(codepoints, lines),
             **measure_paragraphs(codepoints, lines, repeats_lines=repeats_lines),
-            **self._boilerplate.measure(lines, units, classes=classes),
+            **self._boilerplate.measure(lines, units),
             **measure_prose(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines, classes=classes),
             **measure_heads(data, byte_offsets),

@@ -19,7 +19,7 @@ def measured(texts: list[str]) -> list[tuple[float, float]]:
     codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
     classes = class_table()[codepoints]
     lines, units = (split(codepoints, offsets, classes=classes) for split in (split_lines, split_units))
-    found = INDEX.measure(lines, units, classes=classes)
+    found = INDEX.measure(lines, units)
     return list(zip(found["boilerplate_share"].tolist(), found["c4_line_share"].tolist(), strict=True))
 
 

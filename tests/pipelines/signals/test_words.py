@@ -76,3 +76,20 @@ def test_word_signals_equal_a_plain_python_version(text: str) -> None:
 def test_width_and_case_do_not_part_words() -> None:
     """Ｌｉｎｕｘ, LINUX and linux are one word."""
     assert len(set(units_of(["Ｌｉｎｕｘ", "LINUX", "linux"]).ids.tolist())) == 1
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 255, 256])
+def test_words_of_any_length_differ_in_any_letter(length: int) -> None:
+    """A word's number counts every one of its letters and nothing behind it, also where the loop over places begins."""
+    changed = ["a" * place + "b" + "a" * (length - place - 1) for place in range(length)]
+    ids = units_of(["a" * length, *changed]).ids
+    assert len(set(ids.tolist())) == length + 1
+    assert units_of(["b " + "a" * length + " b"]).ids[1] == ids[0]
+
+
+def test_a_unit_knows_where_it_begins() -> None:
+    """Starts count the code points of the whole batch; marks and punctuation between units are passed over."""
+    units = units_of(["ab，\u0301c汉", "", "汉e\u0301 x"])
+    assert units.starts.tolist() == [0, 4, 5, 6, 7, 10]
+    assert units.lengths.tolist() == [2, 1, 1, 1, 2, 1]
+    assert units.chars.tolist() == [4, 0, 4]
