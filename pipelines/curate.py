@@ -24,7 +24,7 @@ from ctllm.pipelines.dedup.index import (
     snapshots_to_compare,
 )
 from ctllm.pipelines.dedup.join import find_pairs
-from ctllm.pipelines.dedup.minhash import bands_and_rows
+from ctllm.pipelines.dedup.minhash import banding
 from ctllm.pipelines.extract import check_extractor
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.judgement import Amounts, summarise
@@ -91,7 +91,7 @@ def _check_parts(config: CurationConfig) -> None:
     shared_url_lists(config.url_lists)
     shared_quality_model.cache_clear()
     shared_quality_model(config.quality)
-    bands_and_rows(config.dedup.threshold, config.dedup.num_permutations)
+    banding(config.dedup)
 
 
 def redecide(

@@ -94,7 +94,7 @@ class Removed:
         self._keys = by_key["key"].to_numpy()
         self._jaccard = by_key["jaccard"].to_numpy()
         self._is_exact = pc.equal(by_key["kind"], "exact").to_numpy()
-        self._threshold = config.threshold
+        self._threshold = config.threshold if config.verify else 0.0  # any pair that shares a band
 
     def verdicts(self, judged: Judged) -> pa.Table:
         """VERDICTS: what the rules said, and for a removed copy its similarity to the document kept instead."""

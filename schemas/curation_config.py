@@ -51,17 +51,53 @@ class LanguageConfig(Config):
     )
 
 
+DEDUP_PRESETS: dict[str, dict[str, object]] = {
+    "recommended": {},
+    "ctllm": {
+        "form": "verbatim",
+        "scheme": "legacy",
+        "bands": (9, 13),
+        "shingle_chars": 13,
+        "min_shingles": 1,
+        "verify": False,
+        "survivor_order": ("key",),
+    },
+}
+"""What `dedup.preset` says of keys that are not given. ctllm: deduplication/minhash_lsh of the authors' repository."""
+
+
 class DedupConfig(Config):
     """How copies are found. Survivors are chosen in `decide`, among the documents the rules keep."""
 
+    preset: Literal["recommended", "ctllm"] = Field(
+        "recommended",
+        description="ctllm: as the CT-LLM authors did, to repeat their corpus; single keys still override",
+    )
     near: bool = Field(True, description="also near duplicates, by MinHash")
     threshold: float = Field(
         0.8, gt=0, lt=1, description="verified Jaccard at and above which two documents are copies"
     )
     containment: float | None = Field(None, ge=0, le=1, description="containment that also makes a copy; null = off")
+    verify: bool = Field(
+        True, description="candidates are compared; false: all that share a band are one cluster, whatever they share"
+    )
+    form: Literal["folded", "verbatim"] = Field(
+        "folded", description="what is hashed: tokens without form and script, or every character as it stands"
+    )
+    scheme: Literal["affine32", "legacy"] = Field(
+        "affine32", description="datasketch's permutations: those of its versions from 2.0 on, or before"
+    )
     num_permutations: int = Field(128, ge=16, le=512)
+    bands: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="bands and rows in each; null: as many as the threshold asks for"
+    )
     shingle_chars: int = Field(5, ge=2, le=32, description="characters per shingle in Han, kana and hangul runs")
     shingle_words: int = Field(5, ge=1, le=16, description="words or code tokens per shingle elsewhere")
+    min_shingles: int = Field(
+        20,  # 24 Han characters; below, one changed character in a title, 第三季度 for 第四季度, is another document
+        ge=1,
+        description="a text with fewer distinct shingles is compared exactly only",
+    )
     sketch_size: int = Field(256, ge=32, le=4096, description="shingle hashes kept per document for verification")
     fold_variants: bool = Field(True, description="traditional and simplified forms hash alike")
     max_bucket: int = Field(
@@ -69,6 +105,21 @@ class DedupConfig(Config):
     )
     survivor_order: tuple[Literal["source_priority", "num_chars", "key"], ...] = ("source_priority", "num_chars", "key")
     source_priority: tuple[str, ...] = Field((), description="sources whose copy is kept before others', best first")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_preset(cls, values: Any) -> Any:  # noqa: ANN401 - whatever YAML holds
+        if not isinstance(values, dict):
+            return values
+        return {**DEDUP_PRESETS.get(str(values.get("preset")), {}), **values}
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> "DedupConfig":
+        if self.bands is not None and self.bands[0] * self.bands[1] > self.num_permutations:
+            raise ValueError(
+                f"bands {self.bands[0]} x {self.bands[1]} need more than num_permutations={self.num_permutations}"
+            )
+        return self
 
 
 PersonalData = Literal[

@@ -10,7 +10,7 @@ from datasketch import MinHash
 
 from ctllm.pipelines.dedup.index import index_settings, read_index
 from ctllm.pipelines.dedup.join import verified_pairs
-from ctllm.pipelines.dedup.minhash import band_keys, bands_and_rows
+from ctllm.pipelines.dedup.minhash import band_keys, banding
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.documents import excerpt_of, fetch_from
 from ctllm.schemas.curation_config import DedupConfig
@@ -21,7 +21,6 @@ from ctllm.schemas.files import read_parquet
 EXCERPT_CHARS = 120
 
 _ASKED_KEY = np.iinfo(np.uint64).max  # larger than any document's, so that it is the second of every pair
-_SCHEME = "affine32"
 _MEETING = ("key", "exact_high", "exact_low", "bands")
 
 
@@ -81,7 +80,7 @@ class IndexLSH:
     def __init__(self, path: str) -> None:
         self._config = index_settings(path)
         self.h = self._config.num_permutations
-        self.b, self.r = bands_and_rows(self._config.threshold, self.h)
+        self.b, self.r = banding(self._config)
         tables = [table for _, table in _kept_tables(path, ("key", "bands"))]
         keys = np.concatenate([np.empty(0, np.uint64), *(table["key"].to_numpy() for table in tables)])
         lists = [chunk for table in tables for chunk in table["bands"].chunks]
@@ -93,9 +92,10 @@ class IndexLSH:
 
     def query(self, minhash: MinHash) -> list[int]:
         """Keys of the documents that share a band with `minhash`, ascending; candidates, not verified."""
-        if len(minhash) != self.h or minhash.scheme != _SCHEME:
+        if len(minhash) != self.h or minhash.scheme != self._config.scheme:
             raise ValueError(
-                f"a MinHash of {len(minhash)} permutations, scheme {minhash.scheme}; the index has {self.h}, {_SCHEME}"
+                f"a MinHash of {len(minhash)} permutations, scheme {minhash.scheme}; "
+                f"the index has {self.h}, {self._config.scheme}"
             )
         return self._sharing(band_keys(minhash.hashvalues[None, :], num_bands=self.b, num_rows=self.r)[0])
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from apache_beam.pvalue import TaggedOutput
 
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
-from ctllm.pipelines.dedup.minhash import bands_and_rows
+from ctllm.pipelines.dedup.minhash import banding
 from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.dedup.verify import Sketches, similarities
 from ctllm.pipelines.jobs import run_job
@@ -57,10 +57,10 @@ def find_pairs(
     """Writes all verified pairs to `out/part-*.parquet` (PAIRS, sorted by key_a, key_b) and gives the counts in COUNTS.
 
     `exact` pairs link each copy to the first of its kind, `near` pairs are all that share a band and whose verified
-    Jaccard (or containment) reaches the threshold, the others are `refused`. Exact copies stand behind the first of
-    them: their near pairs are its near pairs. Of the documents in `earlier` those that were kept take part, as the
-    first of a pair only. What an unfinished attempt left in `out` is deleted; the bytes written depend neither on the
-    number of workers nor on the order of `band_files`.
+    Jaccard (or containment) reaches the threshold, the others are `refused`; without `verify` none is. Exact copies
+    stand behind the first of them: their near pairs are its near pairs. Of the documents in `earlier` those that were
+    kept take part, as the first of a pair only. What an unfinished attempt left in `out` is deleted; the bytes written
+    depend neither on the number of workers nor on the order of `band_files`.
     """
     remove_tree(out)
     scratch = join(out, "shuffle")
@@ -226,7 +226,7 @@ def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config
     for half in ("exact_high", "exact_low"):
         is_exact &= ours.column(half).to_numpy() == others.column(half).to_numpy()
     jaccard[is_exact] = containment[is_exact] = 1
-    holds = is_exact | (jaccard >= config.threshold)
+    holds = is_exact | (jaccard >= config.threshold) | (not config.verify)
     if config.containment is not None:
         holds |= containment >= config.containment
     keys = np.sort(np.column_stack([ours.column("key").to_numpy(), others.column("key").to_numpy()]), axis=1)
@@ -243,7 +243,7 @@ def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config
 
 def _payload_bytes(paths: list[str], config: DedupConfig) -> int:
     """Size of the band keys that are shuffled, the largest part by far unless most documents are near copies."""
-    num_bands, _ = bands_and_rows(config.threshold, config.num_permutations)
+    num_bands, _ = banding(config)
     return sum(_num_rows(path) for path in paths) * num_bands * _ROW_BYTES
 
 

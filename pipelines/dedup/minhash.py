@@ -1,20 +1,24 @@
-"""MinHash signatures, bit-identical to datasketch 2 (scheme `affine32`), and the LSH bands made of them.
+"""MinHash signatures, bit-identical to datasketch in its schemes `affine32` and `legacy`, and their LSH bands.
 
 Axes: D documents, P permutations, B bands, R rows of a band.
 """
 
 import functools
+from typing import Literal
 
 import numba as nb
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
+from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.errors import ConfigError
 
 _ERROR_WEIGHTS = (0.02, 0.98)
 """False positives, false negatives. A false candidate costs one sketch comparison, a missed one is lost: at 0.8 and 128
 permutations 17 x 7 bands find 98.2 % of pairs of J = 0.8 and offer 12 % of those of J = 0.5; 9 x 13, datasketch's
 default weights, would find 39.9 %."""
+Scheme = Literal["affine32", "legacy"]
+_MERSENNE = np.uint64((1 << 61) - 1)
 _EMPTY = np.uint32(0xFFFFFFFF)
 _BAND_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _FMIX = np.uint64(0xFF51AFD7ED558CCD)
@@ -36,15 +40,28 @@ def bands_and_rows(threshold: float, num_permutations: int) -> tuple[int, int]:
     return index.b, index.r
 
 
+def banding(config: DedupConfig) -> tuple[int, int]:
+    """Number of bands and rows per band: the configured ones, or those of the threshold. Raises as `bands_and_rows`."""
+    return config.bands or bands_and_rows(config.threshold, config.num_permutations)
+
+
 @functools.cache
-def permutations(num_permutations: int) -> tuple[np.ndarray, np.ndarray]:
-    """Factors and summands of datasketch's permutations (seed 1): (P,), uint32 each."""
-    factors, summands = MinHash(num_perm=num_permutations, scheme="affine32").permutations
-    return np.ascontiguousarray(factors, np.uint32), np.ascontiguousarray(summands, np.uint32)
+def permutations(num_permutations: int, scheme: Scheme = "affine32") -> tuple[np.ndarray, np.ndarray]:
+    """Factors and summands of datasketch's permutations (seed 1): (P,) each, uint32 or, of `legacy`, uint64."""
+    factors, summands = MinHash(num_perm=num_permutations, scheme=scheme).permutations
+    dtype = np.uint32 if scheme == "affine32" else np.uint64
+    return np.ascontiguousarray(factors, dtype), np.ascontiguousarray(summands, dtype)
 
 
 def signatures(shingles: np.ndarray, offsets: np.ndarray, *, factors: np.ndarray, summands: np.ndarray) -> np.ndarray:
-    """MinHash of each set of shingles, of which the low 32 bits count: (D, P), uint32; all ones for an empty set."""
+    """MinHash of each set of shingles, of which the low 32 bits count: (D, P), uint32; all ones for an empty set.
+
+    The scheme is that of `permutations` which the factors came from: uint32 is `affine32`, uint64 `legacy`.
+    """
+    if factors.dtype == np.uint64:
+        signatures_DP = np.empty((len(offsets) - 1, len(factors)), np.uint32)
+        _legacy_minhash(shingles, offsets, factors, summands, signatures_DP)
+        return signatures_DP
     padding = (0,) * (-len(factors) % 4)  # the kernel takes four permutations a pass
     a, b = np.append(factors, padding).astype(np.uint32), np.append(summands, padding).astype(np.uint32)
     signatures_DP = np.empty((len(offsets) - 1, len(a)), np.uint32)
@@ -106,3 +123,22 @@ def _minhash(  # noqa: PLR0917 - a kernel takes its arrays by position
             signatures_DP[document, k + 1] = m1
             signatures_DP[document, k + 2] = m2
             signatures_DP[document, k + 3] = m3
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _legacy_minhash(
+    shingles: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, signatures_DP: np.ndarray
+) -> None:
+    """(a h + b) mod 2^61 - 1, lower 32 bits; the product wraps at 2^64, as it does in datasketch."""
+    for document in range(offsets.shape[0] - 1):
+        own = shingles[offsets[document] : offsets[document + 1]]
+        for k in range(a.shape[0]):
+            factor, summand = a[k], b[k]
+            smallest = _EMPTY
+            for i in range(own.shape[0]):
+                value = np.uint64(np.uint32(own[i])) * factor + summand
+                value = (value & _MERSENNE) + (value >> np.uint64(61))  # the remainder, or that and the divisor
+                value = value - _MERSENNE if value >= _MERSENNE else value
+                permuted = np.uint32(value)
+                smallest = permuted if permuted < smallest else smallest
+            signatures_DP[document, k] = smallest

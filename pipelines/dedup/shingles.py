@@ -8,10 +8,6 @@ a Latin name amid Han text breaks nothing.
 import numba as nb
 import numpy as np
 
-MIN_SHINGLES = 20
-"""A text with fewer distinct shingles has none at all (chosen: 24 Han characters; below, one changed character in a
-title, 第三季度 for 第四季度, is another document). Only its exact signature speaks for it."""
-
 _FACTOR = np.uint64(0xD6E8FEB86659FD93)  # odd; Steele and Vigna 2021, "spectrally good multipliers"
 _FMIX_1 = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3 fmix64
 _FMIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
@@ -21,14 +17,17 @@ _BLOCK_TOKENS = 1024  # whose hashes, 8 KiB, stay in the nearest cache: 1.7 time
 
 
 def distinct_shingles(
-    tokens: np.ndarray, offsets: np.ndarray, *, num_chars: int, num_words: int
+    tokens: np.ndarray, offsets: np.ndarray, *, num_chars: int, num_words: int, min_shingles: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct shingles of every text as they appear: (shingles,), uint64, never 0, and (texts + 1,) int64 offsets."""
+    """Distinct shingles of every text as they appear: (shingles,), uint64, never 0, and (texts + 1,) int64 offsets.
+
+    A text of fewer than `min_shingles` has none at all: only its exact signature speaks for it.
+    """
     shingles = np.empty(len(tokens), np.uint64)
     shingle_offsets = np.empty(len(offsets), np.int64)
     longest = int(np.diff(offsets).max(initial=1))
     seen = np.empty(1 << (4 * longest).bit_length(), np.uint32)
-    used = _distinct(tokens, offsets, num_chars, num_words, seen, shingles, shingle_offsets)
+    used = _distinct(tokens, offsets, num_chars, num_words, min_shingles, seen, shingles, shingle_offsets)
     return shingles[:used], shingle_offsets
 
 
@@ -58,6 +57,7 @@ def _distinct(  # noqa: PLR0917 - a kernel takes its arrays by position
     offsets: np.ndarray,
     num_chars: int,
     num_words: int,
+    min_shingles: int,
     seen: np.ndarray,
     shingles: np.ndarray,
     shingle_offsets: np.ndarray,
@@ -97,6 +97,6 @@ def _distinct(  # noqa: PLR0917 - a kernel takes its arrays by position
                     own[num_own] = shingle
                     num_own += 1
                     seen[slot] = num_own
-        used += num_own if num_own >= MIN_SHINGLES else 0
+        used += num_own if num_own >= min_shingles else 0
         shingle_offsets[text + 1] = used
     return used

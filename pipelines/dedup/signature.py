@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.exact import exact_signatures
 from ctllm.pipelines.dedup.hashing_form import tokens
-from ctllm.pipelines.dedup.minhash import band_keys, bands_and_rows, permutations, signatures
+from ctllm.pipelines.dedup.minhash import band_keys, banding, permutations, signatures
 from ctllm.pipelines.dedup.shingles import distinct_shingles
 from ctllm.pipelines.dedup.sketch import bottom_sketches
+from ctllm.pipelines.dedup.verbatim import verbatim_shingles, verbatim_tokens
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.duplicates import BANDS
 
@@ -24,8 +25,8 @@ class Signer:
 
     def __init__(self, config: DedupConfig) -> None:
         self._config = config
-        self._num_bands, self._num_rows = bands_and_rows(config.threshold, config.num_permutations)
-        factors, summands = permutations(config.num_permutations)
+        self._num_bands, self._num_rows = banding(config)
+        factors, summands = permutations(config.num_permutations, config.scheme)
         used = self._num_bands * self._num_rows  # the permutations beyond the last band are never looked at
         self._factors, self._summands = factors[:used], summands[:used]
 
@@ -47,15 +48,28 @@ class Signer:
     def _sign_slice(self, documents: pa.RecordBatch, texts: TextBatch) -> pa.RecordBatch:
         config = self._config
         keys = documents.column("key").to_numpy()
-        is_code = pc.equal(documents.column("lane"), pa.scalar("code")).to_numpy(zero_copy_only=False)
-        found, offsets = tokens(texts.codepoints, texts.offsets, is_code=is_code, fold_variants=config.fold_variants)
-        high, low = exact_signatures(found, offsets, keys=keys)
-        if config.near:
-            sets = distinct_shingles(found, offsets, num_chars=config.shingle_chars, num_words=config.shingle_words)
+        if config.form == "verbatim":
+            found, offsets = verbatim_tokens(texts.codepoints), texts.offsets
         else:
-            sets = np.empty(0, np.uint64), np.zeros(len(offsets), np.int64)
+            is_code = pc.equal(documents.column("lane"), pa.scalar("code")).to_numpy(zero_copy_only=False)
+            found, offsets = tokens(
+                texts.codepoints, texts.offsets, is_code=is_code, fold_variants=config.fold_variants
+            )
+        high, low = exact_signatures(found, offsets, keys=keys)
+        sets = self._shingles(texts, found, offsets)
         columns = [documents.column("key"), pa.array(high), pa.array(low), *self._near_columns(*sets)]
         return pa.record_batch(columns, schema=BANDS)
+
+    def _shingles(self, texts: TextBatch, found: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        config = self._config
+        if not config.near:
+            return np.empty(0, np.uint64), np.zeros(len(offsets), np.int64)
+        num_chars, min_shingles = config.shingle_chars, config.min_shingles
+        if config.form == "verbatim":
+            return verbatim_shingles(texts.codepoints, offsets, num_chars=num_chars, min_shingles=min_shingles)
+        return distinct_shingles(
+            found, offsets, num_chars=num_chars, num_words=config.shingle_words, min_shingles=min_shingles
+        )
 
     def _near_columns(self, shingles: np.ndarray, offsets: np.ndarray) -> "list[pa.Array[Any]]":
         num_shingles = np.diff(offsets)

@@ -1,8 +1,9 @@
 """Which document stands for which: chosen among the documents the rules keep, in the configured order.
 
 Exact copies are one node (they have the same shingles, so a pair verified for one of them holds for all); near copies
-form stars around the best of them. Pairs of documents that a rule removed bind nobody. Documents of earlier snapshots
-were published in their time: they come before all others, the oldest first, and are never removed.
+form stars around the best of them, or, where pairs are not verified, whole components behind it. Pairs of documents
+that a rule removed bind nobody. Documents of earlier snapshots were published in their time: they come before all
+others, the oldest first, and are never removed.
 """
 
 from dataclasses import dataclass
@@ -42,8 +43,9 @@ def choose_survivors(
 
     `order_columns` has key, source_rank and num_chars of at least the kept documents in `pairs`; those in
     `earlier_keys`, of earlier snapshots, need not be in it nor in `kept_keys`. The kept document of a row is never
-    itself in a row, and is an exact copy of the removed one or verified against it. Nothing depends on the order of
-    `pairs`. Raises AccountingError when a kept document is missing from `order_columns`.
+    itself in a row, and is an exact copy of the removed one or verified against it; without `verify` a chain of pairs
+    may lie between them. Nothing depends on the order of `pairs`. Raises AccountingError when a kept document is
+    missing from `order_columns`.
     """
     pair_keys = np.column_stack([pairs.column("key_a").to_numpy(), pairs.column("key_b").to_numpy()])
     all_keys, flat = np.unique(pair_keys, return_inverse=True)
@@ -54,7 +56,7 @@ def choose_survivors(
         all_keys, groups, kept_keys=kept_keys, order_columns=order_columns, config=config, earlier_keys=earlier_keys
     )
     near = pairs.filter(pa.array(~is_exact))
-    return _duplicates(candidates, groups[edges[~is_exact]], near)
+    return _duplicates(candidates, groups[edges[~is_exact]], near, is_verified=config.verify)
 
 
 def _candidates(
@@ -89,7 +91,27 @@ def _order(keys: np.ndarray, order_columns: pa.Table, *, config: DedupConfig) ->
     return np.lexsort([keys, *(columns[name] for name in reversed(config.survivor_order))])
 
 
-def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table) -> pa.Table:
+def _whole(edges: np.ndarray, *, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `stars`, but the centre of a node is the best of its component.
+
+    It is joined by its first edge to the centre or, without one, by its first edge, through which it came in.
+    """
+    roots = components(edges, num_nodes=len(ranks))
+    worst_first = np.argsort(ranks, kind="stable")[::-1]
+    best = np.full(len(ranks), -1, np.int64)
+    best[roots[worst_first]] = worst_first  # what is written last stays
+    centres = best[roots]
+    first, direct = np.full((2, len(ranks)), len(edges), np.int64)
+    for own, other in (edges.T, edges.T[::-1]):
+        np.minimum.at(first, own, np.arange(len(edges)))
+        to_centre = np.flatnonzero(centres[own] == other)
+        np.minimum.at(direct, own[to_centre], to_centre)
+    joining = np.where(direct < len(edges), direct, first)
+    joining[centres == np.arange(len(ranks))] = -1
+    return centres, joining
+
+
+def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table, *, is_verified: bool) -> pa.Table:
     keys, nodes = candidates.keys, candidates.nodes
     alive, first = np.unique(nodes, return_index=True)  # the first document of a node is its best
     ranks = np.full(candidates.num_nodes, len(keys), np.int64)
@@ -99,7 +121,7 @@ def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table) -> p
     edges = np.sort(edges, axis=1)  # of several edges between two nodes `stars` takes the first in one direction
     strongest = np.lexsort((edges[:, 1], edges[:, 0], -containment, -jaccard))
     strongest = strongest[both_alive[strongest]]
-    centres, joining = stars(edges[strongest], ranks=ranks)
+    centres, joining = (stars if is_verified else _whole)(edges[strongest], ranks=ranks)
     survivors = ranks[centres[nodes]]  # index of the document that stands for each
     is_removed = (survivors != np.arange(len(keys))) & (np.arange(len(keys)) >= candidates.num_earlier)
     _, clusters, sizes = np.unique(survivors, return_inverse=True, return_counts=True)

@@ -77,3 +77,23 @@ def test_a_bare_off_is_off() -> None:
 def test_name_is_fit_for_a_file() -> None:
     """The run's name becomes part of paths and ids: lower case, digits, dashes."""
     assert "name" in refusal(name="Meine Läufe")
+
+
+def test_preset_sets_what_is_not_given() -> None:
+    """`dedup.preset: ctllm` is the authors' scheme, single keys override it, and reading it back changes nothing."""
+    values = {"dedup": {"preset": "ctllm", "shingle_chars": 7}}
+    dedup = parse_config(values, CurationConfig, origin="c.yaml").dedup
+    assert (dedup.bands, dedup.scheme, dedup.form, dedup.verify) == ((9, 13), "legacy", "verbatim", False)
+    assert (dedup.shingle_chars, dedup.min_shingles, dedup.survivor_order) == (7, 1, ("key",))
+    assert type(dedup).model_validate(dedup.model_dump(mode="json")) == dedup
+    assert type(dedup)(preset="recommended") == type(dedup)()
+    assert "'recommended' or 'ctllm'" in refusal(dedup={"preset": "datatrove"})
+
+
+def test_bands_beyond_the_permutations_are_refused() -> None:
+    """Nine bands of 13 rows fit 117 permutations and not 116; a band has at least a row."""
+    assert "bands 9 x 13 need more than num_permutations=116" in refusal(
+        dedup={"bands": [9, 13], "num_permutations": 116}
+    )
+    assert parse_config({"dedup": {"bands": [9, 13], "num_permutations": 117}}, CurationConfig, origin="c.yaml")
+    assert "bands.1" in refusal(dedup={"bands": [9, 0]})

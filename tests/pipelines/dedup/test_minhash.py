@@ -6,22 +6,26 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctllm.pipelines.dedup.minhash import band_keys, bands_and_rows, permutations, signatures
+from ctllm.pipelines.dedup.minhash import Scheme, band_keys, bands_and_rows, permutations, signatures
 from ctllm.pipelines.dedup.shingles import distinct_shingles
 from ctllm.schemas.errors import ConfigError
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(min_size=0, max_size=80), min_size=1, max_size=5), st.sampled_from([16, 61, 128]))
-def test_signatures_are_those_of_datasketch(texts: list[str], num_permutations: int) -> None:
-    """For the shingles of any Unicode text, and for none, our signature equals datasketch's bit for bit."""
+@given(
+    st.lists(st.text(min_size=0, max_size=80), min_size=1, max_size=5),
+    st.sampled_from([16, 61, 128]),
+    st.sampled_from(["affine32", "legacy"]),
+)
+def test_signatures_are_those_of_datasketch(texts: list[str], num_permutations: int, scheme: Scheme) -> None:
+    """For the shingles of any Unicode text, and for none, in both schemes, our signature equals datasketch's."""
     tokens = np.array([ord(each) << 1 | 1 for text in texts for each in text], np.uint64)
     offsets = np.cumsum([0, *map(len, texts)])
-    shingles, bounds = distinct_shingles(tokens, offsets, num_chars=2, num_words=2)
-    factors, summands = permutations(num_permutations)
+    shingles, bounds = distinct_shingles(tokens, offsets, num_chars=2, num_words=2, min_shingles=1)
+    factors, summands = permutations(num_permutations, scheme)
     found = signatures(shingles, bounds, factors=factors, summands=summands)
     for row, start, end in zip(found, bounds[:-1], bounds[1:], strict=True):
-        oracle = MinHash(num_perm=num_permutations, hashfunc=lambda value: value & 0xFFFFFFFF, scheme="affine32")
+        oracle = MinHash(num_perm=num_permutations, hashfunc=lambda value: value & 0xFFFFFFFF, scheme=scheme)
         oracle.update_batch(shingles[start:end].tolist())
         np.testing.assert_array_equal(row, oracle.hashvalues)
 

@@ -6,14 +6,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctllm.pipelines.dedup.shingles import MIN_SHINGLES, distinct_shingles
+from ctllm.pipelines.dedup.shingles import distinct_shingles
+
+MIN_SHINGLES = 20
 
 
 def shingled(sequences: list[list[int]], *, num_chars: int, num_words: int) -> list[list[int]]:
     """Shingle hashes of each token sequence."""
     tokens = np.array([token for each in sequences for token in each], np.uint64)
     offsets = np.cumsum([0, *map(len, sequences)])
-    found, bounds = distinct_shingles(tokens, offsets, num_chars=num_chars, num_words=num_words)
+    found, bounds = distinct_shingles(
+        tokens, offsets, num_chars=num_chars, num_words=num_words, min_shingles=MIN_SHINGLES
+    )
     return [found[start:end].tolist() for start, end in itertools.pairwise(bounds)]
 
 

@@ -142,6 +142,36 @@ def test_earlier_documents_stand_whatever_they_are_like(case: Case, data: st.Dat
     assert [row for row in rows.values() if row["key"] not in stands] == expected
 
 
+@settings(deadline=None)
+@given(cases())
+def test_unverified_pairs_make_whole_components(case: Case) -> None:
+    """Without verification all kept documents that pairs connect are one cluster behind its best one, and no others.
+
+    The row shows a pair of the removed document's own, its pair with the survivor where there is one.
+    """
+    config = DedupConfig(verify=False, survivor_order=("num_chars",))
+    rows = chosen(case.pairs, kept=case.kept, order=case.order, config=config)
+    exact = exact_groups(case)
+    kept_groups = {exact[key] for key in case.kept}
+    edges = [(exact[one], exact[other], jaccard) for one, other, kind, jaccard in case.pairs if kind == "near"]
+    edges = [edge for edge in edges if edge[0] != edge[1] and {edge[0], edge[1]} <= kept_groups]
+    whole = {group: group for group in kept_groups}
+    for _ in whole:
+        for one, other, _ in edges:
+            whole[one] = whole[other] = min(whole[one], whole[other])
+    best: dict[int, int] = {}
+    for key in sorted(case.kept, key=lambda key: (-case.order[key][1], key)):
+        best.setdefault(whole[exact[key]], key)
+    expected = {key: best[whole[exact[key]]] for key in case.kept if best[whole[exact[key]]] != key}
+    assert {row["key"]: row["kept_key"] for row in rows} == expected
+    for row in rows:
+        own, centre = exact[row["key"]], exact[row["kept_key"]]
+        if own != centre:
+            around = [(set(edge[:2]), edge[2]) for edge in edges if own in edge[:2]]
+            direct = [jaccard for ends, jaccard in around if ends == {own, centre}]
+            assert row["jaccard"] == np.float32(max(direct or [jaccard for _, jaccard in around]))
+
+
 def test_order_of_survival_is_the_configured_one() -> None:
     """Source first, then length, then key; with another order another document stays."""
     pairs = [(1, 2, "near", 0.9), (1, 3, "near", 0.9), (2, 3, "near", 0.9)]

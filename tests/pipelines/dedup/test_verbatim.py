@@ -1,0 +1,63 @@
+"""Shingles of texts as they are, with datasketch as oracle from the text to the signature."""
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from datasketch import MinHash
+from datasketch.hashfunc import sha1_hash64
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctllm.pipelines.dedup.exact import exact_signatures
+from ctllm.pipelines.dedup.minhash import Scheme, permutations, signatures
+from ctllm.pipelines.dedup.verbatim import verbatim_shingles, verbatim_tokens
+
+
+def codepoints_of(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Code points and offsets of the texts."""
+    codepoints = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    return codepoints, np.cumsum([0, *map(len, texts)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), min_size=1, max_size=4),
+    st.sampled_from([2, 13, 14, 32]),  # 55 and 56 bytes fill one block of SHA-1 or need two
+    st.sampled_from(["affine32", "legacy"]),
+)
+def test_texts_have_the_signatures_that_datasketch_gives_them(texts: list[str], n: int, scheme: Scheme) -> None:
+    """Any Unicode text, cut into n characters and hashed by datasketch's own SHA-1, has our signature bit for bit."""
+    shingles, bounds = verbatim_shingles(*codepoints_of(texts), num_chars=n, min_shingles=1)
+    factors, summands = permutations(128, scheme)
+    found = signatures(shingles, bounds, factors=factors, summands=summands)
+    for text, row, (start, end) in zip(texts, found, pairwise(bounds), strict=True):
+        windows = [text[i : i + n].encode() for i in range(len(text) - n + 1)]
+        assert shingles[start:end].tolist() == sorted({sha1_hash64(window) for window in windows})
+        oracle = MinHash(num_perm=128, scheme=scheme)
+        oracle.update_batch(windows)
+        np.testing.assert_array_equal(row, oracle.hashvalues)
+
+
+@pytest.mark.parametrize("size", range(50, 66))
+def test_every_length_around_a_block_is_hashed_right(size: int) -> None:
+    """Messages of 50 to 65 bytes, where padding fills a block or opens another, have the SHA-1 of `hashlib`."""
+    window = "x" * size
+    (shingle,), _ = verbatim_shingles(*codepoints_of([window]), num_chars=size, min_shingles=1)
+    assert int(shingle) == int.from_bytes(hashlib.sha1(window.encode()).digest()[:8], "little")
+
+
+def test_text_below_the_minimum_has_no_shingles() -> None:
+    """20 distinct windows are enough where 20 are asked for, 19 are not, nor is a text that repeats itself."""
+    texts = ["".join(chr(0x4E00 + i) for i in range(24)), "".join(chr(0x4E00 + i) for i in range(23)), "好" * 99, ""]
+    _, bounds = verbatim_shingles(*codepoints_of(texts), num_chars=5, min_shingles=20)
+    assert np.diff(bounds).tolist() == [20, 0, 0, 0]
+
+
+def test_tokens_tell_every_character_apart() -> None:
+    """Punctuation, width and case count: nothing is folded, and a NUL is a character."""
+    texts = ["ＡＢ，", "AB,", "ab,", "ab", "ab\0"]
+    codepoints, offsets = codepoints_of(texts)
+    high, low = exact_signatures(verbatim_tokens(codepoints), offsets, keys=np.arange(5, dtype=np.uint64))
+    assert len(set(zip(high.tolist(), low.tolist(), strict=True))) == 5
