@@ -10,21 +10,25 @@ from collections.abc import Iterable, Sequence
 import apache_beam as beam
 import numpy as np
 
+from ctllm.pipelines.component_survivors import choose_by_component
 from ctllm.pipelines.guard import check_removed
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.judgement import (
     RANKED,
     Removed,
     candidate_keys,
+    count_pairs,
     find_duplicates,
     judge_split,
     rank_candidates,
+    read_duplicates,
     source_ranks,
     summarise,
+    write_duplicates,
 )
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import Run
-from ctllm.schemas.files import read_parquet, write_parquet
+from ctllm.schemas.files import remove_tree, write_parquet
 from ctllm.schemas.progress import Progress, silent
 
 
@@ -46,7 +50,7 @@ class RankCandidates(beam.DoFn):
 
 
 class ChooseSurvivors(beam.DoFn):
-    """(0, all packed rows) → `duplicates/part-00000.parquet`. One worker: edges are few beside documents."""
+    """(0, all packed rows) → `duplicates/`. One worker: edges are few beside documents."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -54,7 +58,7 @@ class ChooseSurvivors(beam.DoFn):
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterable[int]:
         """Chooses one survivor per star of verified copies."""
         duplicates = find_duplicates(self.run, np.frombuffer(b"".join(element[1]), dtype=RANKED))
-        write_parquet(self.run.part("duplicates", 0), duplicates)
+        write_duplicates(self.run, duplicates)
         yield duplicates.num_rows
 
 
@@ -64,15 +68,12 @@ class WriteVerdicts(beam.DoFn):
     def __init__(self, run: Run) -> None:
         self.run = run
 
-    def setup(self) -> None:
-        """Loads the removed duplicates."""
-        self.removed = Removed(read_parquet(self.run.part("duplicates", 0)), self.run.config.dedup)
-
     def process(self, split: int) -> Iterable[int]:
         """Judges one split again (cheaper than shuffling the first result) and adds the duplicates."""
         judged = judge_split(self.run, split)
         write_parquet(self.run.part("cuts", split), judged.cuts)
-        write_parquet(self.run.part("verdicts", split), self.removed.verdicts(judged))
+        removed = Removed(read_duplicates(self.run, split), self.run.config.dedup)
+        write_parquet(self.run.part("verdicts", split), removed.verdicts(judged))
         yield split
 
 
@@ -84,22 +85,7 @@ def decide(
     `sources` names the source of each split. Raises GuardError when a lane, a source or a rule loses more than its
     share; what was written stays.
     """
-    ranks = source_ranks(splits, sources, config=run.config.dedup)
-    run_job(
-        "survivors",
-        lambda pipeline: (
-            pipeline
-            | "Splits" >> beam.Create(splits)
-            | "Spread over workers" >> beam.Reshuffle()
-            | "Rank candidates" >> beam.ParDo(RankCandidates(run, ranks)).with_output_types(tuple[int, bytes])
-            | "To one worker" >> beam.GroupByKey()
-            | "Choose survivors" >> beam.ParDo(ChooseSurvivors(run))
-        ),
-        options=options,
-        watch=run.directory("duplicates"),
-        total=1,
-        progress=progress,
-    )
+    _choose(run, source_ranks(splits, sources, config=run.config.dedup), options=options, progress=progress)
     run_job(
         "verdicts",
         lambda pipeline: (
@@ -117,3 +103,25 @@ def decide(
     summary = summarise(run, splits)
     kept = sum(lane.kept_documents for lane in summary.values())
     return {"kept": kept, "removed": sum(lane.documents for lane in summary.values()) - kept}
+
+
+def _choose(run: Run, ranks: dict[int, int], *, options: RunnerOptions, progress: Progress) -> None:
+    """Writes `duplicates/`: on one worker where the pairs fit in its memory, else component by component."""
+    remove_tree(run.directory("duplicates") + "/components")  # of a killed attempt
+    num_pairs = count_pairs(run)
+    if num_pairs > options.max_pairs_in_memory:
+        choose_by_component(run, ranks, num_pairs=num_pairs, options=options, progress=progress)
+        return
+    run_job(
+        "survivors",
+        lambda pipeline: (
+            pipeline
+            | "Splits" >> beam.Create(list(ranks))
+            | "Spread over workers" >> beam.Reshuffle()
+            | "Rank candidates" >> beam.ParDo(RankCandidates(run, ranks)).with_output_types(tuple[int, bytes])
+            | "To one worker" >> beam.GroupByKey()
+            | "Choose survivors" >> beam.ParDo(ChooseSurvivors(run))
+        ),
+        options=options,
+        progress=progress,
+    )

@@ -15,9 +15,10 @@ from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.token_estimate import estimate_from_signals
-from ctllm.schemas.curation_config import DedupConfig
-from ctllm.schemas.document import snapshot_of
-from ctllm.schemas.files import list_files, read_parquet
+from ctllm.schemas.curation_config import CurationConfig, DedupConfig
+from ctllm.schemas.document import snapshot_of, split_of
+from ctllm.schemas.duplicates import DUPLICATES
+from ctllm.schemas.files import exists, list_files, read_parquet, write_parquet
 from ctllm.schemas.signals import SIGNALS
 from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE, REASONS, VERDICTS
 
@@ -60,9 +61,9 @@ def judge_split(run: Run, split: int) -> Judged:
     return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons, cuts)
 
 
-def rank_candidates(judged: Judged, *, candidates: np.ndarray, source_rank: int) -> np.ndarray:
+def rank_candidates(judged: Judged, *, candidates: np.ndarray | None, source_rank: int) -> np.ndarray:
     """RANKED rows of the documents that the rules keep and that have a verified copy (are among `candidates`)."""
-    chosen = judged.kept & np.isin(judged.keys, candidates)
+    chosen = judged.kept if candidates is None else judged.kept & np.isin(judged.keys, candidates)
     rows = np.zeros(int(chosen.sum()), dtype=RANKED)
     rows["key"], rows["num_chars"] = judged.keys[chosen], judged.num_chars[chosen]
     rows["source_rank"] = source_rank
@@ -70,20 +71,43 @@ def rank_candidates(judged: Judged, *, candidates: np.ndarray, source_rank: int)
 
 
 def find_duplicates(run: Run, ranked: np.ndarray) -> pa.Table:
-    """DUPLICATES of the run, one survivor per star of verified copies, from all its RANKED rows in any order.
+    """DUPLICATES of the run, one survivor per star of verified copies, from all its RANKED rows in any order."""
+    return duplicates_among(read_pairs(run), ranked, config=run.config)
 
-    Documents of other snapshots occur in `pairs/` only if they were kept in theirs.
+
+def duplicates_among(pairs: pa.Table, ranked: np.ndarray, *, config: CurationConfig) -> pa.Table:
+    """DUPLICATES of whole components of PAIRS, from the RANKED rows of their documents, or of more, in any order.
+
+    Documents of other snapshots occur in pairs only if they were kept in theirs.
     """
     rows = np.sort(ranked, order="key")
     order = pa.table({name: pa.array(rows[name]) for name in RANKED.names or ()})
-    paired = candidate_keys(run)
+    paired = np.concatenate([pairs["key_a"].to_numpy(), pairs["key_b"].to_numpy()])
     return choose_survivors(
-        read_pairs(run),
+        pairs,
         kept_keys=rows["key"],
         order_columns=order,
-        config=run.config.dedup,
-        earlier_keys=paired[snapshot_of(paired) != run.config.snapshot],
+        config=config.dedup,
+        earlier_keys=np.unique(paired[snapshot_of(paired) != config.snapshot]),
     )
+
+
+def write_duplicates(run: Run, duplicates: pa.Table) -> None:
+    """Writes DUPLICATES, sorted by key, to `duplicates/`: a file for each split that lost a document."""
+    splits = split_of(duplicates["key"].to_numpy())
+    for split in np.unique(splits).tolist():
+        start, end = np.searchsorted(splits, [split, split + 1]).tolist()
+        write_parquet(run.part("duplicates", split), duplicates.slice(start, end - start))
+
+
+def read_duplicates(run: Run, split: int | None = None, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """DUPLICATES of the run, or those of one split, which are sorted by key."""
+    names = list(columns or DUPLICATES.names)
+    paths = list_files(run.directory("duplicates"), suffix=".parquet")
+    if split is not None:
+        paths = [path for path in (run.part("duplicates", split),) if exists(path)]
+    empty = DUPLICATES.empty_table().select(names)
+    return pa.concat_tables([empty, *(read_parquet(path, columns=names) for path in paths)])
 
 
 class Removed:
@@ -123,6 +147,12 @@ def read_pairs(run: Run, *, columns: Sequence[str] | None = None) -> pa.Table:
     """All verified pairs of the run."""
     paths = list_files(run.directory("pairs"), suffix=".parquet")
     return pa.concat_tables([read_parquet(path, columns=list(columns) if columns else None) for path in paths])
+
+
+def count_pairs(run: Run) -> int:
+    """Verified pairs of the run."""
+    paths = list_files(run.directory("pairs"), suffix=".parquet")
+    return sum(read_parquet(path, columns=["key_a"]).num_rows for path in paths)
 
 
 def candidate_keys(run: Run) -> np.ndarray:

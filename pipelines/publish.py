@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ctllm.pipelines.cuts import after_cuts, cut_chars, edits_of
 from ctllm.pipelines.edits import Edit, apply_edits, with_planned
 from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.privacy.redact import find_personal_data
 from ctllm.pipelines.run_directory import Run
@@ -38,7 +39,7 @@ class PublishSplit(beam.DoFn):
 
     def setup(self) -> None:
         """Counts how many documents each survivor stands for."""
-        duplicates = read_parquet(self.run.part("duplicates", 0), columns=["kept_key"])
+        duplicates = read_duplicates(self.run, columns=["kept_key"])
         self.survivors, copies = np.unique(duplicates["kept_key"].to_numpy(), return_counts=True)
         self.cluster_sizes = copies + 1
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ctllm.pipelines.decontaminate.cuts import overlap_bound
 from ctllm.pipelines.documents import fetch_documents
+from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.token_estimate import estimate_from_signals
@@ -238,7 +239,7 @@ def _merged_samples(parts: list[dict[str, Any]]) -> pa.Table:
 
 def _clusters(run: Run) -> pa.Table:
     """The largest clusters, each with its survivor and its least similar copy."""
-    duplicates = read_parquet(run.part("duplicates", 0)).to_pylist()
+    duplicates = read_duplicates(run).to_pylist()
     worst: dict[int, dict[str, Any]] = {}
     for row in duplicates:
         seen = worst.get(row["kept_key"])
@@ -273,7 +274,7 @@ def _repairs(run: Run, splits: Sequence[int]) -> dict[str, int]:
 
 def _summary(run: Run, splits: Sequence[int], accounts: dict[str, int]) -> dict[str, Any]:
     """Deterministic facts of the run; times stand in the manifests, not here."""
-    duplicates = read_parquet(run.part("duplicates", 0), columns=["kept_key", "kind"])
+    duplicates = read_duplicates(run, columns=["kept_key", "kind"])
     sizes = np.unique(duplicates["kept_key"].to_numpy(), return_counts=True)[1] + 1
     kinds = Counter(duplicates["kind"].to_pylist())
     return {

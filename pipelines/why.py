@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ctllm.pipelines.cuts import after_cuts, cut_chars
 from ctllm.pipelines.documents import fetch_documents
+from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.run_directory import Run, read_run
 from ctllm.pipelines.url_lists import category_of
 from ctllm.schemas.document import row_of, split_of
@@ -177,7 +178,7 @@ def _costs(run: Run, lane: str) -> dict[str, Cost]:
 
 def _copies(run: Run, key: int) -> list[dict[str, Any]]:
     """Rows of `duplicates/` that name the document, each with the other document's id, URL and excerpt."""
-    table = read_parquet(run.part("duplicates", 0))
+    table = read_duplicates(run)
     named = pc.or_(pc.equal(table["key"], key), pc.equal(table["kept_key"], key))
     rows: list[dict[str, Any]] = table.filter(named).to_pylist()
     others = fetch_documents(run, [row["kept_key"] if row["key"] == key else row["key"] for row in rows])

@@ -6,7 +6,6 @@ the file of their second document, take its sketch along, then to the file of th
 band file is read twice and nothing is read at random. Every file of pairs belongs to one band file.
 """
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Literal
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from apache_beam.pvalue import TaggedOutput
 
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
+from ctllm.pipelines.dedup.frames import frame, frames, table_bytes, table_of
 from ctllm.pipelines.dedup.minhash import banding
 from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.dedup.verify import Sketches, similarities
@@ -34,7 +34,7 @@ from ctllm.schemas.progress import Progress, silent
 COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
 _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
 _MIN_SLICE_BYTES = 1 << 10  # chosen: an element of the shuffle costs the local runner 6 us (engines notes, section 6)
-_FRAME = struct.Struct("<qq")
+_PAIRS, _SKETCHES = 0, 1
 _ROW_BYTES = 24
 _FILE_SHIFT_BITS = 32
 _FILE_SHIFT = np.uint64(_FILE_SHIFT_BITS)
@@ -179,7 +179,7 @@ class TakeSketches(beam.DoFn):
         for first_file, own in _by_file(pairs, column=0):
             positions = np.unique(own[:, 1])
             sketches = table.take(positions & _ROW_MASK).append_column("position", pa.array(positions))
-            yield first_file, _to_frame(own, sketches)
+            yield first_file, frame(_PAIRS, own.tobytes()) + frame(_SKETCHES, table_bytes(sketches))
 
 
 class VerifyPairs(beam.DoFn):
@@ -193,10 +193,12 @@ class VerifyPairs(beam.DoFn):
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, ...]]:
         """Writes `part-<file number>.parquet`; nothing where no candidate holds."""
         number, packed = element
-        frames = [frame for each in packed for frame in _from_frames(each)]
-        pairs = unique_pairs(np.concatenate([own for own, _ in frames]))
-        others = pa.concat_tables([sketches for _, sketches in frames]).sort_by("position")
+        contents = frames(packed)
+        pairs = unique_pairs(_unpacked(contents[_PAIRS], columns=2))
         ours = read_parquet(self._paths[number], columns=_VERIFY_COLUMNS)
+        others = table_of(contents[_SKETCHES], ours.schema.append(pa.field("position", pa.uint64()))).sort_by(
+            "position"
+        )
         other_rows = np.searchsorted(others.column("position").to_numpy(), pairs[:, 1])
         rows = np.column_stack([(pairs[:, 0] & _ROW_MASK).astype(np.int64), other_rows])
         verified = verified_pairs(ours, others, rows, config=self._config)
@@ -278,23 +280,3 @@ def _by_file(pairs: np.ndarray, *, column: int) -> Iterator[tuple[int, np.ndarra
     files = pairs[:, column] >> _FILE_SHIFT
     for number in np.unique(files).tolist():
         yield number, pairs[files == number]
-
-
-def _to_frame(pairs: np.ndarray, sketches: pa.Table) -> bytes:
-    """Pairs and the sketches of their second documents; frames may be joined (files join what belongs together)."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, sketches.schema) as writer:
-        writer.write_table(sketches)
-    table = sink.getvalue().to_pybytes()
-    return _FRAME.pack(pairs.nbytes, len(table)) + pairs.tobytes() + bytes(table)
-
-
-def _from_frames(packed: bytes) -> Iterator[tuple[np.ndarray, pa.Table]]:
-    start = 0
-    while start < len(packed):
-        num_pairs, num_table = _FRAME.unpack_from(packed, start)
-        start += _FRAME.size
-        pairs = np.frombuffer(packed, np.uint64, num_pairs // 8, start).reshape(-1, 2)
-        start += num_pairs
-        yield pairs, pa.ipc.open_stream(pa.py_buffer(packed)[start : start + num_table]).read_all()
-        start += num_table
