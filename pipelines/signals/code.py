@@ -36,22 +36,10 @@ MIN_DATA_CHARS = 4  # a shorter line, such as a bracket, is no data
 
 def measure_code(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) -> dict[str, np.ndarray]:
     """`max_line_chars` and `mean_code_line_chars`, with indentation, `comment_share`, `data_line_share`; float64."""
-    bounds = lines.offsets
-    lengths = lines.ends - lines.starts + lines.indents
-    num_lines = np.maximum(np.diff(bounds), 1)
-    total = np.concatenate([[0], np.cumsum(lengths)])
-    comments = np.concatenate([[0], np.cumsum(_comment_lines(codepoints, lines.starts, lines.ends))])
-    data = np.concatenate([[0], np.cumsum(_data_lines(codepoints, classes, lines.starts, lines.ends, lines.kinds))])
-    longest = np.zeros(len(bounds) - 1)
-    nonempty = bounds[1:] > bounds[:-1]
-    if len(lengths):
-        longest[nonempty] = np.maximum.reduceat(lengths, bounds[:-1][nonempty])
-    return {
-        "max_line_chars": longest,
-        "mean_code_line_chars": np.diff(total[bounds]) / num_lines,
-        "comment_share": np.diff(comments[bounds]) / num_lines,
-        "data_line_share": np.diff(data[bounds]) / num_lines,
-    }
+    values = np.zeros((4, len(lines.offsets) - 1))
+    _measure(codepoints, classes, lines.starts, lines.ends, lines.indents, lines.kinds, lines.offsets, values)
+    names = "max_line_chars", "mean_code_line_chars", "comment_share", "data_line_share"
+    return dict(zip(names, values, strict=True))
 
 
 def measure_heads(data: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,13 +100,28 @@ def _stands_at(data: np.ndarray, at: int, end: int, mark: np.ndarray) -> bool:
 
 
 @kernel
-def _data_lines(
-    codepoints: np.ndarray, classes: np.ndarray, starts: np.ndarray, ends: np.ndarray, kinds: np.ndarray
-) -> np.ndarray:
-    is_data = np.empty(starts.shape[0], np.bool_)
-    for line in range(starts.shape[0]):
-        is_data[line] = kinds[line] & DIGIT and _is_data(codepoints, classes, starts[line], ends[line])
-    return is_data
+def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
+    codepoints: np.ndarray,
+    classes: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    indents: np.ndarray,
+    kinds: np.ndarray,
+    offsets: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    for text in range(offsets.shape[0] - 1):
+        longest = chars = comments = data = 0
+        for line in range(offsets[text], offsets[text + 1]):
+            start, end = starts[line], ends[line]
+            length = end - start + indents[line]
+            longest = max(longest, length)
+            chars += length
+            comments += _is_comment(codepoints, start, end)
+            data += (kinds[line] & DIGIT) != 0 and _is_data(codepoints, classes, start, end)
+        num_lines = max(offsets[text + 1] - offsets[text], 1)
+        out[0, text], out[1, text] = longest, chars / num_lines
+        out[2, text], out[3, text] = comments / num_lines, data / num_lines
 
 
 @kernel
@@ -139,14 +142,6 @@ def _is_data(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) 
         else:
             in_number = False
     return digits > 0
-
-
-@kernel
-def _comment_lines(codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    is_comment = np.empty(starts.shape[0], np.bool_)
-    for line in range(starts.shape[0]):
-        is_comment[line] = _is_comment(codepoints, starts[line], ends[line])
-    return is_comment
 
 
 @kernel

@@ -2,31 +2,36 @@
 
 import numpy as np
 
+from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.signals.lines import Lines
 
 BRIEF_LINE_CHARS = 30  # FineWeb, short_line_length
-_DOT, _ELLIPSES = 0x2E, (0x2026, 0x22EF)  # . and … ⋯
 
 
 def measure_line_forms(codepoints: np.ndarray, lines: Lines) -> dict[str, np.ndarray]:
     """`brief_line_share` and `ellipsis_line_share`, lines among lines: (texts,), float64."""
-    starts, ends = lines.starts, lines.ends
-    return {
-        "brief_line_share": _share(ends - starts <= BRIEF_LINE_CHARS, lines),
-        "ellipsis_line_share": _share(_end_in_ellipsis(codepoints, starts, ends), lines),
-    }
+    shares = np.zeros((2, len(lines.offsets) - 1))
+    _measure(codepoints, lines.starts, lines.ends, lines.offsets, shares)
+    return {"brief_line_share": shares[0], "ellipsis_line_share": shares[1]}
 
 
-def _share(flags: np.ndarray, lines: Lines) -> np.ndarray:
-    counts = np.concatenate([[0], np.cumsum(flags)])
-    shares: np.ndarray = np.diff(counts[lines.offsets]) / np.maximum(np.diff(lines.offsets), 1)
-    return shares
+@kernel
+def _measure(
+    codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray, shares: np.ndarray
+) -> None:
+    for text in range(offsets.shape[0] - 1):
+        brief = ended = 0
+        for line in range(offsets[text], offsets[text + 1]):
+            brief += ends[line] - starts[line] <= BRIEF_LINE_CHARS
+            ended += _ends_in_ellipsis(codepoints, starts[line], ends[line])
+        num_lines = max(offsets[text + 1] - offsets[text], 1)
+        shares[0, text], shares[1, text] = brief / num_lines, ended / num_lines
 
 
-def _end_in_ellipsis(codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Whether each line ends in … or in three full stops: (lines,), bool."""
-    last = codepoints[ends - 1]
-    ended = np.isin(last, _ELLIPSES)
-    dotted = np.flatnonzero((last == _DOT) & (ends - starts > 2))
-    ended[dotted] = (codepoints[ends[dotted] - 2] == _DOT) & (codepoints[ends[dotted] - 3] == _DOT)
-    return ended
+@kernel
+def _ends_in_ellipsis(codepoints: np.ndarray, start: int, end: int) -> bool:
+    """Whether a line ends in … or ⋯ or in three full stops."""
+    last = codepoints[end - 1]
+    if last == 0x2E:
+        return bool(end - start > 2 and codepoints[end - 2] == 0x2E and codepoints[end - 3] == 0x2E)
+    return bool(last in (0x2026, 0x22EF))

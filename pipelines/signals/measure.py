@@ -1,6 +1,7 @@
 """All signals of a batch of documents: decode once, split once, one pass per group."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.signals import SIGNALS
 
+_SHARES = [field.name for field in list(SIGNALS)[1:] if pa.types.is_float32(field.type)]
 _SLICE_BYTES = 1 << 19  # of text at a time, so that the arrays of a slice stay in the cache
 
 
@@ -45,17 +47,14 @@ class Measurer:
         """The signals of DOCUMENTS, row for row: a batch of SIGNALS. `decoded` where the texts are decoded already."""
         texts = documents.column("text")
         decoded = decoded or TextBatch.of(texts)
-        parts = [
-            self._measure_texts(texts.slice(first, count), decoded.slice(first, first + count))
-            for first, count in _slices(texts)
-        ]
-        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        values["lang_score"] = documents.column("lang_score").to_numpy()
-        values["quality_score"] = score_documents(self._quality, documents)
-        values["url_list"] = self._url_lists.find(documents.column("url"))
-        values |= self._measure_ctllm(documents)
-        columns = [_column(values[field.name], field.type) for field in list(SIGNALS)[1:]]
-        return pa.RecordBatch.from_arrays([documents.column("key"), *columns], schema=SIGNALS)
+        table = _SignalTable(documents.num_rows)
+        for first, count in _slices(texts):
+            table.fill(first, self._measure_texts(texts.slice(first, count), decoded.slice(first, first + count)))
+        table.fill(0, {"lang_score": documents.column("lang_score").to_numpy()})
+        table.fill(0, {"quality_score": score_documents(self._quality, documents)})
+        table.fill(0, {"url_list": self._url_lists.find(documents.column("url"))})
+        table.fill(0, self._measure_ctllm(documents))
+        return table.batch(documents.column("key"))
 
     def _measure_ctllm(self, documents: pa.RecordBatch) -> dict[str, np.ndarray]:
         """The authors' signals of the Chinese documents, where their rules are asked for; NaN elsewhere."""
@@ -112,7 +111,25 @@ def _count_secrets(texts: "pa.Array[pa.StringScalar]", data: np.ndarray, offsets
     return counts
 
 
-def _column(values: np.ndarray, kind: pa.DataType) -> "pa.Array[pa.Scalar[pa.DataType]]":
-    if pa.types.is_integer(kind):
-        return pa.array(values.astype(np.int32))
-    return pa.array(values.astype(np.float32), from_pandas=True)  # NaN, not measured, becomes null
+class _SignalTable:
+    """The values of a batch as they are measured, in one array per type: a row for each signal."""
+
+    def __init__(self, num_documents: int) -> None:
+        self._shares_SD = np.empty((len(_SHARES), num_documents), np.float32)
+        self._rows = {name: np.empty(num_documents, np.int32) for name in SIGNALS.names[1:]}
+        self._rows |= dict(zip(_SHARES, self._shares_SD, strict=True))
+        self._missing = set(self._rows)
+
+    def fill(self, first: int, values: dict[str, np.ndarray]) -> None:
+        """Values of the documents from `first` on."""
+        for name, each in values.items():
+            self._rows[name][first : first + len(each)] = each
+        self._missing -= values.keys()
+
+    def batch(self, keys: "pa.Array[Any]") -> pa.RecordBatch:
+        """A batch of SIGNALS; NaN, not measured, becomes null."""
+        if self._missing:
+            raise AssertionError(f"signals of the schema that nothing measures: {sorted(self._missing)}")
+        has_nan = dict(zip(_SHARES, np.logical_or.reduce(np.isnan(self._shares_SD), axis=1), strict=True))
+        columns = [pa.array(row, from_pandas=has_nan.get(name, False)) for name, row in self._rows.items()]
+        return pa.RecordBatch.from_arrays([keys, *columns], schema=SIGNALS)
