@@ -15,7 +15,7 @@ from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
 
 MAX_SOURCES = 60  # chosen: more rows than a heat map can show; the rest is added up under one name
 OTHER_SOURCES = "…"
-STAGES = ("measure", "pairs", "decide", "publish")  # a manifest's keys are sorted; this is their order in time
+STAGES = ("measure", "pairs", "lines", "decide", "publish")  # a manifest's keys are sorted; this is their order in time
 
 
 def run_card(run: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def run_card(run: str) -> dict[str, Any]:
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
     rule_sets = config.deciding_rules.by_lane()
     summary = read_json(join(run, "stats", "stats.json"))
-    names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination")
+    names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination", "lines")
     tables = {name: _table(run, name) for name in names}
     num_sources = len(set(tables["funnel"]["source"].to_pylist()))
     shown = _shown_sources(tables["funnel"])
@@ -46,6 +46,7 @@ def run_card(run: str) -> dict[str, Any]:
         "histograms": _histograms(tables["histograms"]),
         "edits": _edits(tables["edits"]),
         "contamination": [list(row.values()) for row in tables["contamination"].to_pylist()],
+        "lines": [list(row.values()) for row in tables["lines"].to_pylist()],
         "samples": [_sample(row) for row in tables["samples"].to_pylist()],
     }
 

@@ -2,6 +2,7 @@
 
     sources ─► measure ─► documents, failures, signals, bands …    pass 1: reads the sources, measures once
                pairs   ─► pairs                                    copies: candidates verified, over all documents
+               lines   ─► common_lines                             lines that many documents share; shuffles hashes
                decide  ─► duplicates, verdicts                     thresholds applied; never reads text
                publish ─► curated, stats                           pass 2: reads `documents`, writes what is kept
 
@@ -17,6 +18,7 @@ import apache_beam as beam
 
 from ctllm.pipelines.decide import decide
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
+from ctllm.pipelines.dedup.common_lines import find_common_lines
 from ctllm.pipelines.dedup.index import (
     add_compared,
     check_snapshots,
@@ -146,6 +148,17 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
             progress=progress,
         )
 
+    def lines() -> dict[str, int]:
+        files = [run.part("lines", number) for number in numbers]
+        return find_common_lines(
+            files,
+            pairs=run.directory("pairs"),
+            out=run.directory("common_lines"),
+            config=run.config.lines,
+            options=options,
+            progress=progress,
+        )
+
     def verdicts() -> dict[str, int]:
         return decide(run, numbers, sources=sources, options=options, progress=progress)
 
@@ -158,6 +171,7 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
     stages: dict[str, Callable[[], dict[str, int]]] = {
         "measure": measure,
         "pairs": pairs,
+        "lines": lines,
         "decide": verdicts,
         "publish": published,
     }

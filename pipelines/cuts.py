@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctllm.pipelines.decontaminate.cuts import plan_benchmark_cuts
+from ctllm.pipelines.dedup.line_cuts import plan_line_cuts
 from ctllm.pipelines.edits import Edit
 from ctllm.pipelines.run_directory import Run
 from ctllm.schemas.cuts import CUTS
@@ -20,7 +21,7 @@ from ctllm.schemas.document import rows_of
 Planner = Callable[[Run, int, np.ndarray], pa.Table]
 """(run, split, lane of each document: (documents,), object) → CUTS rows in any order, overlapping as they may."""
 
-PLANNERS: tuple[Planner, ...] = (plan_benchmark_cuts,)
+PLANNERS: tuple[Planner, ...] = (plan_benchmark_cuts, plan_line_cuts)
 """Whose cuts overlap: the merged one has the kind of the planner named first."""
 
 LENGTH_SIGNALS = ("num_chars", "num_words", "ctllm_num_chars")

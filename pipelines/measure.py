@@ -1,4 +1,4 @@
-"""Pass 1: every input split becomes rows of `documents`, `signals` and `bands`, aligned, `failures`, `contamination`.
+"""Pass 1: every input split becomes rows of `documents`, `signals` and `bands`, aligned, and of the other tables here.
 
 The only stage that reads the sources. One split is one Beam element; text stays inside this module's DoFn.
 """
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctllm.pipelines.decontaminate.evidence import find_evidence
+from ctllm.pipelines.dedup.line_tables import LineMeasurer
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.guard import check_failed
 from ctllm.pipelines.language import LanguageIdentifier
@@ -24,6 +25,7 @@ from ctllm.schemas.document import DOCUMENTS, FAILURES
 from ctllm.schemas.duplicates import BANDS
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, read_parquet, written_whole
+from ctllm.schemas.lines import LINES, REPEATS
 from ctllm.schemas.signals import SIGNALS
 
 TABLES: dict[str, pa.Schema] = {
@@ -31,6 +33,8 @@ TABLES: dict[str, pa.Schema] = {
     "contamination": CONTAMINATION,
     "signals": SIGNALS,
     "bands": BANDS,
+    "lines": LINES,
+    "repeats": REPEATS,
     "documents": DOCUMENTS,
 }
 """Written in this order; `documents` is renamed into place last, so its presence means the split is whole."""
@@ -73,7 +77,7 @@ class GroupedWriter:
 
 
 class MeasureSplit(beam.DoFn):
-    """Split → its index, once its five files are in place. A split that is already there is not read again."""
+    """Split → its index, once its files are in place. A split that is already there is not read again."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -83,6 +87,7 @@ class MeasureSplit(beam.DoFn):
         self.identifier = LanguageIdentifier.load()
         self.measurer = Measurer(self.run.config)
         self.signer = Signer(self.run.config.dedup)
+        self.lines = LineMeasurer(self.run.config.lines, fold_variants=self.run.config.dedup.fold_variants)
 
     def process(self, split: Split) -> list[int]:
         """Reads, measures and signs one split."""
@@ -115,6 +120,7 @@ class MeasureSplit(beam.DoFn):
             ),
             "signals": signals,
             "bands": self.signer.sign(documents, batch.texts),
+            **self.lines.measure(documents, batch.texts),
             "documents": documents,
         }
 

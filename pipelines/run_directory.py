@@ -24,8 +24,9 @@ from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
 from ctllm.schemas.manifest import RunManifest, finish_stage, finished_stage
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "measure": ("documents", "failures", "contamination", "signals", "bands"),
+    "measure": ("documents", "failures", "contamination", "signals", "bands", "lines", "repeats"),
     "pairs": ("pairs",),
+    "lines": ("common_lines",),
     "decide": ("duplicates", "cuts", "verdicts"),
     "publish": ("curated", "stats"),
 }
@@ -72,6 +73,7 @@ class Run:
                 config.sources.digest(),
                 config.language.digest(),
                 config.dedup.digest(),
+                config.lines.measured(),
                 config.rules.asks_for_ctllm,
                 *(_measured(config, group).digest() for group in PARTS),
                 self.manifest.parts,
@@ -79,6 +81,7 @@ class Run:
                 self.manifest.code,
             ],
             "pairs": [each.id for each in self.manifest.compared],
+            "lines": [config.lines.digest()],
             "decide": [config.rules.digest(), config.guard.digest(), config.decontamination.action],
             "publish": [config.privacy.digest()],
         }

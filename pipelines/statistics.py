@@ -4,9 +4,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ctllm.pipelines.decontaminate.cuts import overlap_bound
 from ctllm.pipelines.documents import fetch_documents
@@ -18,12 +20,14 @@ from ctllm.schemas.contamination import LEAKS
 from ctllm.schemas.document import CURATED_LANES, LANES, row_of
 from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.signals import SIGNALS
-from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
+from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, LINES, RULES, SAMPLES
 
 EXCERPT_CHARS = 600
 SAMPLES_PER_GROUP = 6  # per split, lane and first reason: enough to look at, small enough for one page
 MAX_SAMPLES = 400
 MAX_CLUSTERS = 40
+MAX_LINES = 100
+LINE_CHARS = 200
 SHARE_EDGES = np.linspace(0.0, 1.0, 51)
 COUNT_EDGES = np.concatenate([[0.0], np.geomspace(1.0, 1e7, 57)])  # eight bins per factor of ten
 
@@ -45,6 +49,7 @@ def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, ve
         "samples": _samples(run, split, verdicts, first),
         "edits": _edits(run, split),
         "contamination": _contamination(run, split, lanes),
+        "lines": _lines(run, split),
     }
 
 
@@ -101,6 +106,26 @@ def _contamination(run: Run, split: int, lanes: np.ndarray) -> list[list[Any]]:
         leaked = sum(row["overlap"] > bounds[lane] for row in documents.values())
         rows.append([lane, benchmark, len(documents), leaked, top["overlap"], top["item_id"], top["key"]])
     return rows
+
+
+def _lines(run: Run, split: int) -> list[list[Any]]:
+    """Of the common lines of a split those that most documents hold: as LINES, key and span in place of id and text.
+
+    How many documents hold a line is known of the whole run, so the run's MAX_LINES are among those of every split.
+    """
+    table = read_parquet(run.part("common_lines", split))
+    table = table.append_column("chars", pc.cast(pc.subtract(table["end"], table["start"]), pa.int64()))
+    sums: list[tuple[str, str]] = [
+        ("key", "count"),
+        ("chars", "sum"),
+        ("key", "first"),
+        ("start", "first"),
+        ("end", "first"),
+    ]
+    groups = table.group_by(["documents", "kind", "hash"], use_threads=False).aggregate(sums)
+    groups = groups.sort_by([("documents", "descending"), ("kind", "ascending"), ("hash", "ascending")])
+    rows: list[dict[str, Any]] = groups[:MAX_LINES].to_pylist()
+    return [list(row.values()) for row in rows]
 
 
 def bin_edges(signal: str) -> np.ndarray:
@@ -160,6 +185,7 @@ def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int
         "clusters": _clusters(run),
         "edits": _merged_edits(parts),
         "contamination": _merged_contamination(run, parts),
+        "lines": _merged_lines(run, parts),
     }
     for name, table in tables.items():
         write_parquet(join(run.path, "stats", f"{name}.parquet"), table)
@@ -207,6 +233,23 @@ def _merged_contamination(run: Run, parts: list[dict[str, Any]]) -> pa.Table:
         _, _, overlap, item, key = tops[group]
         rows.append([*group, sum(row[0] for row in each), sum(row[1] for row in each), overlap, item, ids[key]["id"]])
     return _table(rows, LEAKS)
+
+
+def _merged_lines(run: Run, parts: list[dict[str, Any]]) -> pa.Table:
+    total: dict[tuple[Any, ...], list[Any]] = {}
+    for part in parts:  # in order of splits: the first that holds a line shows it
+        for *group, occurrences, chars, key, start, end in part["lines"]:
+            seen = total.setdefault(tuple(group), [0, 0, key, start, end])
+            seen[:2] = seen[0] + occurrences, seen[1] + chars
+    top = sorted(total.items(), key=lambda item: (-item[0][0], *item[0][1:]))[:MAX_LINES]
+    documents = fetch_documents(run, [row[2] for _, row in top], columns=["id", "url", "text"])
+    rows = []
+    for (count, kind, _), (occurrences, chars, key, start, end) in top:
+        found = documents[key]
+        site = urlsplit(found["url"]).hostname if kind.endswith(":site") else None
+        line = found["text"][start:end].strip()[:LINE_CHARS]
+        rows.append([kind, site or "", count, occurrences, chars, line, found["id"]])
+    return _table(rows, LINES)
 
 
 def _merged_histograms(parts: list[dict[str, Any]]) -> pa.Table:

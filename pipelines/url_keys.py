@@ -45,6 +45,13 @@ def smallest_codes(
     return found
 
 
+def site_numbers(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The number of each URL's host, 0 where it has none: (urls,), uint64."""
+    numbers = np.zeros(len(offsets) - 1, np.uint64)
+    _number_sites(*_with_ascii_hosts(data, offsets[:-1], offsets[1:]), numbers)
+    return numbers
+
+
 def bit_filter(numbers: np.ndarray) -> np.ndarray:
     """(a power of two,), uint8: a bit is set where one of `numbers` may be."""
     bits = np.zeros(1 << max(10, (_BITS_PER_ENTRY * len(numbers)).bit_length()), bool)
@@ -287,3 +294,12 @@ def _find(  # noqa: PLR0917 - a kernel takes its arrays by position
             if code and (best == 0 or code < best):
                 best = code
         found[row] = best
+
+
+@kernel
+def _number_sites(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, numbers: np.ndarray) -> None:
+    prefixes = np.empty(MAX_PREFIXES, np.uint64)
+    for row in range(starts.shape[0]):
+        domains, _ = _walk(data, starts[row], ends[row], prefixes)
+        if domains:
+            numbers[row] = prefixes[domains - 1]

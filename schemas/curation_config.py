@@ -122,6 +122,58 @@ class DedupConfig(Config):
         return self
 
 
+class LinesConfig(Config):
+    """Lines, paragraphs and sentences that repeat others: cut out of published text and recorded in `edits`.
+
+    Code keeps all its lines. What is left of a document is judged by its lane's own bound on length.
+    """
+
+    within_document: Literal["off", "repeated", "similar", "ctllm"] = Field(
+        "repeated",
+        description="sentences said earlier in the same document: `repeated` alike but for case, width, marks and "
+        "spaces; `similar` with at most a tenth of the characters changed; `ctllm` as the authors cut and compare",
+    )
+    min_sentence_tokens: int = Field(
+        30,  # measured: statutes, refrains, parameters' descriptions and logs repeat shorter ones on purpose
+        ge=1,
+        description="Han characters or words of the shortest sentence that may not be said again; `ctllm` has none",
+    )
+    across_site: int | None = Field(
+        10, ge=1, description="lines seen in more documents of one site (host of the URL) are cut; measured; null = off"
+    )
+    across_documents: int | None = Field(
+        None, ge=1, description="lines seen in more documents of the run are cut; off: statutes share some on purpose"
+    )
+    paragraphs: bool = Field(True, description="also blocks of lines between lines without a word, by the same counts")
+    min_tokens: int = Field(
+        10,  # measured: dialogue, headings and clauses of statutes are shorter
+        ge=1,
+        description="Han characters or words of the shortest line or paragraph that is counted",
+    )
+    substrings: int | None = Field(
+        None,
+        ge=20,
+        description="English runs of as many words that an earlier document holds are cut (MAP-NEO, last stage: 50 "
+        "characters); null = off",
+    )
+
+    @property
+    def counts_lines(self) -> bool:
+        """Whether lines are counted across documents."""
+        return self.across_site is not None or self.across_documents is not None
+
+    def measured(self) -> dict[str, object]:
+        """What measuring reads of it; the bounds on counts are read later."""
+        counted = {"paragraphs": self.paragraphs, "min_tokens": self.min_tokens} if self.counts_lines else {}
+        return {
+            "within_document": self.within_document,
+            "min_sentence_tokens": self.min_sentence_tokens,
+            "without_site": self.across_documents is not None,
+            "substrings": self.substrings,
+            **counted,
+        }
+
+
 PersonalData = Literal[
     "secret", "id_card", "bank_card", "mobile", "landline", "email", "qq", "wechat", "passport", "plate", "ip"
 ]
@@ -253,6 +305,7 @@ class CurationConfig(Config):
     language: LanguageConfig = LanguageConfig()
     rules: RulesConfig = RulesConfig()
     dedup: DedupConfig = DedupConfig()
+    lines: LinesConfig = LinesConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     decontamination: DecontaminationConfig = DecontaminationConfig()
     vocabularies: VocabulariesConfig = VocabulariesConfig()

@@ -172,6 +172,12 @@ def read_parquet(path: str, *, columns: list[str] | None = None) -> pa.Table:
         raise InputError(f"{path}: not a readable Parquet file ({error}); delete it and run the stage again") from error
 
 
+def num_rows(path: str) -> int:
+    """Rows of a Parquet file, from its footer."""
+    with fsspec.open(path, "rb") as file:
+        return int(pq.read_metadata(file).num_rows)
+
+
 def write_json(path: str, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Writes `value` as indented JSON, whole or not at all."""
     with written_whole(path) as file:

@@ -96,3 +96,16 @@ EDITS = pa.schema(
         pa.field("chars", pa.int64(), nullable=False, metadata={"unit": "code points, before the edit"}),
     ]
 )
+
+LINES = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "line:site, paragraph:corpus, run:earlier"}),
+        pa.field("site", pa.string(), nullable=False, metadata={"meaning": "host; empty where the run is the scope"}),
+        pa.field("documents", pa.int64(), nullable=False, metadata={"meaning": "of the site or run that hold it"}),
+        pa.field("occurrences", pa.int64(), nullable=False, metadata={"meaning": "planned to be cut, kept or not"}),
+        pa.field("chars", pa.int64(), nullable=False, metadata={"unit": "code points, of all occurrences"}),
+        pa.field("line", pa.string(), nullable=False, metadata={"unit": "first 200 characters"}),
+        pa.field("id", pa.string(), nullable=False, metadata={"meaning": "the first document that holds it"}),
+    ]
+)
+"""`stats/lines.parquet`: the lines, paragraphs and runs that most documents share, at most 100."""

@@ -250,6 +250,17 @@ function editsView() {
   return [table(word("edits"), headings, cells)];
 }
 
+/** Lines and paragraphs that many documents share, with a sample of their text. */
+function linesView() {
+  const { across_site: site, across_documents: all } = card.run.config.lines;
+  if (!card.lines.length) return [make("p", { class: "empty" }, word(site === null && all === null ? "lines_off" : "no_lines"))];
+  const cells = card.lines.map(([kind, host, documents, occurrences, chars, line, id]) =>
+    [line, editWord(kind), make("code", {}, host), figure(documents), figure(occurrences), figure(chars), make("code", {}, id)]);
+  const headings = [word("line"), word("kind"), word("site"),
+    ...["documents", "occurrences", "chars"].map((name) => `#${word(name)}`), word("first_document")];
+  return [table(word("lines"), headings, cells)];
+}
+
 function contaminationView() {
   if (!card.contamination.length) {
     return [make("p", { class: "empty" }, word(card.run.config.decontamination.benchmarks.length ? "no_contamination" : "no_benchmarks"))];

@@ -14,6 +14,7 @@ const VIEWS = [
   ["duplicates", duplicatesView],
   ["samples", samplesView],
   ["edits", editsView],
+  ["lines", linesView],
   ["contamination", contaminationView],
   ["failures", failuresView],
   ...(card.trainings.length ? [["training", trainingView]] : []),

@@ -117,6 +117,14 @@ const WORDS = {
   replaced: ["已替换", "replaced"],
   no_edits: ["没有改动。", "Nothing was changed."],
 
+  lines: ["重复行", "Common lines"],
+  lines_note: ["在同一站点或整个语料的许多文档里出现的行与段：从发布的文本中删去，记入 edits。", "Lines and paragraphs that many documents of a site or of the corpus hold: cut out of the published text and recorded in edits."],
+  lines_off: ["没有统计跨文档的行。", "Lines were not counted across documents."],
+  no_lines: ["没有重复的行。", "No line is common enough to be cut."],
+  line: ["行", "line"],
+  site: ["站点", "site"],
+  occurrences: ["出现处", "occurrences"],
+  first_document: ["首个文档", "first document"],
   contamination: ["评测题", "Benchmarks"],
   contamination_note: ["文档中出现的评测题：重合度是该题的 n 元组有多少出现在文档里；逐条证据见 contamination/。", "Benchmark items in the documents: overlap is how much of an item's n-grams a document holds. Each is listed in contamination/."],
   contamination_drop: ["泄漏的文档被移除。", "Documents that leak an item are removed."],
@@ -187,6 +195,13 @@ const EDITS = {
   "pii:passport": ["护照号", "passport"],
   "pii:plate": ["车牌号", "licence plate"],
   "pii:ip": ["IP地址", "IP address"],
+  "line:site": ["站内重复行", "line common on its site"],
+  "line:corpus": ["语料重复行", "line common in the corpus"],
+  "paragraph:site": ["站内重复段", "paragraph common on its site"],
+  "paragraph:corpus": ["语料重复段", "paragraph common in the corpus"],
+  "run:earlier": ["他文已有片段", "run of words of an earlier document"],
+  "sentence:repeated": ["文内重复句", "sentence said again"],
+  "sentence:similar": ["文内相似句", "sentence nearly said again"],
 };
 
 const FAILURES = {

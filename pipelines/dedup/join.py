@@ -11,11 +11,9 @@ from functools import partial
 from typing import Literal
 
 import apache_beam as beam
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from apache_beam.pvalue import TaggedOutput
 
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
@@ -28,7 +26,16 @@ from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.dedup_index import EarlierSplit
 from ctllm.schemas.duplicates import PAIRS
-from ctllm.schemas.files import join, list_files, read_json, read_parquet, remove_tree, write_json, write_parquet
+from ctllm.schemas.files import (
+    join,
+    list_files,
+    num_rows,
+    read_json,
+    read_parquet,
+    remove_tree,
+    write_json,
+    write_parquet,
+)
 from ctllm.schemas.progress import Progress, silent
 
 COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
@@ -91,7 +98,7 @@ def _pairs_job(
     grouped: Callable[[], Shuffle],
 ) -> None:
     paths = [path for path, _ in inputs]
-    bits = _partition_bits(_payload_bytes(paths, config), num_files=len(paths))
+    bits = partition_bits(_payload_bytes(paths, config), num_files=len(paths))
     candidates = (
         pipeline
         | "Band files" >> beam.Create(list(enumerate(inputs)))  # (file number, BandFile)
@@ -246,10 +253,10 @@ def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config
 def _payload_bytes(paths: list[str], config: DedupConfig) -> int:
     """Size of the band keys that are shuffled, the largest part by far unless most documents are near copies."""
     num_bands, _ = banding(config)
-    return sum(_num_rows(path) for path in paths) * num_bands * _ROW_BYTES
+    return sum(num_rows(path) for path in paths) * num_bands * _ROW_BYTES
 
 
-def _partition_bits(payload_bytes: int, *, num_files: int) -> int:
+def partition_bits(payload_bytes: int, *, num_files: int) -> int:
     """log2 of the number of partitions: from the size of what is shuffled, never from the number of workers.
 
     No more than leave a file some rows for each: elements cost too.
@@ -257,11 +264,6 @@ def _partition_bits(payload_bytes: int, *, num_files: int) -> int:
     by_partition = (payload_bytes // _PARTITION_BYTES).bit_length()
     by_slice = (payload_bytes // max(num_files, 1) // _MIN_SLICE_BYTES).bit_length()
     return min(by_partition, by_slice)
-
-
-def _num_rows(path: str) -> int:
-    with fsspec.open(path, "rb") as file:
-        return int(pq.read_metadata(file).num_rows)
 
 
 def _add_counts(counts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

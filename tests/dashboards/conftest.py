@@ -17,7 +17,7 @@ from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
 from ctllm.schemas.files import write_json, write_parquet
 from ctllm.schemas.manifest import RunManifest
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
-from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, RULES, SAMPLES
+from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, LINES, RULES, SAMPLES
 from ctllm.schemas.training_run import LedgerLine
 
 HOSTILE = "</script><img src=x onerror=\"document.body.dataset.hacked='1'\"><!-- & \u2028 "
@@ -133,6 +133,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
         "clusters": _clusters(kept, copies),
         "edits": _edits(kept, weight),
         "contamination": _contamination(read, weight),
+        "lines": _lines(read),
     }
     for name, table in tables.items():
         write_parquet(str(run / "stats" / f"{name}.parquet"), table)
@@ -150,7 +151,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
 
 def _manifest(documents: list[Document], accounts: dict[str, int]) -> RunManifest:
     config = CurationConfig(name="demo", decontamination=DecontaminationConfig(benchmarks=("eval",)))
-    stages = {"measure": 12.4, "pairs": 3.1, "decide": 1.2, "publish": 5.0}
+    stages = {"measure": 12.4, "pairs": 3.1, "lines": 0.4, "decide": 1.2, "publish": 5.0}
     names = sorted({each["source"] for each in documents})
     return RunManifest(
         run_id="demo@0123456789abcdef",
@@ -206,6 +207,16 @@ def _contamination(read: list[Document], weight: int) -> pa.Table:
         if count:
             rows.append([lane, benchmark, count, count // 2, 0.97, "val-17", "https://example.org/quiz"])
     return _table(rows, LEAKS)
+
+
+def _lines(read: list[Document]) -> pa.Table:
+    """A footer that half of the documents hold, with marks of HTML in it, and a paragraph of the corpus."""
+    half = len(read) // 2
+    rows = [
+        ["line:site", "example.org", half + 12, 2 * half + 12, 40 * half + 12, "<b>版权所有</b> © 示例网", "site/1"],
+        ["paragraph:corpus", "", 11, 12, 900, "免责声明\n本站不承担责任", "site/2"],
+    ]
+    return _table(rows, LINES)
 
 
 def _histograms(documents: list[Document], weight: int) -> pa.Table:

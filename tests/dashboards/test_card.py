@@ -53,7 +53,7 @@ def test_rules_and_stages_stand_in_their_order(make_run: MakeRun) -> None:
     card = run_card(str(make_run()))
     assert [rule[0] for rule in card["rules"]["zh"]] == list(ZhRules.model_fields)
     assert card["rules"]["zh"][0] == ["min_num_chars", "num_chars", True, ZhRules().min_num_chars]
-    assert [stage["stage"] for stage in card["stages"]] == ["measure", "pairs", "decide", "publish"]
+    assert [stage["stage"] for stage in card["stages"]] == ["measure", "pairs", "lines", "decide", "publish"]
 
 
 def test_keys_survive_javascript(make_run: MakeRun) -> None:

@@ -21,8 +21,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run"]
 VIEWS = [
-    "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "contamination",
-    "failures", "stages",
+    "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "lines",
+    "contamination", "failures", "stages",
 ]  # fmt: skip
 HOSTILE_START = '</script><img src=x onerror="'
 
@@ -161,6 +161,18 @@ def test_edits_show_the_statistics(run: Path, page: Any) -> None:
     for at, name in ((4, "documents"), (5, "edits"), (6, "replaced"), (7, "chars")):
         assert page.locator(f"#edits tbody td:nth-child({at}) data").evaluate_all(column) == pc.sum(edits[name]).as_py()
     assert "WeChat id" in text_of(page, "#edits tbody")
+
+
+def test_common_lines_show_the_statistics(run: Path, page: Any) -> None:
+    """The table of common lines is stats/lines.parquet: the text, its site and how often it stands where."""
+    shown = (
+        "(row) => [0, 2, 3, 4, 5].map((at) => row.cells[at].querySelector('data')?.value ?? row.cells[at].textContent)"
+    )
+    cells = page.locator("#lines tbody tr").evaluate_all(f"(rows) => rows.map({shown})")
+    rows = pq.read_table(run / "stats" / "lines.parquet").to_pylist()
+    names = ("line", "site", "documents", "occurrences", "chars")
+    assert cells == [[str(row[name]) for name in names] for row in rows]
+    assert "line common on its site" in text_of(page, "#lines tbody")
 
 
 def test_benchmarks_show_the_statistics(run: Path, page: Any) -> None:

@@ -99,13 +99,20 @@ def test_finished_run_is_not_repeated(own_run: Path) -> None:
     """A second run of the same command skips every stage and touches no file."""
     before = {path: path.stat().st_mtime_ns for path in (own_run / "run").rglob("*.parquet")}
     summary = run_small(own_run)
-    assert summary.skipped == ("measure", "pairs", "decide", "publish")
+    assert summary.skipped == ("measure", "pairs", "lines", "decide", "publish")
     assert summary.accounts == {"read": 14, "kept": 8, "removed": 4, "failed": 2}
     assert {path: path.stat().st_mtime_ns for path in (own_run / "run").rglob("*.parquet")} == before
 
 
 @pytest.mark.parametrize(
-    "lost", ["documents/_SUCCESS", "pairs/_SUCCESS", "verdicts/part-00000.parquet", "curated/_SUCCESS"]
+    "lost",
+    [
+        "documents/_SUCCESS",
+        "pairs/_SUCCESS",
+        "common_lines/_SUCCESS",
+        "verdicts/part-00000.parquet",
+        "curated/_SUCCESS",
+    ],
 )
 def test_unfinished_stage_is_continued_to_the_same_bytes(own_run: Path, lost: str) -> None:
     """A run that lost a manifest or a file, as a kill leaves it, ends in the same bytes."""
@@ -114,12 +121,12 @@ def test_unfinished_stage_is_continued_to_the_same_bytes(own_run: Path, lost: st
     (run / lost).unlink()
     summary = run_small(own_run)
     assert digests(run) == expected
-    assert len(summary.skipped) < 4
+    assert len(summary.skipped) < 5
 
 
 @pytest.mark.slow
 def test_three_kills_change_nothing(tmp_path: Path) -> None:
-    """Killed with SIGKILL while measuring, deciding and publishing, the same command ends in the same bytes."""
+    """Killed with SIGKILL in every stage, the same command ends in the same bytes."""
     records = [{"id": str(number), "text": f"第{number}篇。" + prose(number % 50)} for number in range(600)]
     for part in range(4):
         write_records(tmp_path / "in" / f"part{part}.jsonl", records[part::4])
@@ -129,7 +136,7 @@ def test_three_kills_change_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ctllm.cli.main", "curate", "configs/curation/plain.yaml", "--input", *inputs]
     (tmp_path / "configs" / "curation").mkdir(parents=True)
     (tmp_path / "configs" / "curation" / "plain.yaml").write_text("{}")
-    for sign in ("documents/part-*", "verdicts/part-*", "stats/parts/part-*"):
+    for sign in ("documents/part-*", "common_lines/part-*", "verdicts/part-*", "stats/parts/part-*"):
         process = subprocess.Popen([*command, "--out", str(out)], cwd=tmp_path, stdout=subprocess.DEVNULL)
         while not list(out.glob(sign)) and process.poll() is None:
             time.sleep(0.01)
@@ -144,7 +151,7 @@ def test_changed_threshold_measures_nothing_again(small_run: Path) -> None:
     run = small_run / "run"
     before = digests(run)
     summary = redecide(str(run), overrides={"rules.zh.min_num_chars": 5000}, options=OPTIONS)
-    assert summary.skipped == ("measure", "pairs")
+    assert summary.skipped == ("measure", "pairs", "lines")
     assert summary.lanes["zh"].kept_documents == 0
     after = digests(run)
     for table in ("documents", "signals", "bands", "pairs"):
@@ -165,7 +172,7 @@ def test_run_stopped_by_a_guard_goes_on_under_another_share(tmp_path: Path) -> N
         guard=GuardConfig(min_documents=50, max_removed_share=1, max_removed_share_per_source=1, max_share_per_rule=1)
     )
     summary = curate(loose, inputs=inputs, out=str(tmp_path / "run"), options=OPTIONS)
-    assert summary.skipped == ("measure", "pairs")
+    assert summary.skipped == ("measure", "pairs", "lines")
     assert summary.accounts == {"read": 60, "kept": 0, "removed": 60, "failed": 0}
     with pytest.raises(OutputError, match=r"different: rules\.zh\.min_num_chars"):
         curate(

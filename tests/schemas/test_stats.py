@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from ctllm.schemas import cuts, document, duplicates, stats, verdict
+from ctllm.schemas import cuts, document, duplicates, lines, stats, verdict
 
 SCHEMAS = {
     "documents": document.DOCUMENTS,
@@ -20,6 +20,9 @@ SCHEMAS = {
     "samples": stats.SAMPLES,
     "clusters": stats.CLUSTERS,
     "edits": stats.EDITS,
+    "lines": lines.LINES,
+    "repeats": lines.REPEATS,
+    "common_lines": lines.COMMON_LINES,
 }
 
 
@@ -32,7 +35,9 @@ def test_names_are_unique_and_columns_typed(name: str) -> None:
     assert not [field.name for field in schema if pa.types.is_null(field.type)]
 
 
-@pytest.mark.parametrize("name", ["documents", "bands", "duplicates", "cuts", "verdicts", "curated", "samples"])
+@pytest.mark.parametrize(
+    "name", ["documents", "bands", "duplicates", "lines", "repeats", "cuts", "verdicts", "curated", "samples"]
+)
 def test_key_leads_every_table_of_documents(name: str) -> None:
     """The key is in every table that speaks of single documents, first and never null."""
     field = SCHEMAS[name].field(0)

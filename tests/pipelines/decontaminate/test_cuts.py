@@ -144,7 +144,7 @@ def test_the_action_changes_without_measuring(run: str, own_run: str) -> None:
     quiz = Path(run).parent / "quiz.jsonl"
     quiz.rename(quiz.with_suffix(".away"))
     summary = redecide(own_run, overrides={"decontamination.action": "flag"}, options=OPTIONS)
-    assert summary.skipped == ("measure", "pairs")
+    assert summary.skipped == ("measure", "pairs", "lines")
     rows = published(own_run)
     assert set(rows) == {"page", "mostly", "clean", "number", "train"}
     assert rows["mostly"]["text"].count(QUESTION) == 1

@@ -167,7 +167,7 @@ def test_finished_runs_are_not_made_again(own: Crawls, name: str) -> None:
     """The same command skips everything: a run is not compared with itself, nor with what came after it."""
     before = own.digests("index")
     summary = own.curate(name, snapshot=1 if name == "old" else 2)
-    assert summary.skipped == ("measure", "pairs", "decide", "publish")
+    assert summary.skipped == ("measure", "pairs", "lines", "decide", "publish")
     assert list(own.digests("index")) == list(before)
     assert [each.snapshot for each in read_index(own.index)[1].compared] == [1]
 
@@ -277,7 +277,7 @@ def test_run_is_continued_with_its_index_only(own: Crawls) -> None:
     withdraw_snapshot(own.index, 2)
     manifest = own.directory / "old" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"index": None}))
-    assert own.curate("old", snapshot=1).skipped == ("measure", "pairs", "decide", "publish")
+    assert own.curate("old", snapshot=1).skipped == ("measure", "pairs", "lines", "decide", "publish")
     assert [each.snapshot for each in read_index(own.index)] == [1]
 
 
