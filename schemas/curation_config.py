@@ -92,7 +92,12 @@ class DedupConfig(Config):
         None, description="bands and rows in each; null: as many as the threshold asks for"
     )
     shingle_chars: int = Field(5, ge=2, le=32, description="characters per shingle in Han, kana and hangul runs")
-    shingle_words: int = Field(5, ge=1, le=16, description="words or code tokens per shingle elsewhere")
+    shingle_words: int = Field(
+        3,  # of labelled pairs with character Jaccard from 0.8 on 5 find 0.74 in English, 0.93 in code; 3 0.88, 0.98
+        ge=1,
+        le=16,
+        description="words or code tokens per shingle elsewhere",
+    )
     min_shingles: int = Field(
         20,  # 24 Han characters; below, one changed character in a title, 第三季度 for 第四季度, is another document
         ge=1,

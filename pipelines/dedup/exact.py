@@ -8,25 +8,32 @@ _PRIMES = (np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F))  # xxh6
 _SHIFT = np.uint64(29)
 
 
-def exact_signatures(tokens: np.ndarray, offsets: np.ndarray, *, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact_signatures(
+    tokens: np.ndarray, offsets: np.ndarray, *, keys: np.ndarray, skipped: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """High and low half per text: (texts,), uint64 each. A text without tokens gets one that no other text can have.
+
+    The first `skipped` tokens of each text, (texts,), int64, do not count.
 
     The halves are two independent multiply-rotate chains; not meant against an adversary.
     """
     high = np.empty(len(offsets) - 1, np.uint64)
     low = np.empty(len(offsets) - 1, np.uint64)
-    _hash_sequences(tokens, offsets, high, low)
-    empty = offsets[1:] == offsets[:-1]
+    starts = offsets[:-1] + skipped
+    _hash_sequences(tokens, starts, offsets[1:], high, low)
+    empty = offsets[1:] == starts
     high[empty] = keys[empty] * _PRIMES[0]  # odd factor: different keys stay different
     low[empty] = 0  # no chain of tokens ends in 0 but by chance of 2^-64
     return high, low
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _hash_sequences(tokens: np.ndarray, offsets: np.ndarray, high: np.ndarray, low: np.ndarray) -> None:
-    for text in range(offsets.shape[0] - 1):
+def _hash_sequences(
+    tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray, high: np.ndarray, low: np.ndarray
+) -> None:
+    for text in range(starts.shape[0]):
         one, other = _SEEDS
-        for position in range(offsets[text], offsets[text + 1]):
+        for position in range(starts[text], ends[text]):
             token = tokens[position]
             one = (one ^ token) * _PRIMES[0]
             one ^= one >> _SHIFT

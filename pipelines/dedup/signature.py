@@ -1,6 +1,7 @@
 """Everything dedup needs to know of a document, measured in the one pass over its text: a row of BANDS."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.exact import exact_signatures
 from ctllm.pipelines.dedup.hashing_form import tokens
+from ctllm.pipelines.dedup.licence_header import licence_headers
 from ctllm.pipelines.dedup.minhash import band_keys, banding, permutations, signatures
 from ctllm.pipelines.dedup.shingles import distinct_shingles
 from ctllm.pipelines.dedup.sketch import bottom_sketches
@@ -50,12 +52,14 @@ class Signer:
         keys = documents.column("key").to_numpy()
         if config.form == "verbatim":
             found, offsets = verbatim_tokens(texts.codepoints), texts.offsets
+            skipped = np.zeros(len(keys), np.int64)
         else:
             is_code = pc.equal(documents.column("lane"), pa.scalar("code")).to_numpy(zero_copy_only=False)
-            found, offsets = tokens(
-                texts.codepoints, texts.offsets, is_code=is_code, fold_variants=config.fold_variants
-            )
-        high, low = exact_signatures(found, offsets, keys=keys)
+            fold = partial(tokens, is_code=is_code, fold_variants=config.fold_variants)
+            found, offsets = fold(texts.codepoints, texts.offsets)
+            headers = licence_headers(texts, is_code=is_code)
+            skipped = np.diff(fold(headers.codepoints, headers.offsets)[1])
+        high, low = exact_signatures(found, offsets, keys=keys, skipped=skipped)
         sets = self._shingles(texts, found, offsets)
         columns = [documents.column("key"), pa.array(high), pa.array(low), *self._near_columns(*sets)]
         return pa.record_batch(columns, schema=BANDS)

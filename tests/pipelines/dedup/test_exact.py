@@ -5,11 +5,12 @@ import numpy as np
 from ctllm.pipelines.dedup.exact import exact_signatures
 
 
-def signed(sequences: list[list[int]], keys: list[int]) -> list[tuple[int, int]]:
+def signed(sequences: list[list[int]], keys: list[int], skipped: list[int] | None = None) -> list[tuple[int, int]]:
     """Signature of each token sequence."""
+    skip = np.array(skipped or [0] * len(keys), np.int64)
     tokens = np.array([token for each in sequences for token in each], np.uint64)
     offsets = np.cumsum([0, *map(len, sequences)])
-    high, low = exact_signatures(tokens, offsets, keys=np.array(keys, np.uint64))
+    high, low = exact_signatures(tokens, offsets, keys=np.array(keys, np.uint64), skipped=skip)
     return list(zip(high.tolist(), low.tolist(), strict=True))
 
 
@@ -24,6 +25,15 @@ def test_empty_documents_are_copies_of_nothing() -> None:
     """Documents without tokens never share a signature, neither with each other nor with others."""
     found = signed([[], [], [1], []], [0, 7, 8, 9])
     assert len(set(found)) == 4
+
+
+def test_skipped_tokens_do_not_count() -> None:
+    """A sequence without its first tokens is the rest; one of which nothing is left is a copy of nothing."""
+    rest, whole, cut, gone, empty = signed(
+        [[7, 8], [5, 6, 7, 8], [5, 6, 7, 8], [5], []], [0, 1, 2, 3, 4], [0, 0, 2, 1, 0]
+    )
+    assert cut == rest
+    assert len({rest, whole, gone, empty}) == 4
 
 
 def test_both_halves_distinguish() -> None:

@@ -25,6 +25,7 @@ from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import read_run
 from ctllm.pipelines.why import explain
 from ctllm.schemas.curation_config import CurationConfig, DedupConfig
+from ctllm.schemas.duplicates import BANDS_VERSION
 from ctllm.schemas.errors import AccountingError, ConfigError, InputError, OutputError, StageError
 from ctllm.schemas.files import write_parquet
 from tests.pipelines.conftest import SPAM, prose, write_records
@@ -225,8 +226,8 @@ def test_index_of_other_settings_is_refused(own: Crawls, changed: dict[str, obje
 def test_index_of_another_version_is_refused(own: Crawls) -> None:
     """Signatures that another version computed otherwise are not compared."""
     path = own.directory / "index" / "index.json"
-    path.write_text(path.read_text().replace('"bands_version": 1', '"bands_version": 0'))
-    with pytest.raises(ConfigError, match=r"bands_version is 0, this version of ctllm writes 1"):
+    path.write_text(path.read_text().replace(f'"bands_version": {BANDS_VERSION}', '"bands_version": 0'))
+    with pytest.raises(ConfigError, match=f"bands_version is 0, this version of ctllm writes {BANDS_VERSION}"):
         own.curate("third", snapshot=3)
 
 

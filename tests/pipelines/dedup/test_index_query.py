@@ -46,7 +46,7 @@ def minhash_of(text: str) -> MinHash:
     """The MinHash, by datasketch, of the shingles of a text."""
     batch = TextBatch.of(pa.array([text], pa.large_string()))
     found, offsets = tokens(batch.codepoints, batch.offsets, is_code=np.zeros(1, bool), fold_variants=True)
-    shingles, _ = distinct_shingles(found, offsets, num_chars=5, num_words=5, min_shingles=20)
+    shingles, _ = distinct_shingles(found, offsets, num_chars=5, num_words=3, min_shingles=20)
     minhash = MinHash(num_perm=128, hashfunc=lambda value: value & 0xFFFFFFFF, scheme="affine32")
     minhash.update_batch(shingles.tolist())
     return minhash
