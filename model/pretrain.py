@@ -1,6 +1,7 @@
 """Pretraining: the plan's batches, next-token loss, bits per byte of the held-out documents along the way."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ctllm.model.batches import Batch, PlanBatches
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
@@ -10,9 +11,10 @@ from ctllm.model.token_shards import TokenShards
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer, new_transformer
 from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.files import exists, join, read_json, write_json
 from ctllm.schemas.progress import Progress, silent
 from ctllm.schemas.training_config import PretrainConfig
-from ctllm.schemas.training_run import TrainingSummary
+from ctllm.schemas.training_run import DATA, IDENTITY, TrainingData, TrainingSummary
 
 
 def pretrain(
@@ -25,6 +27,7 @@ def pretrain(
     shards = TokenShards(config.tokens)
     plan = Plan(config.plan, shards=shards)
     _check_fit(config, plan, shards)
+    _note_data(config, plan)
     batches = PlanBatches(plan, shards, sequences_per_step=config.loop.sequences_per_step)
     held_out = held_out_documents(plan, shards)
 
@@ -63,6 +66,14 @@ def next_token_loss_unmasked(model: Transformer, batch: Batch) -> LossOutput:
     """Sum over labels; a document sees those packed before it, as CT-LLM's own script trained."""
     hidden_BTD = model.hidden_states(batch.tokens_BT)
     return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT))
+
+
+def _note_data(config: PretrainConfig, plan: Plan) -> None:
+    """Writes `data.json` for `ctllm explain-step`, unless the directory belongs to a run on another plan."""
+    path = join(config.out, IDENTITY)
+    if not exists(path) or read_json(path).get("plan") == plan.manifest.plan_digest:
+        places = TrainingData(tokens=str(Path(config.tokens).resolve()), plan=str(Path(config.plan).resolve()))
+        write_json(join(config.out, DATA), places.model_dump(mode="json"))
 
 
 def _check_fit(config: PretrainConfig, plan: Plan, shards: TokenShards) -> None:

@@ -5,6 +5,7 @@ from ctllm.schemas.config import Config
 LEDGER = "ledger.jsonl"
 SUMMARY = "summary.json"
 IDENTITY = "run.json"
+DATA = "data.json"
 """Names in a training run's directory."""
 
 
@@ -19,6 +20,13 @@ class TrainingState(Config):
     """Digest of the run's identity: config, data and initial weights."""
     ledger_bytes: int
     """Length of the ledger when the checkpoint was written."""
+
+
+class TrainingData(Config):
+    """`RUN/data.json`: where the text of a pretraining run lay. No part of its identity: directories may be moved."""
+
+    tokens: str
+    plan: str
 
 
 class LedgerLine(Config):
