@@ -36,16 +36,16 @@ class Vocabulary:
     def __init__(self, model: bytes, *, origin: str) -> None:
         """`origin` is what errors call the model. Raises InputError when the bytes are no SentencePiece model."""
         try:
-            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+            self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"{origin}: not a SentencePiece model; give a tokenizer.model, not a tokenizer.json"
             ) from error
         self.model, self.origin = model, origin
-        self.num_pieces = int(self._processor.vocab_size())
+        self.num_pieces = int(self.processor.vocab_size())
         """Ids that the model itself knows."""
-        own = {symbol: int(self._processor.piece_to_id(symbol)) for symbol in SYMBOLS}
-        lacking = [symbol for symbol, token in own.items() if self._processor.id_to_piece(token) != symbol]
+        own = {symbol: int(self.processor.piece_to_id(symbol)) for symbol in SYMBOLS}
+        lacking = [symbol for symbol, token in own.items() if self.processor.id_to_piece(token) != symbol]
         self.appended = {symbol: self.num_pieces + number for number, symbol in enumerate(lacking)}
         """Symbols that the model lacks, and the ids they have after its pieces."""
         self.symbols: dict[str, int] = own | self.appended
@@ -66,17 +66,17 @@ class Vocabulary:
     @cached_property
     def is_exact(self) -> bool:
         """Whether the model leaves text as it is: no normalisation, no space put before it, none taken away."""
-        return all(self._processor.normalize(probe) == probe.replace(" ", SPACE) for probe in _PROBES)
+        return all(self.processor.normalize(probe) == probe.replace(" ", SPACE) for probe in _PROBES)
 
     @cached_property
     def has_bytes(self) -> bool:
         """Whether characters without a piece become bytes; without that they become `<unk>` and are lost."""
-        return any(self._processor.is_byte(token) for token in range(self.num_pieces))
+        return any(self.processor.is_byte(token) for token in range(self.num_pieces))
 
     @cached_property
     def is_bpe(self) -> bool:
         """Whether pieces are numbered by merges (BPE has whole scores) and not by probabilities (unigram)."""
-        return all(self._processor.get_score(token).is_integer() for token in range(self.num_pieces))
+        return all(self.processor.get_score(token).is_integer() for token in range(self.num_pieces))
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text; symbols written out in it become ordinary pieces."""
@@ -86,7 +86,7 @@ class Vocabulary:
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text, int32. Releases the GIL; arrays cost a third less time than lists of Python integers."""
         parts = [self._parts(text) for text in texts]
-        flat = self._processor.encode([part for each in parts for part in each], return_type="numpy", num_threads=1)
+        flat = self.processor.encode([part for each in parts for part in each], return_type="numpy", num_threads=1)
         if len(flat) == len(texts):
             return list(flat)
         ends = np.cumsum([len(each) for each in parts])
@@ -96,32 +96,32 @@ class Vocabulary:
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD, symbols are written out."""
         if not self.appended:
-            return str(self._processor.decode(list(tokens)))
+            return str(self.processor.decode(list(tokens)))
         names = {token: symbol for symbol, token in self.appended.items()}
         text, run = [], list[int]()
         for token in tokens:
             if token in names:
-                text += [str(self._processor.decode(run)), names[token]]
+                text += [str(self.processor.decode(run)), names[token]]
                 run = []
             else:
                 run.append(token)
-        return "".join([*text, str(self._processor.decode(run))])
+        return "".join([*text, str(self.processor.decode(run))])
 
     def piece(self, token: int) -> str:
         """How SentencePiece writes the id: `▁` for a space, `<0x0A>` for a byte; appended symbols by name."""
         if token >= self.num_pieces:
             return next(symbol for symbol, each in self.appended.items() if each == token)
-        return str(self._processor.id_to_piece(token))
+        return str(self.processor.id_to_piece(token))
 
     def is_byte(self, token: int) -> bool:
         """Whether the id is one byte."""
-        return token < self.num_pieces and bool(self._processor.is_byte(token))
+        return token < self.num_pieces and bool(self.processor.is_byte(token))
 
     def is_control(self, token: int) -> bool:
         """Whether no text can make the id: `<unk>`, `<s>`, padding, and all symbols."""
         if token >= self.num_pieces or token in self.symbols.values():
             return True
-        processor = self._processor
+        processor = self.processor
         return bool(processor.is_control(token) or processor.is_unknown(token) or processor.is_unused(token))
 
     def _parts(self, text: str) -> list[str]:
