@@ -1,4 +1,6 @@
-"""Export as a Hugging Face Llama model that transformers, vLLM and llama.cpp read; logits and token ids stay equal.
+"""Export as a Hugging Face model that transformers, vLLM and llama.cpp read; logits and token ids stay equal.
+
+It is a Llama; with normed queries and keys it is a Qwen3, which is Llama with just these.
 
 model.safetensors        weights under the names of LlamaForCausalLM; no lm_head when it is tied
 config.json              keys of transformers 4 and of 5: each falls back to its own defaults without a word
@@ -104,8 +106,8 @@ def export_weights(model: Transformer, *, dtype: DType) -> dict[str, Tensor]:
 def export_config(config: ModelConfig, *, tokenizer: Tokenizer, dtype: DType) -> dict[str, Any]:
     """config.json. transformers 4 reads `rope_theta` and `torch_dtype`, 5 reads `rope_parameters` and `dtype`."""
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        "architectures": ["Qwen3ForCausalLM" if config.qk_norm else "LlamaForCausalLM"],
+        "model_type": "qwen3" if config.qk_norm else "llama",
         "vocab_size": config.vocab_size,
         "hidden_size": config.d_model,
         "num_hidden_layers": config.num_layers,

@@ -1,5 +1,7 @@
 """The language model: a Llama-shaped decoder (RMSNorm, RoPE, SwiGLU, no biases, MHA or GQA, tied or untied).
 
+Queries and keys are normed per head if the config says so (arXiv 2302.05442), which makes it Qwen3's shape.
+
 Modules carry the names of transformers' `LlamaForCausalLM` without the prefix `model.`, so an export renames nothing
 else. Logits, loss and gradients equal that class's to float32 rounding (tests/model/test_transformer.py).
 
@@ -15,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ctllm.model.attention import Backend, Mask, attend, document_mask
 from ctllm.schemas.training_config import ModelConfig
 
 
@@ -50,9 +53,7 @@ class AttentionContext:
 
     cos_BTE: Tensor
     sin_BTE: Tensor
-    mask_BTS: Tensor | None
-    """True where position T may look at S; None = plain causal (or one new position that sees everything)."""
-    is_causal: bool
+    mask: Mask
     cache: KeyValueCache | None
 
 
@@ -77,7 +78,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) to (…, D) in the input's dtype."""
-        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.epsilon).to(x.dtype)
+        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.epsilon).to(x.dtype)
 
 
 def rotate(x_BHTE: Tensor, *, cos_BTE: Tensor, sin_BTE: Tensor) -> Tensor:
@@ -93,26 +94,27 @@ class Attention(nn.Module):
     def __init__(self, config: ModelConfig, *, layer: int) -> None:
         super().__init__()
         self.layer, self.head_dim = layer, config.head_dim
-        self.is_grouped = config.kv_heads != config.num_heads
         self.q_proj = Linear(config.d_model, config.num_heads * config.head_dim)
         self.k_proj = Linear(config.d_model, config.kv_heads * config.head_dim)
         self.v_proj = Linear(config.d_model, config.kv_heads * config.head_dim)
         self.o_proj = Linear(config.num_heads * config.head_dim, config.d_model)
+        self.q_norm = RMSNorm(config.head_dim, epsilon=config.norm_epsilon) if config.qk_norm else None
+        self.k_norm = RMSNorm(config.head_dim, epsilon=config.norm_epsilon) if config.qk_norm else None
 
     def forward(self, x_BTD: Tensor, context: AttentionContext) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         shape = (*x_BTD.shape[:2], -1, self.head_dim)
-        q_BHTE, k_BKTE, v_BKSE = (
-            projection(x_BTD).view(shape).transpose(1, 2) for projection in (self.q_proj, self.k_proj, self.v_proj)
+        q_BTHE, k_BTKE, v_BTKE = (
+            projection(x_BTD).view(shape) for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        q_BHTE = rotate(q_BHTE, cos_BTE=context.cos_BTE, sin_BTE=context.sin_BTE)
-        k_BKSE = rotate(k_BKTE, cos_BTE=context.cos_BTE, sin_BTE=context.sin_BTE)
+        if self.q_norm is not None and self.k_norm is not None:
+            q_BTHE, k_BTKE = self.q_norm(q_BTHE), self.k_norm(k_BTKE)
+        q_BHTE = rotate(q_BTHE.transpose(1, 2), cos_BTE=context.cos_BTE, sin_BTE=context.sin_BTE)
+        k_BKSE = rotate(k_BTKE.transpose(1, 2), cos_BTE=context.cos_BTE, sin_BTE=context.sin_BTE)
+        v_BKSE = v_BTKE.transpose(1, 2)
         if context.cache is not None:
             k_BKSE, v_BKSE = context.cache.extend(self.layer, k_BKSE, v_BKSE)
-        mask_B1TS = None if context.mask_BTS is None else context.mask_BTS.unsqueeze(1)
-        y_BHTE = F.scaled_dot_product_attention(
-            q_BHTE, k_BKSE, v_BKSE, attn_mask=mask_B1TS, is_causal=context.is_causal, enable_gqa=self.is_grouped
-        )
+        y_BHTE = attend(q_BHTE, k_BKSE, v_BKSE, mask=context.mask)
         y_BTD: Tensor = self.o_proj(y_BHTE.transpose(1, 2).flatten(2))
         return y_BTD
 
@@ -159,6 +161,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype = torch.float32
+        self.attention_backend: Backend = "sdpa"
         self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config, layer=layer) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, epsilon=config.norm_epsilon)
@@ -219,19 +222,20 @@ class Transformer(nn.Module):
             )
         if positions_BT is None:
             positions_BT = torch.arange(num_seen, num_seen + num_new, device=tokens_BT.device).unsqueeze(0)
-        mask_BTS = None
-        if segments_BT is not None:
-            mask_BTS = (segments_BT.unsqueeze(2) == segments_BT.unsqueeze(1)).tril()
-        elif num_seen and num_new > 1:
-            everything_TS = torch.ones(num_new, num_seen + num_new, dtype=torch.bool, device=tokens_BT.device)
-            mask_BTS = everything_TS.tril(num_seen).unsqueeze(0)
         return AttentionContext(
             cos_BTE=self.cos_SE[positions_BT].to(self.compute_dtype),
             sin_BTE=self.sin_SE[positions_BT].to(self.compute_dtype),
-            mask_BTS=mask_BTS,
-            is_causal=mask_BTS is None and num_new > 1,
+            mask=self._mask(segments_BT, num_seen=num_seen, num_new=num_new),
             cache=cache,
         )
+
+    def _mask(self, segments_BT: Tensor | None, *, num_seen: int, num_new: int) -> Mask:
+        if segments_BT is not None:
+            return document_mask(segments_BT, backend=self.attention_backend)
+        if num_seen and num_new > 1:
+            everything_TS = torch.ones(num_new, num_seen + num_new, dtype=torch.bool, device=self.cos_SE.device)
+            return Mask(visible_BTS=everything_TS.tril(num_seen).unsqueeze(0))
+        return Mask(is_causal=num_new > 1)
 
 
 def empty_transformer(config: ModelConfig, *, device: torch.device | str = "cpu") -> Transformer:
@@ -269,6 +273,7 @@ def new_transformer(config: ModelConfig, *, seed: int, device: torch.device | st
 def num_parameters(config: ModelConfig) -> int:
     """Exact number of weights; a tied embedding counts once."""
     attention = config.d_model * config.head_dim * 2 * (config.num_heads + config.kv_heads)
-    per_layer = attention + 3 * config.d_model * config.d_ffn + 2 * config.d_model
+    norms = 2 * config.d_model + (2 * config.head_dim if config.qk_norm else 0)
+    per_layer = attention + 3 * config.d_model * config.d_ffn + norms
     embeddings = (1 if config.tied_embeddings else 2) * config.vocab_size * config.d_model
     return config.num_layers * per_layer + config.d_model + embeddings

@@ -34,6 +34,7 @@ class ModelConfig(Config):
     d_ffn: int = Field(ge=8, description="inner width of SwiGLU")
     context_length: int = Field(ge=8, description="longest sequence, in tokens")
     tied_embeddings: bool = Field(True, description="the output head is the embedding")
+    qk_norm: bool = Field(False, description="queries and keys are normed per head before they turn; Qwen3's shape")
     rope_theta: float = Field(10_000.0, gt=0)
     norm_epsilon: float = Field(1e-5, gt=0, description="CT-LLM's script")
     init_std: float = Field(0.02, gt=0, description="CT-LLM's script")

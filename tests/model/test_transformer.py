@@ -12,24 +12,36 @@ from ctllm.model.losses import IGNORED, cross_entropy_sum
 from ctllm.model.transformer import KeyValueCache, Transformer, new_transformer, num_parameters
 from ctllm.schemas.training_config import ModelConfig, model_presets
 
-PUBLISHED_COUNTS = {"ctllm_2b": 1_876_559_872, "ctllm_2b_released": 2_134_509_568}
+COUNTS = {
+    "ci_0m9": 857_216,
+    "m3": 3_344_064,
+    "t10m": 10_621_184,
+    "t26m": 23_994_240,
+    "s60m": 55_325_184,
+    "s160m": 138_437_376,
+    "m410m": 393_274_368,
+    "l1b": 909_989_376,
+    "ctllm_2b": 1_876_559_872,
+    "ctllm_2b_released": 2_134_509_568,
+}
+"""Worked out with the formula of training-reference 3.1; the last two are the published ones."""
 
 
 @pytest.mark.parametrize("preset", model_presets())
 def test_parameter_count_is_exact(preset: str) -> None:
-    """The formula gives the weights that torch would hold, and the two published counts of CT-LLM."""
+    """The formula gives the weights that torch would hold, which are those of the ladder."""
     config = ModelConfig.model_validate(preset)
     with torch.device("meta"):
         model = Transformer(config)
     assert sum(parameter.numel() for parameter in model.parameters()) == num_parameters(config)
-    assert num_parameters(config) == PUBLISHED_COUNTS.get(preset, num_parameters(config))
+    assert num_parameters(config) == COUNTS[preset]
 
 
-@pytest.fixture(params=["grouped-tied", "full-untied"])
+@pytest.fixture(params=["grouped-tied", "full-untied", "grouped-normed"])
 def config(request: pytest.FixtureRequest, tiny: ModelConfig) -> ModelConfig:
-    """The tiny shape with grouped heads and a tied head, and with neither."""
-    if request.param == "grouped-tied":
-        return tiny
+    """The tiny shape with grouped heads and a tied head, with neither, and with normed queries and keys."""
+    if request.param != "full-untied":
+        return tiny.model_copy(update={"qk_norm": request.param == "grouped-normed"})
     return tiny.model_copy(update={"num_kv_heads": None, "tied_embeddings": False})
 
 
@@ -49,17 +61,19 @@ def random_tokens(config: ModelConfig, *shape: int) -> Tensor:
 
 
 def llama(model: Transformer) -> torch.nn.Module:
-    """The same weights in transformers' class."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+    """The same weights in transformers' class; Qwen3 is its Llama with normed queries and keys."""
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
     config = model.config
-    reference = LlamaForCausalLM(
-        LlamaConfig(
+    shape, reference_class = (Qwen3Config, Qwen3ForCausalLM) if config.qk_norm else (LlamaConfig, LlamaForCausalLM)
+    reference = reference_class(
+        shape(
             vocab_size=config.vocab_size,
             hidden_size=config.d_model,
             num_hidden_layers=config.num_layers,
             num_attention_heads=config.num_heads,
             num_key_value_heads=config.kv_heads,
+            head_dim=config.head_dim,
             intermediate_size=config.d_ffn,
             max_position_embeddings=config.context_length,
             rms_norm_eps=config.norm_epsilon,
