@@ -201,6 +201,30 @@ def test_row_names_cluster_and_snapshot() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("num_copies", [4, 5])
+def test_document_of_very_many_copies_is_not_taken_from_them(num_copies: int) -> None:
+    """With half of `max_bucket` copies, compared with it only, it stands before a better one that is like it."""
+    copies = list(range(10, 10 + num_copies - 1))
+    pairs = [(1, 2, "near", 0.9), *((1, copy, "near", 0.85) for copy in copies)]
+    order = {1: (0, 50), 2: (0, 99), **dict.fromkeys(copies, (0, 10))}
+    rows = chosen(pairs, kept=list(order), order=order, config=DedupConfig(max_bucket=10))
+    expected = dict.fromkeys([2, *copies], 1) if num_copies == 5 else {1: 2}
+    assert {row["key"]: row["kept_key"] for row in rows} == expected
+
+
+def test_earlier_document_comes_before_one_of_very_many_copies() -> None:
+    """What was published stands, whatever comes."""
+    pairs = [(1, 2, "near", 0.9), *((2, copy, "near", 0.85) for copy in range(10, 20))]
+    rows = chosen(
+        pairs,
+        kept=[2, *range(10, 20)],
+        order=dict.fromkeys([2, *range(10, 20)], (0, 10)),
+        config=DedupConfig(max_bucket=10),
+        earlier=[1],
+    )
+    assert [(row["key"], row["kept_key"]) for row in rows] == [(2, 1)]
+
+
 def test_oldest_of_several_earlier_documents_stands() -> None:
     """Two earlier ones that are alike both stay; their copies go for the older of them."""
     pairs = [(1, 2, "near", 0.9), (1, 9, "near", 0.85), (2, 9, "near", 0.95), (2, 8, "exact", 1.0)]
