@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctllm.pipelines.decontaminate.benchmark_files import BenchmarkItem, read_items
-from ctllm.pipelines.decontaminate.ngrams import NgramTable, hash_grams
+from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
 from ctllm.pipelines.signals.words import Units, units_of
 from ctllm.schemas.curation_config import DecontaminationConfig
 
@@ -45,7 +45,7 @@ class BenchmarkIndex:
     """N-grams of benchmark items."""
 
     items: tuple[BenchmarkItem, ...]
-    _table: NgramTable
+    _grams: PhraseIndex
     _gram_items: np.ndarray
     """(n-grams of all items,), int64: items that hold the gram, gram after gram"""
     _gram_offsets: np.ndarray
@@ -63,7 +63,7 @@ class BenchmarkIndex:
     def build(cls, items: tuple[BenchmarkItem, ...], *, config: DecontaminationConfig) -> "BenchmarkIndex":
         """The index over `items`."""
         units, starts, sizes, owners = _grams(items, config)
-        hashes = hash_grams(units.ids, starts, sizes)
+        hashes = hash_phrases(units, starts, sizes)
         order = np.lexsort((owners, hashes))
         is_first = np.ones(len(order), bool)  # of equal n-grams in one item
         is_first[1:] = (np.diff(hashes[order]) != 0) | (np.diff(owners[order]) != 0)
@@ -73,7 +73,7 @@ class BenchmarkIndex:
         _, counts = np.unique(hashes[chosen], return_counts=True)
         return cls(
             items,
-            NgramTable.build(units, starts[chosen], sizes[chosen]),
+            PhraseIndex.build(units, starts[chosen], sizes[chosen]),
             owners[chosen],
             np.concatenate([[0], np.cumsum(counts)]),
             np.bincount(owners[chosen], minlength=len(items)),
@@ -83,17 +83,18 @@ class BenchmarkIndex:
         """For each text the item whose n-grams it covers best; of equals the first."""
         num_texts = len(units.offsets) - 1
         best = BestItems(np.full(num_texts, -1), np.zeros(num_texts))
-        starts, _, grams = self._table.find(units)
-        bounds = np.searchsorted(starts, units.offsets)  # matches come in the order of their first unit
+        matches = self._grams.find(units)
+        bounds = np.searchsorted(matches.starts, units.offsets)  # matches come in the order of their first unit
         for text in np.flatnonzero(np.diff(bounds)):
-            items, shares = self._shares(np.unique(grams[bounds[text] : bounds[text + 1]]))
+            items, shares = self._shares(np.unique(matches.phrases[bounds[text] : bounds[text + 1]]))
             best.items[text] = items[np.argmax(shares)]
             best.shares[text] = shares.max()
         return best
 
     def covered(self, units: Units, *, min_share: np.float32) -> Iterator[CoveredItem]:
         """The items that a single text covers to at least `min_share`, best first, of equals in the index's order."""
-        starts, sizes, grams = self._table.find(units)
+        matches = self._grams.find(units)
+        starts, sizes, grams = matches.starts, matches.lengths, matches.phrases
         if not len(grams):
             return
         items, exact = self._shares(np.unique(grams))

@@ -10,10 +10,19 @@ from ctllm.pipelines.signals.words import units_of
 WORDS = st.lists(st.sampled_from("甲乙丙丁"), min_size=1, max_size=5).map("".join)
 
 
+LONG_WORDS = st.lists(st.sampled_from("甲乙"), min_size=6, max_size=14).map("".join)
+TEXTS = st.lists(st.text(st.sampled_from("甲乙丙丁"), max_size=20), max_size=4)
+LONG_TEXTS = st.lists(st.text(st.sampled_from("甲乙"), max_size=60), max_size=4)
+
+
 @settings(deadline=None)  # the first call compiles
-@given(st.lists(WORDS, max_size=6), st.lists(st.text(st.sampled_from("甲乙丙丁"), max_size=20), max_size=4))
-def test_matches_equal_a_plain_search(phrases: list[str], texts: list[str]) -> None:
-    """Every occurrence of every phrase is found once, shorter before longer at one place."""
+@given(st.one_of(
+    st.tuples(st.lists(WORDS, max_size=6), TEXTS),
+    st.tuples(st.lists(LONG_WORDS, min_size=1, max_size=9), LONG_TEXTS),
+))  # fmt: skip
+def test_matches_equal_a_plain_search(drawn: tuple[list[str], list[str]]) -> None:
+    """Every occurrence of every phrase is found once, shorter before longer at one place, short phrases and n-grams."""
+    phrases, texts = drawn
     listed = units_of(phrases)
     sizes = np.diff(listed.offsets)
     index = PhraseIndex.build(listed, listed.offsets[:-1], sizes)
@@ -38,3 +47,24 @@ def test_a_phrase_does_not_reach_into_the_next_text() -> None:
     phrase = units_of(["甲乙丙丁"])
     index = PhraseIndex.build(phrase, phrase.offsets[:-1], np.diff(phrase.offsets))
     assert index.find(units_of(["甲乙丙", "丁甲乙丙丁"])).starts.tolist() == [4]
+
+
+def test_n_grams_are_looked_for_at_some_places_only() -> None:
+    """Thirteen units hold nine heads of five, so one place in nine is looked at; beside a short phrase all are."""
+    listed = units_of(["甲乙丙丁戊己庚辛壬癸子丑寅", "甲乙"])
+    sizes = np.diff(listed.offsets)
+    index = PhraseIndex.build(listed, listed.offsets[:1], sizes[:1])
+    assert (index.head_units, index.stride) == (5, 9)
+    both = PhraseIndex.build(listed, listed.offsets[:-1], sizes)
+    assert (both.head_units, both.stride) == (2, 1)
+
+
+def test_an_n_gram_is_found_at_every_place_of_a_text() -> None:
+    """However it falls on the places that are looked at, and right up to both ends of a text, it is found."""
+    listed = units_of(["甲乙丙丁戊己庚辛壬癸"])
+    index = PhraseIndex.build(listed, listed.offsets[:-1], np.diff(listed.offsets))
+    assert index.stride == 6
+    texts = ["子" * at + "甲乙丙丁戊己庚辛壬癸" + "丑" * after for at in range(13) for after in (0, 1, 7)]
+    units = units_of(texts)
+    expected = [int(units.offsets[row]) + text.index("甲") for row, text in enumerate(texts)]
+    assert index.find(units).starts.tolist() == expected
