@@ -27,12 +27,12 @@ from ctllm.schemas.files import (
     exists,
     file_digest,
     join,
-    read_json,
     read_parquet,
     write_json,
     write_parquet,
     written_whole,
 )
+from ctllm.schemas.manifest import read_manifest
 from ctllm.schemas.mixture import HELD_OUT_SALT, Group, group_quotas, key_hash
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.tokens import TOKEN_INDEX, LanePlan, PlanManifest, SourcePlan
@@ -71,7 +71,7 @@ class Plan:
         """Raises InputError without a plan, AccountingError when its files or the shards are not its own."""
         if not exists(join(directory, "manifest.json")):
             raise InputError(f"{directory}: no manifest.json; run `ctllm plan` first")
-        self.manifest = PlanManifest.model_validate(read_json(join(directory, "manifest.json")))
+        self.manifest = read_manifest(join(directory, "manifest.json"), PlanManifest, made_by="ctllm plan")
         if self.manifest.tokens_fingerprint != shards.manifest.fingerprint:
             raise AccountingError(
                 f"{directory}: made for other token shards than {shards.directory}; run `ctllm plan` again"

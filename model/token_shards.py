@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from ctllm.schemas.errors import AccountingError, InputError
-from ctllm.schemas.files import exists, file_digest, join, read_json, read_parquet
+from ctllm.schemas.files import exists, file_digest, join, read_parquet
+from ctllm.schemas.manifest import read_manifest
 from ctllm.schemas.tokens import TOKENIZER, TokensManifest, index_file, tokens_file
 
 
@@ -19,7 +20,7 @@ class TokenShards:
         if not exists(join(directory, "manifest.json")):
             raise InputError(f"{directory}: no manifest.json; run `ctllm tokenize` to the end first")
         self.directory = directory
-        self.manifest = TokensManifest.model_validate(read_json(join(directory, "manifest.json")))
+        self.manifest = read_manifest(join(directory, "manifest.json"), TokensManifest, made_by="ctllm tokenize")
         self.end_of_document_id = self.manifest.end_of_document_id
         self.tokenizer = join(directory, TOKENIZER)
         if file_digest(self.tokenizer) != self.manifest.tokenizer_digest:

@@ -1,12 +1,31 @@
 """What a directory was made from and what is in it. A stage whose manifest matches is not run again."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from ctllm.schemas.config import Config
 from ctllm.schemas.dedup_index import Comparison
+from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, file_digest, join, read_json, remove_temporary, walk_files, write_json
 
 SUCCESS = "_SUCCESS"
+Manifest = TypeVar("Manifest", bound=Config)
+
+
+def read_manifest(path: str, model: type[Manifest], *, made_by: str) -> Manifest:
+    """The manifest at `path`. Raises InputError naming the first key that is not as this version writes it.
+
+    `made_by` is the command that writes it anew.
+    """
+    try:
+        return model.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        raise InputError(
+            f"{path}: not a manifest of this version ({key}: {first['msg']}); run `{made_by}` again"
+        ) from error
 
 
 class StageManifest(Config):

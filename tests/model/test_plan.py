@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ctllm.model.plan import Plan, make_plan, pack_best_fit, split_documents
 from ctllm.model.token_shards import TokenShards
 from ctllm.schemas.errors import AccountingError, ConfigError, InputError
+from ctllm.schemas.files import read_json, write_json
 from ctllm.schemas.mixture import group_quotas
 from ctllm.schemas.training_config import PlanConfig
 
@@ -205,6 +206,20 @@ def test_misfits_are_refused(write_shards: WriteShards, tmp_path: Path) -> None:
         Plan(out, shards=shards)
     with pytest.raises(ConfigError, match="nothing to train on"):
         make_plan(shards.directory, config=PlanConfig(lane_weights={"code": 1.0}), out=out)
+
+
+def test_manifests_of_another_version_are_refused(write_shards: WriteShards, tmp_path: Path) -> None:
+    """A plan or shards whose manifest lacks a key name it, and the command that makes them anew."""
+    shards, out = write_shards(CORPUS), str(tmp_path / "plan")
+    make_plan(shards.directory, config=PlanConfig(context_length=32), out=out)
+    for directory, key, message in (
+        (out, "sources", r"sources: Field required\); run `ctllm plan` again"),
+        (shards.directory, "dtype", r"dtype: Field required\); run `ctllm tokenize` again"),
+    ):
+        values = {name: value for name, value in read_json(f"{directory}/manifest.json").items() if name != key}
+        write_json(f"{directory}/manifest.json", values)
+        with pytest.raises(InputError, match=message):
+            Plan(out, shards=TokenShards(shards.directory))
 
 
 @given(lengths=st.lists(st.integers(1, 100)), longest=st.integers(1, 40))
