@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctllm.pipelines.cuts import after_cuts, cut_chars
+from ctllm.pipelines.differences import differences
 from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.run_directory import Run, read_run
@@ -17,6 +18,7 @@ from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, join, list_files, read_parquet
 
 EXCERPT_CHARS = 400
+MAX_DIFFERENCES = 10  # chosen: what one reads
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Explanation:
     url_category: str | None
     """The category of `url_lists` that names the document's URL."""
     kept_instead: dict[str, Any] | None
-    """For a removed copy: the document that stands for it, with kind, jaccard and containment."""
+    """For a removed copy: the document that stands for it, with kind, jaccard, containment and where they differ."""
     stands_for: list[dict[str, Any]]
     """For a survivor: its copies."""
     contamination: list[dict[str, Any]]
@@ -79,14 +81,15 @@ def explain(path: str, name: str) -> Explanation:
     split, row = int(split_of(np.array([key], np.uint64))[0]), row_of(key)
     document = fetch_documents(run, [key])[key]
     contamination = _contamination(run, split, document)
-    document["text"] = document["text"][:EXCERPT_CHARS]
+    text = document["text"]
+    document["text"] = text[:EXCERPT_CHARS]
     _check_decided(run, split)
     cuts = _cuts(run, split, key)
     measured = read_parquet(run.part("signals", split)).slice(row, 1)
     signals = measured.to_pylist()[0]
     judged = after_cuts(measured, cut_chars(cuts, row + 1)[row:]).to_pylist()[0]
     verdict = read_parquet(run.part("verdicts", split)).slice(row, 1).to_pylist()[0]
-    copies = _copies(run, key)
+    copies = _copies(run, key, text)
     return Explanation(
         document=document,
         kept=verdict["kept"],
@@ -176,8 +179,11 @@ def _costs(run: Run, lane: str) -> dict[str, Cost]:
     return {row["reason"]: Cost(documents, row["failing_sum"], row["only_sum"]) for row in table.to_pylist()}
 
 
-def _copies(run: Run, key: int) -> list[dict[str, Any]]:
-    """Rows of `duplicates/` that name the document, each with the other document's id, URL and excerpt."""
+def _copies(run: Run, key: int, text: str) -> list[dict[str, Any]]:
+    """Rows of `duplicates/` that name the document, each with the other document's id, URL and excerpt.
+
+    That of the document kept instead has the `differences` of `text` from it, at most MAX_DIFFERENCES.
+    """
     table = read_duplicates(run)
     named = pc.or_(pc.equal(table["key"], key), pc.equal(table["kept_key"], key))
     rows: list[dict[str, Any]] = table.filter(named).to_pylist()
@@ -187,4 +193,6 @@ def _copies(run: Run, key: int) -> list[dict[str, Any]]:
         row["other"] = {name: other[name] for name in ("id", "url", "source")} | {
             "excerpt": other["text"][:EXCERPT_CHARS]
         }
+        if row["key"] == key:
+            row["differences"] = differences(text, other["text"])[:MAX_DIFFERENCES]
     return rows

@@ -1,4 +1,4 @@
-"""Commands on corpora: curate, decide, why, stats, report."""
+"""Commands on corpora: curate, decide, why, pairs, stats, report."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ctllm.cli.console import console, print_table, progress_shown
-from ctllm.cli.explanations import print_comparison, print_explanation, print_json, print_what_if
+from ctllm.cli.explanations import print_comparison, print_explanation, print_json, print_pairs, print_what_if
 from ctllm.schemas.errors import ConfigError
 
 Config = Annotated[Path, typer.Argument(help="YAML file, for example configs/curation/recommended.yaml")]
@@ -21,7 +21,7 @@ BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (curate, decide, why, stats, report):
+    for command in (curate, decide, why, pairs, stats, report):
         app.command()(command)
 
 
@@ -157,6 +157,24 @@ def why(
         print_json(found)
     else:
         print_explanation(found, SIGNAL_GROUPS)
+
+
+def pairs(
+    run: RunDirectory,
+    min_jaccard: Annotated[float, typer.Option(min=0, max=1, help="least similarity shown")] = 0.0,
+    max_jaccard: Annotated[float, typer.Option(min=0, max=1, help="largest similarity shown")] = 1.0,
+    source: Annotated[str | None, typer.Option(help="only pairs with a document of this source")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="number of pairs, the least similar first")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show verified pairs of copies side by side, with the passages that differ."""
+    from ctllm.pipelines.pairs import pairs_of_texts
+
+    found = pairs_of_texts(run, min_jaccard=min_jaccard, max_jaccard=max_jaccard, source=source, limit=limit)
+    if as_json:
+        print_json({"pairs": found})
+    else:
+        print_pairs(found)
 
 
 def stats(

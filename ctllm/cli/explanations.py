@@ -12,11 +12,16 @@ from ctllm.cli.console import console, print_table
 
 if TYPE_CHECKING:
     from ctllm.pipelines.comparison import Comparison
+    from ctllm.pipelines.differences import Difference
     from ctllm.pipelines.judgement import Amounts
+    from ctllm.pipelines.pairs import PairOfTexts
     from ctllm.pipelines.what_if import BorderDocument, WhatIf
     from ctllm.pipelines.why import Explanation, MetRule
 
 ALL = "all"
+MAX_DIFFERENCES = 20  # chosen: what one reads of a pair
+CONTEXT_CHARS = 12
+MAX_SHOWN_CHARS = 200
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - a dataclass
@@ -167,6 +172,53 @@ def _print_copy(label: str, copy: Mapping[str, Any]) -> None:
         markup=False,
     )
     console.print(other["excerpt"], markup=False, style="dim")
+    _print_differences(copy.get("differences", []), ("this one", "kept instead"))
+
+
+def print_pairs(found: Sequence["PairOfTexts"]) -> None:
+    """Pairs one after another: who they are, how similar, and the passages that differ side by side."""
+    if not found:
+        console.print("no pairs within these bounds")
+    for pair in found:
+        console.print(
+            f"{pair.kind}, Jaccard {pair.jaccard:.3f}, containment {pair.containment:.3f}", markup=False, style="bold"
+        )
+        for label, document in (("A", pair.one), ("B", pair.other)):
+            fate = "removed as a copy" if document["removed"] else "not removed as a copy"
+            place = " ".join(each for each in (document["id"], document["url"], document["source"]) if each)
+            console.print(f"{label}: {place}, {len(document['text']):,} characters, {fate}", markup=False)
+        _print_differences(_in_context(pair), ("A", "B"))
+        console.print()
+
+
+def _in_context(pair: "PairOfTexts") -> list["Difference"]:
+    """The first differences with some characters of what stands around them."""
+    return [
+        dataclasses.replace(
+            each,
+            text=_marked(pair.one["text"], each.start, each.text),
+            other_text=_marked(pair.other["text"], each.other_start, each.other_text),
+        )
+        for each in pair.differences[:MAX_DIFFERENCES]
+    ]
+
+
+def _marked(text: str, start: int, changed: str) -> str:
+    """`changed` in brackets between what stands around it in `text`."""
+    before, end = text[max(0, start - CONTEXT_CHARS) : start], start + len(changed)
+    return f"{before}[{_line(changed)}]{text[end : end + CONTEXT_CHARS]}"
+
+
+def _line(text: str) -> str:
+    """`text` on one line, its middle left out where it is long."""
+    line = text.replace("\n", "⏎")
+    return line if len(line) <= MAX_SHOWN_CHARS else f"{line[: MAX_SHOWN_CHARS // 2]}…{line[-MAX_SHOWN_CHARS // 2 :]}"
+
+
+def _print_differences(found: Sequence["Difference"], names: tuple[str, str]) -> None:
+    rows = [[str(each.start), _line(each.text), _line(each.other_text)] for each in found]
+    if rows:
+        print_table("differences", ["at", *names], rows)
 
 
 def _print_rules(lane: str, rules: Sequence["MetRule"]) -> None:

@@ -42,12 +42,23 @@ def test_why_explains_a_removed_document(miniature: Miniature) -> None:
     assert (values["document"]["id"], values["kept"]) == (spam["id"], False)
 
 
+def test_pairs_are_shown_side_by_side(miniature: Miniature) -> None:
+    """Pairs come with both ids and what differs in brackets; bounds that no pair meets say so; JSON has the same."""
+    run = miniature.workspace / "curated"
+    shown = run_ctllm("pairs", run, "--max-jaccard", "0.999", "--limit", "2").stdout
+    for part in ("near, Jaccard 0.", "A: ", "removed as a copy", "differences", "["):
+        assert part in shown
+    values = json.loads(run_ctllm("pairs", run, "--max-jaccard", "0.999", "--limit", "2", "--json").stdout)
+    assert [f"Jaccard {pair['jaccard']:.3f}" in shown for pair in values["pairs"]] == [True, True]
+    assert run_ctllm("pairs", run, "--max-jaccard", "0").stdout == "no pairs within these bounds\n"
+
+
 def test_explanations_fit_80_columns(miniature: Miniature) -> None:
     """`why`, `stats A B` and a dry run keep their tables within a terminal of 80 columns."""
     run = miniature.workspace / "curated"
     expected = (json.loads(line) for line in EXPECTED.read_text(encoding="utf-8").splitlines())
     spam = next(each for each in expected if each["reasons"] == ["max_gambling_share"])
-    for command in (["why", run, spam["id"]], ["stats", run, run], ["decide", run, "--dry-run"]):
+    for command in (["why", run, spam["id"]], ["pairs", run], ["stats", run, run], ["decide", run, "--dry-run"]):
         lines = run_ctllm(*command, columns=80).stdout.splitlines()
         assert len(lines) > 20
         assert max(map(cell_len, lines)) <= 80

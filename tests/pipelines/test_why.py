@@ -32,6 +32,10 @@ def test_copy_shows_the_document_kept_instead(small_run: Path) -> None:
     copy = explain(str(small_run / "run"), "copy-exact")
     assert copy.kept_instead is not None
     assert copy.kept_instead["other"]["id"] == "good-0"
+    assert copy.kept_instead["differences"] == []
+    near = explain(str(small_run / "run"), "good-1")
+    assert near.kept_instead is not None
+    assert near.kept_instead["differences"]
     survivor = explain(str(small_run / "run"), "good-0")
     assert [each["other"]["id"] for each in survivor.stands_for] == ["copy-exact"]
     assert survivor.kept
