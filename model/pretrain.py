@@ -1,14 +1,16 @@
 """Pretraining: the plan's batches, next-token loss, bits per byte of the held-out documents along the way."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ctllm.model.batches import Batch, PlanBatches
+from ctllm.model.estimate import available_memory, check_memory
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
-from ctllm.model.losses import LossOutput, cross_entropy_sum
+from ctllm.model.losses import IGNORED, LossOutput, cross_entropy_sum
 from ctllm.model.plan import Plan
 from ctllm.model.token_shards import TokenShards
-from ctllm.model.trainer import Trainer
+from ctllm.model.trainer import Trainer, pick_device
 from ctllm.model.transformer import Transformer, new_transformer
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import exists, join, read_json, write_json
@@ -22,14 +24,20 @@ def pretrain(
 ) -> TrainingSummary:
     """Trains a new model on a plan in the run directory `config.out`; see `Trainer.train` for stops and errors.
 
-    Raises ConfigError when the model is too small for the tokenizer or for the plan's sequences.
+    Raises ConfigError when the model is too small for the tokenizer or for the plan's sequences, or a step too large
+    for the device's memory.
     """
     shards = TokenShards(config.tokens)
     plan = Plan(config.plan, shards=shards)
     _check_fit(config, plan, shards)
+    check_memory(config.model, config.loop, available=available_memory(pick_device(config.loop)))
     _note_data(config, plan)
     batches = PlanBatches(plan, shards, sequences_per_step=config.loop.sequences_per_step)
     held_out = held_out_documents(plan, shards)
+
+    def batch(step: int) -> Batch:
+        whole = batches.batch(step)
+        return whole if config.loss_after_document else without_first_labels(whole, shards.end_of_document_id)
 
     def evaluate(model: Transformer) -> Mapping[str, float]:
         return {f"bits_per_byte_{lane}": each.value for lane, each in bits_per_byte(model, held_out).items()}
@@ -41,7 +49,7 @@ def pretrain(
         loop=config.loop,
         optimizer=config.optimizer,
         schedule=config.schedule,
-        batch=batches.batch,
+        batch=batch,
         loss=next_token_loss if config.document_masks else next_token_loss_unmasked,
         tokenizer=shards.tokenizer,
         identity={
@@ -74,6 +82,11 @@ def _note_data(config: PretrainConfig, plan: Plan) -> None:
     if not exists(path) or read_json(path).get("plan") == plan.manifest.plan_digest:
         places = TrainingData(tokens=str(Path(config.tokens).resolve()), plan=str(Path(config.plan).resolve()))
         write_json(join(config.out, DATA), places.model_dump(mode="json"))
+
+
+def without_first_labels(batch: Batch, end_of_document_id: int) -> Batch:
+    """No loss where the input is the end of a document, as Megatron's --eod-mask-loss: nothing predicts a beginning."""
+    return replace(batch, labels_BT=batch.labels_BT.masked_fill(batch.tokens_BT == end_of_document_id, IGNORED))
 
 
 def _check_fit(config: PretrainConfig, plan: Plan, shards: TokenShards) -> None:

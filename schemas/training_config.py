@@ -168,3 +168,6 @@ class PretrainConfig(Config):
     document_masks: bool = Field(
         True, description="documents in one sequence do not see each other; false as CT-LLM trained"
     )
+    loss_after_document: bool = Field(
+        True, description="the first token of a document counts; false = Megatron's --eod-mask-loss, as CT-LLM trained"
+    )

@@ -18,7 +18,7 @@ Resume = Annotated[bool, typer.Option(help="continue from the newest whole check
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (conversations, pretrain, sft, dpo):
+    for command in (conversations, estimate, pretrain, sft, dpo):
         app.command()(command)
 
 
@@ -42,6 +42,29 @@ def conversations(
     with progress_shown() as progress:
         manifest = convert_conversations(inputs, kind=kinds[kind], out=out, options=options, progress=progress)  # type: ignore[arg-type]
     print_table(kind, ["", "records"], sorted(manifest.counts.items()))
+
+
+def estimate(
+    config: Config,
+    overrides: Overrides = None,
+    gpus: Annotated[int, typer.Option(min=1, help="number of GPUs")] = 1,
+    gpu: Annotated[str, typer.Option(help="kind of GPU, for example H200")] = "H200",
+    mfu: Annotated[float, typer.Option(min=0.01, max=1, help="share of the data sheet that is reached")] = 0.4,
+    tokens: Annotated[int | None, typer.Option(min=1, help="tokens to train on; default: the config's steps")] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="price of one GPU-hour")] = None,
+) -> None:
+    """Say what a pretraining config needs: memory of each GPU, tokens a second, days, GPU-hours, money."""
+    from ctllm.model.estimate import GIB, estimate_training
+    from ctllm.schemas.training_config import PretrainConfig
+
+    settings = read_config(config, PretrainConfig, overrides=overrides or [])
+    bill = estimate_training(settings, gpus=gpus, gpu=gpu, mfu=mfu, tokens=tokens, price_per_gpu_hour=price)
+    rows: list[list[object]] = [["parameters", bill.num_parameters], ["tokens", bill.tokens]]
+    rows += [[f"memory: {name}, GiB a GPU", size / GIB] for name, size in bill.memory.model_dump().items()]
+    rows += [["memory: total, GiB a GPU", bill.memory.total / GIB], ["GFLOP a token", bill.flop_per_token / 1e9]]
+    rows += [["tokens/s", bill.tokens_per_s], ["days", bill.days], ["GPU-hours", bill.gpu_hours]]
+    rows += [] if bill.cost is None else [["cost", bill.cost]]
+    print_table(f"{settings.model.name} on {gpus} x {gpu} at {mfu:.0%} MFU", ["", ""], rows)
 
 
 def pretrain(

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ctllm.model.batches import PlanBatches
 from ctllm.model.ledger import read_ledger
-from ctllm.model.plan import make_plan
+from ctllm.model.losses import IGNORED
+from ctllm.model.plan import Plan, make_plan
 from ctllm.model.pretrain import pretrain
 from ctllm.model.token_shards import TokenShards
 from ctllm.schemas.errors import ConfigError
@@ -104,15 +106,28 @@ def test_unmasked_documents_train_differently(config: PretrainConfig) -> None:
     assert masked_line.loss != unmasked_line.loss
 
 
+def test_no_loss_after_a_document(config: PretrainConfig) -> None:
+    """As Megatron's --eod-mask-loss: the first token of each document has no label, all others keep theirs."""
+    pretrain(config, max_seconds=0)
+    masked = config.model_copy(update={"loss_after_document": False, "out": f"{config.out}-masked"})
+    pretrain(masked, max_seconds=0)
+    shards = TokenShards(config.tokens)
+    batch = PlanBatches(Plan(config.plan, shards=shards), shards, sequences_per_step=2).batch(0)
+    num_starts = int(((batch.tokens_BT == shards.end_of_document_id) & (batch.labels_BT != IGNORED)).sum())
+    assert num_starts > 0
+    assert read_ledger(config.out)[0].label_tokens - read_ledger(masked.out)[0].label_tokens == num_starts
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"vocab_size": 1 << 40}, r"model tiny: a step needs .* GiB \(states .*the device has"),
         ({"vocab_size": 63}, r"model\.vocab_size 63 is below the tokenizer's 64"),
         ({"context_length": 31}, r"model\.context_length 31 is below the plan's 32"),
     ],
 )
 def test_too_small_a_model_is_refused(config: PretrainConfig, change: dict[str, int], message: str) -> None:
-    """A vocabulary or context that does not fit stops the run before it starts."""
+    """A vocabulary, a context or a memory that does not fit stops the run before it starts."""
     small = config.model_copy(update={"model": config.model.model_copy(update=change)})
     with pytest.raises(ConfigError, match=message):
         pretrain(small)

@@ -1,0 +1,132 @@
+"""What a pretraining config needs: memory of each GPU, tokens a second, days, GPU-hours, money.
+
+Memory is counted, and tests compare the counts with what torch holds; speed is not: it is the share of the data sheet
+that a trainer reaches (`mfu`), which only a measurement gives (benchmarks/gpu.py), times what is lost between GPUs.
+"""
+
+import math
+import os
+
+import numpy as np
+import torch
+
+from ctllm.model.flops import PEAK_FLOPS, peak_flops, training_flops
+from ctllm.model.losses import CHUNK_POSITIONS
+from ctllm.model.transformer import num_parameters
+from ctllm.schemas.config import Config
+from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.training_config import LoopConfig, ModelConfig, PretrainConfig
+
+STATE_BYTES = 16  # float32 weight, gradient and AdamW's two moments, of each parameter
+SCALING = ((1, 1.0), (8, 0.98), (64, 0.93), (512, 0.80))  # GPUs and efficiency, training-reference 4: assumed
+GIB = 2**30
+
+
+class MemoryEstimate(Config):
+    """Bytes on one GPU at the peak of a step."""
+
+    states: int
+    """Weights, gradients and moments in float32, a share of them on each GPU."""
+    weight_copies: int
+    """Weights cast for the matrix products, kept for the backward pass; 0 in float32."""
+    activations: int
+    """What the backward pass reads, for one micro-batch."""
+    loss: int
+    """Logits of one chunk and their gradient, and the gradient of the hidden states."""
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return self.states + self.weight_copies + self.activations + self.loss
+
+
+class TrainingEstimate(Config):
+    """The bill of a training run."""
+
+    num_parameters: int
+    tokens: int
+    gpus: int
+    memory: MemoryEstimate
+    flop_per_token: float
+    """Full attention, see flops.py."""
+    tokens_per_s: float
+    """All GPUs together."""
+    days: float
+    gpu_hours: float
+    cost: float | None
+    """In the currency of the price; None without a price."""
+
+
+def estimate_memory(model: ModelConfig, loop: LoopConfig, *, gpus: int = 1) -> MemoryEstimate:
+    """Of one GPU. Each layer keeps, for a position, 28 d_model + 8 d_ffn bytes in bfloat16 and 40 and 16 in float32.
+
+    The last norm adds 8 d_model. With grouped heads it is an upper bound: keys and values count as wide as queries.
+    """
+    is_half = loop.compute_dtype == "bfloat16"
+    micro_batch = loop.sequences_per_micro_batch or math.ceil(loop.sequences_per_step / gpus)
+    positions = micro_batch * model.context_length
+    width, per_value = model.d_model, 2 if is_half else 4
+    per_layer = (28 if is_half else 40) * width + (8 if is_half else 16) * model.d_ffn + 4 * model.num_heads + 8
+    logits = min(CHUNK_POSITIONS, positions) * model.vocab_size * (4 + per_value)
+    parameters = num_parameters(model)
+    return MemoryEstimate(
+        states=math.ceil(STATE_BYTES * parameters / gpus),
+        weight_copies=2 * parameters if is_half else 0,
+        activations=positions * (model.num_layers * per_layer + 8 * width),
+        loss=logits + positions * width * per_value,
+    )
+
+
+def estimate_training(
+    config: PretrainConfig,
+    *,
+    gpus: int,
+    gpu: str,
+    mfu: float,
+    tokens: int | None = None,
+    price_per_gpu_hour: float | None = None,
+) -> TrainingEstimate:
+    """For `tokens`, or as many as the config's steps see, on `gpus` of the kind `gpu`. Raises ConfigError."""
+    peak = peak_flops(gpu)
+    if peak is None:
+        raise ConfigError(f"--gpu {gpu}: not in the table of data sheets; known are {', '.join(PEAK_FLOPS)}")
+    if config.loop.sequences_per_step % gpus:
+        raise ConfigError(
+            f"loop.sequences_per_step {config.loop.sequences_per_step} is no multiple of {gpus} GPUs; change one"
+        )
+    length = config.model.context_length
+    total = tokens or config.loop.steps * config.loop.sequences_per_step * length
+    flops = training_flops(config.model, context_length=length).full
+    sizes, shares = [math.log2(size) for size, _ in SCALING], [share for _, share in SCALING]
+    efficiency = float(np.interp(math.log2(gpus), sizes, shares))
+    rate = gpus * efficiency * mfu * peak / flops
+    hours = total / rate / 3600
+    return TrainingEstimate(
+        num_parameters=num_parameters(config.model),
+        tokens=total,
+        gpus=gpus,
+        memory=estimate_memory(config.model, config.loop, gpus=gpus),
+        flop_per_token=flops,
+        tokens_per_s=rate,
+        days=hours / 24,
+        gpu_hours=hours * gpus,
+        cost=None if price_per_gpu_hour is None else hours * gpus * price_per_gpu_hour,
+    )
+
+
+def check_memory(model: ModelConfig, loop: LoopConfig, *, available: int) -> None:
+    """Raises ConfigError when one step needs more than `available` bytes: said before an hour of loading, not after."""
+    memory = estimate_memory(model, loop)
+    if memory.total > available:
+        parts = ", ".join(f"{name} {size / GIB:.1f}" for name, size in memory.model_dump().items())
+        raise ConfigError(
+            f"model {model.name}: a step needs {memory.total / GIB:.1f} GiB ({parts}), the device has "
+            f"{available / GIB:.1f}; lower loop.sequences_per_micro_batch or choose a smaller model"
+        )
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes of the device: a GPU's whole memory, a machine's physical memory."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,91 @@
+"""The bill before the run: counts against what torch holds, prices against the reference's table."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from ctllm.model.estimate import check_memory, estimate_memory, estimate_training
+from ctllm.model.optimizer import build_optimizer
+from ctllm.model.transformer import new_transformer
+from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.training_config import LoopConfig, ModelConfig, OptimizerConfig, PretrainConfig
+
+SHAPE = {"vocab_size": 64, "d_model": 64, "num_layers": 3, "num_heads": 4, "d_ffn": 172, "context_length": 128}
+CTLLM = PretrainConfig(
+    tokens="t",
+    plan="p",
+    out="o",
+    model=ModelConfig.model_validate("ctllm_2b"),
+    loop=LoopConfig(steps=10, sequences_per_step=512, sequences_per_micro_batch=8, compute_dtype="bfloat16"),
+)
+
+
+def kept_for_backward(dtype: str) -> int:
+    """Bytes of the storages, weights apart, that torch keeps in a forward pass over two sequences."""
+    model = new_transformer(ModelConfig.model_validate(SHAPE), seed=0)
+    model.compute_dtype = getattr(torch, dtype)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        model.hidden_states(torch.zeros(2, 128, dtype=torch.long))
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_activations_are_what_torch_keeps(dtype: str) -> None:
+    """Activations and cast weights are within 4 % of the bytes that autograd holds after a forward pass."""
+    loop = LoopConfig.model_validate({"steps": 1, "sequences_per_step": 2, "compute_dtype": dtype})
+    memory = estimate_memory(ModelConfig.model_validate(SHAPE), loop)
+    assert memory.activations + memory.weight_copies == pytest.approx(kept_for_backward(dtype), rel=0.04)
+
+
+def test_states_are_what_torch_holds() -> None:
+    """Weights, gradients and moments of a real step, to the byte but for AdamW's step counters."""
+    config = ModelConfig.model_validate(SHAPE)
+    model = new_transformer(config, seed=0)
+    optimizer = build_optimizer(model, OptimizerConfig())
+    model(torch.zeros(1, 8, dtype=torch.long)).sum().backward()
+    optimizer.step()
+    held = [t for p in model.parameters() for t in (p, p.grad, *optimizer.state[p].values()) if t is not None]
+    loop = LoopConfig(steps=1, sequences_per_step=2)
+    assert estimate_memory(config, loop).states == sum(t.nbytes for t in held if t.dim())
+    assert estimate_memory(config, loop, gpus=2).states == estimate_memory(config, loop).states // 2
+
+
+@pytest.mark.parametrize(("gpus", "days", "price"), [(8, 54.5, 25_600), (64, 7.2, 27_000), (512, 1.04, 31_400)])
+def test_the_full_run_costs_what_the_reference_says(gpus: int, days: float, price: float) -> None:
+    """1.25468 T tokens at 34k tokens/s and GPU, scaled down by what is lost between GPUs (training-reference 4)."""
+    bill = estimate_training(CTLLM, gpus=gpus, gpu="H200", mfu=0.498, tokens=1_254_680_000_000, price_per_gpu_hour=2.5)
+    assert bill.days == pytest.approx(days, rel=0.01)
+    assert bill.cost == pytest.approx(bill.gpu_hours * 2.5)
+    assert bill.cost == pytest.approx(price, rel=0.03)
+
+
+def test_tokens_default_to_the_steps_of_the_config() -> None:
+    """Ten steps of 512 sequences of 4,096 tokens; without a price there is no cost."""
+    bill = estimate_training(CTLLM, gpus=1, gpu="H200", mfu=0.4)
+    assert (bill.tokens, bill.cost) == (10 * 512 * 4096, None)
+
+
+def test_what_cannot_be_estimated_is_refused() -> None:
+    """An unknown card and a number of GPUs that does not divide the step are named."""
+    with pytest.raises(ConfigError, match="--gpu TPU: not in the table"):
+        estimate_training(CTLLM, gpus=1, gpu="TPU", mfu=0.4)
+    with pytest.raises(ConfigError, match="sequences_per_step 512 is no multiple of 7 GPUs"):
+        estimate_training(CTLLM, gpus=7, gpu="H200", mfu=0.4)
+
+
+def test_too_large_a_step_is_refused() -> None:
+    """A device with just enough memory will do, one with a byte less is refused with the parts of the bill."""
+    total = estimate_memory(CTLLM.model, CTLLM.loop).total
+    check_memory(CTLLM.model, CTLLM.loop, available=total)
+    with pytest.raises(
+        ConfigError, match=r"a step needs \d+\.\d GiB \(states 28\.0, .*lower loop\.sequences_per_micro"
+    ):
+        check_memory(CTLLM.model, CTLLM.loop, available=total - 1)
