@@ -1,5 +1,6 @@
 """Commands around the work: setup, doctor, and the local Prefect server's up and down."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from ctllm.cli.console import console, print_table
 from ctllm.schemas.errors import MissingPartError
 
+Kernels = Annotated[bool, typer.Option(help="compile them now by curating the example corpus, not in the first run")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="where the server listens, on 127.0.0.1 only")]
 
 
@@ -16,11 +18,17 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def setup() -> None:
-    """Bring what the package cannot carry: the language identification model, into the user's cache."""
+def setup(kernels: Kernels = True) -> None:
+    """Bring what the package cannot carry: the language identification model and, compiled here, the kernels."""
+    from ctllm.cli.kernels import compile_kernels
     from ctllm.pipelines.language_model import install_language_model
 
     console.print(f"language model: {install_language_model()}", markup=False)
+    if kernels:
+        console.print("kernels: compiling, about a minute the first time …", markup=False)
+        started = time.monotonic()
+        compiled = compile_kernels()
+        console.print(f"kernels: {compiled} compiled, {time.monotonic() - started:.0f} s", markup=False)
 
 
 def doctor() -> None:

@@ -56,9 +56,9 @@ def test_setup_names_the_model(app: typer.Typer, monkeypatch: pytest.MonkeyPatch
     """Setup takes a model that the user has already, and refuses a path where there is none."""
     model = tmp_path / "lid.176.ftz"
     monkeypatch.setenv("CTLLM_LID_MODEL", str(model))
-    assert isinstance(CliRunner().invoke(app, ["setup"]).exception, MissingPartError)
+    assert isinstance(CliRunner().invoke(app, ["setup", "--no-kernels"]).exception, MissingPartError)
     model.touch()
-    assert "lid.176.ftz" in CliRunner().invoke(app, ["setup"]).output
+    assert "lid.176.ftz" in CliRunner().invoke(app, ["setup", "--no-kernels"]).output
 
 
 def test_up_refuses_a_taken_port(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
