@@ -22,10 +22,13 @@ def text_buffers(column: "pa.Array[Any]") -> tuple[np.ndarray, np.ndarray]:
     wide = column if pa.types.is_large_string(column.type) else column.cast(pa.large_string())
     _, offsets_buffer, data_buffer = wide.buffers()
     if len(wide) == 0 or offsets_buffer is None:
-        return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    offsets = np.asarray(offsets_buffer).view(np.int64)[wide.offset : wide.offset + len(wide) + 1]
-    data = np.asarray(data_buffer).view(np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
-    return data[offsets[0] : offsets[-1]], offsets - offsets[0]
+        data, offsets = np.empty(0, np.uint8), np.zeros(1, np.int64)
+    else:
+        offsets = np.asarray(offsets_buffer).view(np.int64)[wide.offset : wide.offset + len(wide) + 1]
+        data = np.asarray(data_buffer).view(np.uint8) if data_buffer is not None else np.empty(0, np.uint8)
+        data, offsets = data[offsets[0] : offsets[-1]], offsets - offsets[0]
+    data.flags.writeable = False  # of whatever buffer it is: numba compiles a kernel for either kind
+    return data, offsets
 
 
 def decode_utf8(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -71,13 +71,12 @@ class PhraseIndex:
 
     def find(self, units: Units) -> Matches:
         """Every occurrence of every phrase that lies within one text."""
-        matches = np.empty((1024 + len(units.ids) // 16, 3), np.int64)
+        matches = np.empty((3, 1024 + len(units.ids) // 16), np.int64)
         found = self._write(units, matches)
-        if found > len(matches):
-            matches = np.empty((found, 3), np.int64)
+        if found > matches.shape[1]:
+            matches = np.empty((3, found), np.int64)
             self._write(units, matches)
-        matches = matches[:found]
-        return Matches(matches[:, 0], matches[:, 1], matches[:, 2])
+        return Matches(matches[0, :found], matches[1, :found], matches[2, :found])
 
     def _write(self, units: Units, matches: np.ndarray) -> int:
         """How many matches there are; writes as many as `matches` has room for."""
@@ -220,7 +219,7 @@ def _find_at(  # noqa: PLR0917 - a kernel takes its arrays by position
             continue
         row = np.searchsorted(hashes, value)
         if row < hashes.shape[0] and hashes[row] == value:
-            if found < matches.shape[0]:
-                matches[found, 0], matches[found, 1], matches[found, 2] = at, size, row
+            if found < matches.shape[1]:
+                matches[0, found], matches[1, found], matches[2, found] = at, size, row
             found += 1
     return found
