@@ -32,6 +32,4 @@ def test_a_kernel_that_the_cache_lacked_is_counted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(kernels, "fresh", fresh, raising=False)
     assert kernels._count_kernels() == before
     fresh(np.arange(3))
-    assert kernels._count_kernels() == before
-    fresh.stats.cache_misses.update({"one": 1})  # a lambda has no cache of its own to miss
     assert kernels._count_kernels() == before + 1
