@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.curate import curate, redecide
-from ctllm.pipelines.dedup.common_lines import copy_keys, find_common_lines
+from ctllm.pipelines.dedup.common_lines import copy_keys, count_all, count_split, find_common_lines, find_lines
+from ctllm.pipelines.dedup.line_tables import LineMeasurer
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import read_run
 from ctllm.pipelines.why import explain
@@ -119,6 +121,30 @@ def test_the_first_occurrence_of_a_run_stays(tmp_path: Path) -> None:
     ]
     found = _found(tmp_path, splits, copies=(8,), across_site=None, substrings=20)
     assert found == [[(5, "run:earlier", 50, 3)], [(7, "run:earlier", 0, 3)]]
+
+
+def test_a_passage_of_an_earlier_document_is_cut_out() -> None:
+    """The second of two English texts loses the 60 words they share, but for 7 at each end; Chinese keeps all."""
+    own = [" ".join(f"{name}{number}" for number in range(40)) for name in ("first", "second", "third", "fourth")]
+    shared = " ".join(f"Common{number}" for number in range(60))
+    texts = [f"{own[0]} {shared} {own[1]}", f"{own[2]} {shared.lower()}, {own[3]}"]
+    for lane, most_left in (("en", 14), ("zh", 60)):
+        column = pa.array(texts, pa.large_string())
+        keys = pa.array([1, 2], pa.uint64())
+        documents = pa.record_batch({"key": keys, "lane": [lane] * 2, "url": pa.array([None, None], pa.string())})
+        config = LinesConfig(within_document="off", across_site=None, substrings=20)
+        measured = LineMeasurer(config, fold_variants=True).measure(documents, TextBatch.of(column))
+        lines, nobody = pa.Table.from_batches([measured["lines"]]), np.empty(0, np.uint64)
+        _, common = count_all(count_split(lines, split=0, copies=nobody), config=config)
+        cuts = find_lines(lines, common, copies=nobody)
+        kept = np.ones(len(texts[1]), bool)
+        for row in cuts.to_pylist():
+            assert (row["key"], row["kind"]) == (2, "run:earlier")
+            kept[row["start"] : row["end"]] = False
+        left = "".join(np.array(list(texts[1]))[kept]).replace(",", "").split()
+        assert sum(word.startswith("common") for word in left) <= most_left
+        assert [word for word in left if not word.startswith("common")] == f"{own[2]} {own[3]}".split()
+        assert (len(left) < 80 + 60) == (lane == "en")
 
 
 def test_copies_are_the_later_ones_of_pairs(tmp_path: Path) -> None:

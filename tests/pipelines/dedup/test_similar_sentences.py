@@ -126,6 +126,7 @@ def test_a_tenth_of_the_longer_sentence_may_differ() -> None:
     assert len(twenty) == 20
     assert _stay(twenty + "夏河" + twenty[2:]) == [True, False]
     assert _stay(twenty + "夏河湖" + twenty[3:]) == [True, True]
+    assert _stay(twenty + twenty[:5] + "夏" + twenty[6:12] + "河" + twenty[13:]) == [True, False], "6 between are alike"
     assert _stay(twenty[1:] + "河" + twenty[2:]) == [True, False]
     assert _stay(twenty[1:] + "河湖" + twenty[3:]) == [True, True]
     assert _stay(twenty + twenty[:9] + twenty[11:]) == [True, False], "two characters less"
