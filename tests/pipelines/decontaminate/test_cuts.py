@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from ctllm.dashboards.card import run_card
@@ -14,6 +15,7 @@ from ctllm.pipelines.decontaminate.benchmark_files import BenchmarkItem
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import read_run
+from ctllm.pipelines.signals.words import units_of
 from ctllm.pipelines.what_if import what_if
 from ctllm.pipelines.why import explain
 from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
@@ -169,3 +171,39 @@ def test_items_up_to_the_bound_stay(own_run: str) -> None:
     assert ENGLISH in published(own_run)["train"]["text"]
     redecide(own_run, overrides={"rules.zh.max_benchmark_overlap": 0.99}, options=OPTIONS)
     assert QUESTION not in published(own_run)["page"]["text"]
+
+
+@pytest.mark.private_data
+def test_a_leak_of_every_real_file_under_each_action(private_data: Path, tmp_path: Path) -> None:
+    """One item of every published file, written into real articles: dropped, cut out or flagged, each of them."""
+    folders = ("open/eval", "restricted/eval/cmmlu", "restricted/eval/ceval/val_zhtw_original")
+    paths = tuple(str(private_data / each) for each in folders)
+    decontamination = DecontaminationConfig(benchmarks=paths, action="flag")
+    index = BenchmarkIndex.load(decontamination)
+    alone = index.best(units_of([item.with_options for item in index.items])).shares
+    firsts = {item.benchmark: item for item, share in zip(index.items, alone, strict=True) if share > 0.99}
+    articles = str(private_data / "open" / "zh_docs.jsonl.zst")
+    with fsspec.open(articles, "rt", compression="infer", encoding="utf-8") as file:
+        texts = [text for line in file if len(text := json.loads(line)["text"]) > 1500]
+    pages = {
+        name: f"{text[:700]}\n{item.with_options}\n{text[-700:]}"
+        for text, (name, item) in zip(texts, firsts.items(), strict=False)
+    }
+    assert len(pages) > 150
+    inputs = write_records(tmp_path / "in.jsonl", [{"id": name, "text": text} for name, text in pages.items()])
+    config = CurationConfig(decontamination=decontamination)
+    run = str(tmp_path / "run")
+    curate(config, inputs=[str(inputs)], out=run, options=OPTIONS)
+    flagged = published(run)
+    assert len(flagged) > 0.8 * len(pages)  # the articles meet the other rules too
+    for row in flagged.values():
+        assert any(edit["kind"].startswith("benchmark:") and edit["replacement"] is None for edit in row["edits"])
+    redecide(run, overrides={"decontamination.action": "drop"}, options=OPTIONS)
+    assert published(run) == {}
+    redecide(run, overrides={"decontamination.action": "cut"}, options=OPTIONS)
+    cut = published(run)
+    assert set(cut) <= set(flagged)
+    assert len(cut) > 0.9 * len(flagged)
+    shares = index.best(units_of([row["text"] for row in cut.values()])).shares
+    assert [name for name, share in zip(cut, shares, strict=True) if share > 0.8] == []
+    assert all(len(row["text"]) < len(flagged[name]["text"]) for name, row in cut.items())
