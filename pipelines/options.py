@@ -28,7 +28,7 @@ class RunnerOptions:
     shuffle: Literal["auto", "gbk", "files"] = "auto"
     """How dedup groups what it compares: in the runner's GroupByKey or in files, with the same result."""
     max_pairs_in_memory: int = 20_000_000
-    """Of more verified pairs survivors are chosen component by component, with the same result."""
+    """Of more verified pairs survivors are chosen component by component, with the same result: 0.4 KB each, 8 GB."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -25,14 +25,19 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def runner_options(runner: str, workers: int | None, beam_args: list[str] | None, *, shuffle: str = "auto") -> Any:  # noqa: ANN401 - RunnerOptions
-    """The Beam options of a command. Raises ConfigError for an unknown runner or shuffle."""
+def runner_options(
+    runner: str,
+    workers: int | None,
+    beam_args: list[str] | None,
+    **others: Any,  # noqa: ANN401 - of RunnerOptions
+) -> Any:  # noqa: ANN401 - RunnerOptions
+    """The Beam options of a command, `others` that are not None too. Raises ConfigError for an unknown value."""
     from ctllm.pipelines.options import RunnerOptions
 
     if runner not in ("direct", "flink", "dataflow"):
         raise ConfigError(f"--runner {runner}: unknown; one of direct, flink, dataflow")
-    chosen = {"workers": workers} if workers else {}
-    return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), shuffle=shuffle, **chosen)  # type: ignore[arg-type]
+    chosen = {name: value for name, value in {"workers": workers or None, **others}.items() if value is not None}
+    return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), **chosen)  # type: ignore[arg-type]
 
 
 def column_overrides(columns: str | None) -> list[str]:
@@ -66,6 +71,10 @@ def curate(
     shuffle: Annotated[
         str, typer.Option(help="gbk | files | auto: how dedup groups; files bounds the memory, the result is the same")
     ] = "auto",
+    max_pairs: Annotated[
+        int | None,
+        typer.Option("--max-pairs-in-memory", min=0, help="of more pairs of copies survivors are chosen by component"),
+    ] = None,
     index: Annotated[
         str | None,
         typer.Option(help="dedup index: copies of what its snapshots kept are removed, and this run is added to it"),
@@ -79,7 +88,7 @@ def curate(
     from ctllm.schemas.curation_config import CurationConfig
 
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
-    options = runner_options(runner, workers, beam_args, shuffle=shuffle)
+    options = runner_options(runner, workers, beam_args, shuffle=shuffle, max_pairs_in_memory=max_pairs)
     with progress_shown() as progress:
         summary = run_curation(
             settings, inputs=inputs, out=out, options=options, fresh=fresh, index=index, progress=progress
