@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctllm.pipelines.curate import curate, redecide
+from ctllm.pipelines.dedup.index import read_index
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.why import explain
 from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig, GuardConfig
@@ -125,8 +126,11 @@ def test_unfinished_stage_is_continued_to_the_same_bytes(own_run: Path, lost: st
 
 
 @pytest.mark.slow
-def test_three_kills_change_nothing(tmp_path: Path) -> None:
-    """Killed with SIGKILL in every stage, the same command ends in the same bytes."""
+def test_kills_in_every_stage_change_nothing(tmp_path: Path) -> None:
+    """Killed with SIGKILL in every stage, the same command ends in the same bytes, and only then is in the index.
+
+    The killed run shuffles through files and chooses by component: the bytes are those of a run that does not.
+    """
     records = [{"id": str(number), "text": f"第{number}篇。" + prose(number % 50)} for number in range(600)]
     for part in range(4):
         write_records(tmp_path / "in" / f"part{part}.jsonl", records[part::4])
@@ -136,13 +140,21 @@ def test_three_kills_change_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ctllm.cli.main", "curate", "configs/curation/plain.yaml", "--input", *inputs]
     (tmp_path / "configs" / "curation").mkdir(parents=True)
     (tmp_path / "configs" / "curation" / "plain.yaml").write_text("{}")
-    for sign in ("documents/part-*", "common_lines/part-*", "verdicts/part-*", "stats/parts/part-*"):
+    index = tmp_path / "index"
+    command += ["--shuffle", "files", "--max-pairs-in-memory", "0", "--index", str(index)]
+    for sign in (
+        "documents/part-*", "pairs/shuffle/*", "common_lines/part-*", "duplicates/components/*", "verdicts/part-*",
+        "stats/parts/part-*",
+    ):  # fmt: skip
         process = subprocess.Popen([*command, "--out", str(out)], cwd=tmp_path, stdout=subprocess.DEVNULL)
         while not list(out.glob(sign)) and process.poll() is None:
             time.sleep(0.01)
         process.kill()
         assert process.wait() == -signal.SIGKILL, f"ended before {sign} was there"
-    curate(CurationConfig(), inputs=inputs, out=str(out), options=OPTIONS)
+        assert not index.exists()
+    options = RunnerOptions(workers=1, shuffle="files", max_pairs_in_memory=0)
+    summary = curate(CurationConfig(), inputs=inputs, out=str(out), options=options, index=str(index))
+    assert [each.kept for each in read_index(str(index))] == [summary.accounts["kept"]]
     assert digests(out) == digests(tmp_path / "whole")
 
 
