@@ -63,7 +63,10 @@ def test_rules_tell_bound_source_and_cost(small_run: Path) -> None:
     assert (short.is_minimum, short.threshold, short.value, short.failed) == (True, 50, 4, True)
     assert short.source == ZhRules.model_fields["min_num_chars"].description
     assert short.cost is not None
-    assert (short.cost.documents, short.cost.failing) == (11, 1)
+    assert (short.cost.documents, short.cost.failing) == (
+        11,
+        2,
+    )  # the other says one sentence three times: cut, it is short
     assert rules["max_url_share"].cost is None
 
 
