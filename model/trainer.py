@@ -75,7 +75,7 @@ class Trainer(Generic[B]):
     evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
     progress: Progress = silent
     device: torch.device = field(init=False)
-    adamw: torch.optim.AdamW = field(init=False)
+    updater: torch.optim.Optimizer = field(init=False)
     state: TrainingState = field(init=False)
     ledger: Ledger = field(init=False)
     _started: float = field(init=False)
@@ -90,7 +90,7 @@ class Trainer(Generic[B]):
         self.device = pick_device(self.loop)
         self.model.to(self.device).train()
         self.model.compute_dtype = getattr(torch, self.loop.compute_dtype)
-        self.adamw = build_optimizer(self.model, self.optimizer)
+        self.updater = build_optimizer(self.model, self.optimizer)
         self.state = self._open(resume=resume)
         self.ledger = Ledger(self.run, num_bytes=self.state.ledger_bytes)
         try:
@@ -105,7 +105,7 @@ class Trainer(Generic[B]):
         checkpoint = latest_checkpoint(self.run, progress=self.progress) if resume else None
         if checkpoint is None:
             return TrainingState(step=0, label_tokens=0, run_digest=identity_digest(self.identity), ledger_bytes=0)
-        return restore(checkpoint, model=self.model, optimizer=self.adamw)
+        return restore(checkpoint, model=self.model, optimizer=self.updater)
 
     def _steps(self, stop: StopRequest, *, max_seconds: float | None) -> None:
         for step in range(self.state.step, self.loop.steps):
@@ -166,11 +166,11 @@ class Trainer(Generic[B]):
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, 1.0 / max(labels, 1))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optimizer.max_grad_norm).item()
-        for group in self.adamw.param_groups:
+        for group in self.updater.param_groups:
             group["lr"] = rate
         if math.isfinite(norm):
-            self.adamw.step()
-        self.adamw.zero_grad(set_to_none=True)
+            self.updater.step()
+        self.updater.zero_grad(set_to_none=True)
         return norm
 
     def _check(self, line: LedgerLine) -> None:
@@ -199,7 +199,7 @@ class Trainer(Generic[B]):
         save_checkpoint(
             self.run,
             model=self.model,
-            optimizer=self.adamw,
+            optimizer=self.updater,
             state=self.state,
             tokenizer=self.tokenizer,
             keep=self.loop.keep_checkpoints,

@@ -110,13 +110,16 @@ class PlanConfig(MixtureConfig):
 
 
 class OptimizerConfig(Config):
-    """AdamW; norms are never decayed. Betas, decay and clipping are those of CT-LLM's script."""
+    """AdamW, or Muon beside it; norms are never decayed. Betas, decay and clipping are those of CT-LLM's script."""
 
+    kind: Literal["adamw", "muon"] = Field("adamw", description="muon: for the layers' matrices, AdamW for the rest")
     learning_rate: float = Field(3e-4, gt=0, description="peak")
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.95, ge=0, lt=1)
     epsilon: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.1, ge=0)
+    decay_embeddings: bool = Field(True, description="embedding and head are decayed too")
+    muon_momentum: float = Field(0.95, ge=0, lt=1, description="muon only")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
 
 
