@@ -11,9 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+settings.register_profile("ctllm", deadline=None)  # speed is for benchmarks; the first call compiles, machines are busy
+settings.load_profile("ctllm")
 
 ROOT = Path(__file__).resolve().parent.parent
 PRIVATE_DATA = ROOT.parent / "shared" / "data"

@@ -130,7 +130,7 @@ CORPORA = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(corpus=CORPORA, data=st.data())
 def test_no_token_is_lost_or_doubled(
     write_shards: WriteShards, tmp_path: Path, corpus: list[tuple[str, int]], data: st.DataObject

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -14,7 +14,6 @@ def decoded(column: pa.Array) -> list[str]:
     return ["".join(map(chr, codepoints[offsets[i] : offsets[i + 1]])) for i in range(len(column))]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("汉𠀀𰻞👩‍👩‍👧ＡÀ\n"))))
 def test_decoding_gives_the_code_points_of_every_text(texts: list[str]) -> None:
     """Kernels see exactly the characters of the text, of every plane."""

@@ -121,7 +121,7 @@ def may_be(*texts: str) -> list[bool]:
     return may_look_like_code(batch, candidates=np.ones(len(texts), bool)).tolist()
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(st.sampled_from(["", "\t", "  "]), st.sampled_from(LINE_STARTS)), min_size=5, max_size=40))
 def test_the_prefilter_never_hides_code(lines: list[tuple[str, str]]) -> None:
     """Whatever the regular expressions call code, the kernel lets through to them."""
@@ -131,7 +131,7 @@ def test_the_prefilter_never_hides_code(lines: list[tuple[str, str]]) -> None:
         assert may_be(each) == [True] or not looks_like_code(each)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.text(st.sampled_from("ab=(){};:#/*- \n\t.中defifend@")))
 def test_the_prefilter_never_hides_code_in_noise(text: str) -> None:
     """The same of texts that no one would write."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import text_buffers
@@ -120,7 +120,6 @@ def test_no_real_text_is_repaired(private_data: Path, corpus: str) -> None:
         assert [row["id"] for row in map(json.loads, lines) if repair(row["text"])] == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("aé“中，的ä¸­ï¼ Ã©锛銆鐨鈥\n", max_size=60)), st.sampled_from(["latin-1", "cp1252", "gb18030"]))
 def test_the_prefilter_never_hides_mojibake(texts: list[str], read: str) -> None:
     """Whatever `repair` changes, the kernel lets through; plain texts, one quote or accent amid ASCII, it does not."""

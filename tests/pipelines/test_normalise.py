@@ -3,7 +3,7 @@
 import re
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import text_buffers
@@ -50,7 +50,6 @@ def test_a_column_without_anything_to_change_is_not_copied() -> None:
     assert normalise(column).buffers()[2].address == column.buffers()[2].address
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_agrees_with_a_plain_regular_expression(texts: list[str]) -> None:
     """The kernel decides as the slow way does, and normalising twice changes nothing."""
@@ -60,7 +59,6 @@ def test_agrees_with_a_plain_regular_expression(texts: list[str]) -> None:
     assert normalised(*slow) == slow
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from(SPACES)) | st.text(st.sampled_from(SPACES + "a。\u200b\u2027\u1681\u3001é𠀀"))))
 def test_blank_texts_are_those_that_strip_to_nothing(texts: list[str]) -> None:
     """Every white space character of Unicode is known, zero-width ones are none."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.rulesets import evaluate
@@ -137,7 +137,6 @@ def test_no_documents_give_no_verdicts() -> None:
     assert str(reasons.type) == str(evaluate(signal_rows([{}]), pa.array(["zh"]), rules=RulesConfig())[1].type)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1, width=32), st.floats(0, 1, width=32), st.sampled_from(["zh", "en"])), max_size=8)
 )

@@ -97,7 +97,7 @@ def test_a_document_at_the_minimum_is_looked_at() -> None:
     assert evidence(ZH.question[:40], min_overlap=overlap + 1e-6) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([ZH.question, EN.question, ZH.question[:30], PROSE, "，", " É\u0301 x", "雨"]), max_size=8)
 )

@@ -1,7 +1,7 @@
 """Components and stars."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.dedup.clusters import components, stars
@@ -14,7 +14,6 @@ def as_array(edges: list[tuple[int, int]]) -> np.ndarray:
     return np.array(edges, np.int64).reshape(-1, 2)
 
 
-@settings(deadline=None)  # the first call may compile
 @given(EDGES)
 def test_component_is_named_after_its_smallest_node(edges: list[tuple[int, int]]) -> None:
     """Labels equal those of repeated plain propagation until nothing changes."""
@@ -25,7 +24,6 @@ def test_component_is_named_after_its_smallest_node(edges: list[tuple[int, int]]
     assert components(as_array(edges), num_nodes=12).tolist() == labels
 
 
-@settings(deadline=None)  # the first call may compile
 @given(EDGES, st.permutations(range(12)))
 def test_stars_are_those_of_the_plain_greedy_rule(edges: list[tuple[int, int]], ranks: list[int]) -> None:
     """Best rank first: a free node becomes a centre and takes its free neighbours, each through an edge of its own."""

@@ -46,7 +46,7 @@ def rounds(edges: np.ndarray, *, bits: int) -> np.ndarray:
         known = fingerprint
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, NUM_NODES - 1), st.integers(0, NUM_NODES - 1)), max_size=40),
     st.permutations(range(NUM_NODES)),

@@ -59,7 +59,7 @@ def plain_mix(raw: int) -> int:
     return (mixed ^ mixed >> 32) & ~1 | raw & 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4), st.booleans())
 @example(["⼀㊀＋"], True)
 def test_any_unicode_text_has_the_tokens_of_the_plain_version(texts: list[str], code: bool) -> None:
@@ -67,7 +67,7 @@ def test_any_unicode_text_has_the_tokens_of_the_plain_version(texts: list[str], 
     assert tokens(texts, code=code) == [plain_tokens(each, code=code) for each in texts]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.text(COMPOSING, max_size=12), min_size=1, max_size=4), st.booleans())
 def test_composing_characters_stay_in_their_text(texts: list[str], code: bool) -> None:
     """Accents, jamo and squared words compose with what stands before them, and never with the text before."""

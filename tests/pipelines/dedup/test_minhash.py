@@ -11,7 +11,7 @@ from ctllm.pipelines.dedup.shingles import distinct_shingles
 from ctllm.schemas.errors import ConfigError
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.text(min_size=0, max_size=80), min_size=1, max_size=5),
     st.sampled_from([16, 61, 128]),

@@ -28,7 +28,7 @@ def plain(sequence: list[int], *, num_chars: int, num_words: int) -> set[tuple[i
     return windows if len(windows) >= MIN_SHINGLES else set()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(st.integers(2, 9), max_size=60), min_size=1, max_size=5), st.integers(2, 6), st.integers(1, 6))
 def test_shingles_are_the_set_of_windows(sequences: list[list[int]], num_chars: int, num_words: int) -> None:
     """Each text has one hash per distinct window, its length given by the window's first token; none crosses texts."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.dedup.survivors import choose_survivors
@@ -78,7 +78,6 @@ def exact_groups(case: Case) -> dict[int, int]:
     return groups
 
 
-@settings(deadline=None)  # the first call may compile
 @given(cases(), st.randoms(use_true_random=False))
 def test_survivors_hold_their_promises(case: Case, random: object) -> None:
     """A kept document is removed only for a better one that stays and that it was verified against.
@@ -112,7 +111,6 @@ def test_survivors_hold_their_promises(case: Case, random: object) -> None:
     assert chosen(shuffled, kept=case.kept[::-1], order=dict(reversed(case.order.items()))) == rows
 
 
-@settings(deadline=None)  # the first call may compile
 @given(cases(), st.data())
 def test_earlier_documents_stand_whatever_they_are_like(case: Case, data: st.DataObject) -> None:
     """None of them is removed, and each new document verified against one goes, for the oldest such one.
@@ -142,7 +140,6 @@ def test_earlier_documents_stand_whatever_they_are_like(case: Case, data: st.Dat
     assert [row for row in rows.values() if row["key"] not in stands] == expected
 
 
-@settings(deadline=None)
 @given(cases())
 def test_unverified_pairs_make_whole_components(case: Case) -> None:
     """Without verification all kept documents that pairs connect are one cluster behind its best one, and no others.

@@ -23,7 +23,7 @@ def sketched(sets: list[set[int]], *, size: int) -> Sketches:
     return Sketches.of(pa.concat_tables([pa.table(table).slice(0, 1), pa.table(table).slice(1)]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sets(st.integers(1, 90), min_size=1, max_size=64), st.sets(st.integers(1, 90), min_size=1, max_size=64))
 @example(set(range(1, 65)), set(range(30, 94)))
 def test_similarity_is_exact_where_sets_fit_their_sketches(one: set[int], other: set[int]) -> None:

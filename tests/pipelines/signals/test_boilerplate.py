@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -59,7 +59,6 @@ PIECES = st.sampled_from(["版权所有", "版权", "所有", "login", "javascri
 PAGES = st.lists(st.lists(st.lists(PIECES, max_size=4).map(" ".join), max_size=4), max_size=4)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(PAGES)
 def test_shares_equal_a_plain_search(pages: list[list[str]]) -> None:
     """Lines of several texts against looking for every phrase in the words of each line."""

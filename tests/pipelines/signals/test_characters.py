@@ -55,7 +55,6 @@ def plain(text: str) -> dict[str, float]:
     }
 
 
-@settings(deadline=None)  # the first call compiles
 @given(TEXT)
 def test_signals_equal_a_plain_python_version(text: str) -> None:
     """Shares and entropy are what Python's own Unicode data, regular expressions and counters give."""
@@ -64,7 +63,7 @@ def test_signals_equal_a_plain_python_version(text: str) -> None:
     assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(TEXT, st.integers(-12, 4), TEXT)
 def test_long_texts_equal_a_plain_python_version(first: str, shift: int, second: str) -> None:
     """Links and ellipses that cross the blocks in which rare things are searched are measured whole."""
@@ -75,7 +74,6 @@ def test_long_texts_equal_a_plain_python_version(first: str, shift: int, second:
     assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(TEXT)
 def test_every_share_lies_between_zero_and_one(text: str) -> None:
     """A share is never negative, above one or undefined, whatever the text."""

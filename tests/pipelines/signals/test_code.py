@@ -4,7 +4,7 @@ import re
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -41,7 +41,6 @@ def plain(text: str) -> dict[str, float]:
     }
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text(st.sampled_from("x=1 \t\n\n#/*-;<!汉𠀀0fg_,"), max_size=40), max_size=4))
 def test_code_signals_equal_a_plain_python_version(texts: list[str]) -> None:
     """Longest line, mean line and comment share are what splitting Python strings gives, for empty files too."""

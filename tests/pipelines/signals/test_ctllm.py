@@ -107,7 +107,7 @@ def twin(text: str) -> dict[str, float]:
     }
 
 
-@settings(deadline=None, max_examples=300)  # the first call compiles
+@settings(max_examples=300)  # the first call compiles
 @given(st.lists(TEXTS, max_size=4))
 def test_any_text_measures_as_the_plain_twin_does(measurer: CtllmMeasurer, texts: list[str]) -> None:
     """Every measure but the language score equals its slow plain twin on random Unicode, in any batch."""

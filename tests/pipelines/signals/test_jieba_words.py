@@ -43,14 +43,14 @@ def test_sentences_have_as_many_words_as_jieba_cuts(text: str) -> None:
     assert count([text]) == [len(jieba.lcut(text))]
 
 
-@settings(deadline=None, max_examples=300)  # the first call compiles
+@settings(max_examples=300)  # the first call compiles
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(max_size=30), max_size=4))
 def test_any_texts_have_as_many_words_as_jieba_cuts(texts: list[str]) -> None:
     """Whatever Unicode throws at it, alone or in a batch."""
     assert count(texts) == [len(jieba.lcut(text)) for text in texts]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FD5), max_size=60))
 def test_random_han_has_as_many_words_as_jieba_cuts(text: str) -> None:
     """Random characters, which hardly any dictionary word fits, exercise the model."""

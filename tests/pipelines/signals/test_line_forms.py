@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -19,7 +19,6 @@ def measured(texts: list[str]) -> list[tuple[float, float]]:
     return list(zip(found["brief_line_share"].tolist(), found["ellipsis_line_share"].tolist(), strict=True))
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.lists(st.text("a.… ", max_size=34), max_size=4), max_size=4))
 def test_line_forms_equal_a_plain_version(pages: list[list[str]]) -> None:
     """Shares of lines against Python strings, for several texts at once."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -49,7 +49,6 @@ def plain(text: str) -> dict[str, float]:
     }
 
 
-@settings(deadline=None)  # the first call compiles
 @given(TEXT)
 def test_line_signals_equal_a_plain_python_version(text: str) -> None:
     """Counts and shares of lines are what splitting Python strings gives."""

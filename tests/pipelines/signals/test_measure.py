@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import TextBatch
@@ -30,7 +30,6 @@ def documents(texts: list[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(blank | columns, schema=DOCUMENTS)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(texts=TEXTS)
 def test_a_document_measures_the_same_alone_and_in_any_batch(measurer: Measurer, texts: list[str]) -> None:
     """Signals depend on the text only, so the number of workers and the size of batches change nothing."""
@@ -52,7 +51,6 @@ def test_texts_that_are_decoded_already_measure_the_same(measurer: Measurer) -> 
     assert together.to_pylist() == alone
 
 
-@settings(deadline=None)
 @given(texts=TEXTS)
 def test_signals_are_finite_and_shares_lie_between_zero_and_one(measurer: Measurer, texts: list[str]) -> None:
     """No text, not the empty one either, measures as NaN, infinite or more than everything."""

@@ -4,7 +4,7 @@ import re
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -34,7 +34,6 @@ def plain(text: str) -> float:
     return repeated / max(sum(sizes), 1)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text("汉a \n\n\n\u3000𠀀", max_size=40), max_size=4))
 def test_repeated_paragraphs_equal_a_plain_count(texts: list[str]) -> None:
     """Several texts at once, with spaces on blank lines and around paragraphs."""

@@ -1,7 +1,7 @@
 """Phrases are found wherever a plain search finds them, and never across texts."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
@@ -15,7 +15,6 @@ TEXTS = st.lists(st.text(st.sampled_from("甲乙丙丁"), max_size=20), max_size
 LONG_TEXTS = st.lists(st.text(st.sampled_from("甲乙"), max_size=60), max_size=4)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.one_of(
     st.tuples(st.lists(WORDS, max_size=6), TEXTS),
     st.tuples(st.lists(LONG_WORDS, min_size=1, max_size=9), LONG_TEXTS),

@@ -4,7 +4,7 @@ import re
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
@@ -77,7 +77,6 @@ def test_share_is_of_all_characters_that_are_not_whitespace() -> None:
     assert measured(["春天来了。\n首页\n新闻 \n体", "", " \n"]) == [(5, 0.5), (0, 0.0), (0, 0.0)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("天地，、。．；.,a1 \n©版权所有的我了", max_size=40), max_size=6))
 def test_kernel_equals_regular_expressions(texts: list[str]) -> None:
     """On random text the kernel gives what plain regular expressions give."""

@@ -1,7 +1,7 @@
 """Repetition signals equal a slow plain version over lists of units."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.signals.repetition import DUPLICATE_SIZES, TOP_SIZES, measure_repetition
@@ -39,7 +39,6 @@ def plain(units: list[str]) -> dict[str, float]:
     return signals
 
 
-@settings(deadline=None)  # the first call compiles
 @given(UNITS)
 def test_repetition_equals_a_plain_python_version(units: list[str]) -> None:
     """Skipping what the smaller n-gram ruled out changes no value."""

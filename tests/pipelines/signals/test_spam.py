@@ -134,7 +134,7 @@ def test_digest_follows_the_terms(tmp_path: Path) -> None:
 TERMS = st.lists(st.text("甲乙丙", min_size=1, max_size=3), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(first=TERMS, second=TERMS, texts=st.lists(st.text("甲乙丙丁", max_size=12), min_size=1, max_size=4))
 def test_covered_characters_equal_a_plain_count(
     tmp_path_factory: pytest.TempPathFactory, first: list[str], second: list[str], texts: list[str]

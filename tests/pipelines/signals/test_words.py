@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.signals.vocabulary import EN_STOP_WORDS, ZH_FUNCTION_CHARACTERS
@@ -46,7 +46,6 @@ def fold(char: str) -> str:
     return folded if len(folded) == 1 else char
 
 
-@settings(deadline=None)  # the first call compiles
 @given(TEXT, TEXT)
 def test_units_equal_a_plain_python_version(first: str, second: str) -> None:
     """Two texts have equal unit numbers where, and only where, their units fold alike; lengths count characters."""
@@ -59,7 +58,6 @@ def test_units_equal_a_plain_python_version(first: str, second: str) -> None:
     )
 
 
-@settings(deadline=None)
 @given(TEXT)
 def test_word_signals_equal_a_plain_python_version(text: str) -> None:
     """Counts, mean length and function-word share are what Python lists give."""

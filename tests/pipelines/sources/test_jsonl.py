@@ -132,7 +132,7 @@ def test_a_json_array_is_read_row_by_row(read: Any, tmp_path: Path) -> None:
     assert errors(read(path)) == [(0, "broken_json")]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(0, 40_000), max_size=12), ends=st.booleans())
 def test_blocks_read_every_line_once(read: Any, tmp_path: Path, lengths: list[int], ends: bool) -> None:
     """Wherever the borders of blocks fall, each line is read by exactly one block, and ids stay unique."""

@@ -79,7 +79,7 @@ def test_what_is_too_large_or_broken_costs_itself(unit: str, read: Any, tmp_path
         assert [each.error for each in read(path, text_unit=unit)] == [kind]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.one_of(st.just(""), st.just(" "), st.integers(1, 40_000).map("x".__mul__)), max_size=14))
 def test_blocks_read_every_unit_once(read: Any, tmp_path: Path, lines: list[str]) -> None:
     """Wherever the borders of blocks fall, each line and paragraph is read by exactly one, and ids differ."""
