@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +22,8 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.nn.attention.varlen import varlen_attn
 
-from ctllm.schemas.training_config import ModelConfig
+from ctllm.schemas.training_config import Backend, ModelConfig
 
-Backend = Literal["sdpa", "flex", "varlen"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 MIN_BOUNDS = 64  # document bounds are padded to a power of two, so that few lengths exist to compile for; chosen
 PROBE_TOLERANCE = 2e-2  # of the largest value: bfloat16 has 8 bits and sums in another order; a wrong mask gives 1

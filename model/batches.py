@@ -23,12 +23,25 @@ Segment = tuple[TokenArray, TokenArray]
 
 @dataclass(frozen=True)
 class TensorBatch:
-    """Base of what one optimizer step trains on: a frozen dataclass of tensors whose first axis counts sequences."""
+    """Base of what one optimizer step trains on: a frozen dataclass of tensors whose first axis counts sequences.
+
+    The first tensor holds the tokens, positions along its last axis.
+    """
 
     @property
     def num_sequences(self) -> int:
         """Length of the first axis."""
         return int(self._tensors()[0].shape[0])
+
+    @property
+    def num_positions(self) -> int:
+        """Of all sequences, padding included."""
+        return self._tensors()[0].numel()
+
+    @property
+    def context_length(self) -> int:
+        """Positions in one sequence."""
+        return int(self._tensors()[0].shape[-1])
 
     def split(self, size: int) -> Iterator[Self]:
         """Micro-batches of at most `size` sequences, in order."""

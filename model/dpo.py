@@ -19,6 +19,7 @@ from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.completions import CompletionBatch, log_probabilities, pad_completions
 from ctllm.model.dpo_losses import Gains, pair_losses
 from ctllm.model.losses import IGNORED, LossOutput
+from ctllm.model.machine import pick_device
 from ctllm.model.preference_pairs import (
     PAIRS_PER_BATCH,
     Pair,
@@ -30,7 +31,7 @@ from ctllm.model.preference_pairs import (
     wins,
 )
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.model.trainer import Trainer, pick_device
+from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer
 from ctllm.model.tuning_data import read_tuning_data, rows_of_step, tuning_context_length, tuning_identity
 from ctllm.schemas.errors import AccountingError, InputError
@@ -81,6 +82,7 @@ def dpo(
         identity=tuning_identity(
             config, data=data, weights=weights_digest(model), tokenizer=tokenizer.digest, context_length=context_length
         ),
+        packed_length=None,
         evaluate=objective.evaluate,
         progress=progress,
     )

@@ -6,12 +6,15 @@ half of that if the empty half of the causal mask is not counted. "full" is what
 really needs.
 """
 
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from ctllm.schemas.training_config import ModelConfig
+from ctllm.schemas.training_run import StepSpeed, TrainingMachine
 
 PEAK_FLOPS = {
     "H200": 989e12,
@@ -62,7 +65,8 @@ def peak_flops(device_name: str) -> float | None:
 def measured_gemm_flops(device: torch.device, dtype: torch.dtype, *, repeats: int = 3) -> float:
     """Operations a second of a large square matrix product, the best of `repeats`: what this machine gives today."""
     side = GEMM_SIDE.get(device.type, GEMM_SIDE["cpu"])
-    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    generator = torch.Generator(device).manual_seed(0)
+    left, right = (torch.randn(side, side, device=device, generator=generator).to(dtype) for _ in range(2))
     seconds = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -72,3 +76,28 @@ def measured_gemm_flops(device: torch.device, dtype: torch.dtype, *, repeats: in
         seconds.append(time.perf_counter() - started)
     del product
     return 2.0 * side**3 / min(seconds[1:])
+
+
+def step_speed(
+    config: ModelConfig, *, positions: int, context_length: int, seconds: float, machine: TrainingMachine
+) -> StepSpeed:
+    """Of a step that took `seconds` for `positions` in sequences of `context_length`."""
+    flops = training_flops(config, context_length=context_length)
+    rate, peak = positions / seconds, machine.peak_flops
+    return StepSpeed(
+        positions_per_s=round(rate, 1),
+        flops_per_s=round(flops.full * rate),
+        mfu=None if peak is None else round(flops.full * rate / peak, 6),
+        mfu_causal=None if peak is None else round(flops.causal * rate / peak, 6),
+        gemm_share=round(flops.full * rate / machine.gemm_flops, 6),
+    )
+
+
+def median_speed(speeds: Sequence[StepSpeed]) -> StepSpeed | None:
+    """Figure by figure, over the steps that have it; None without steps."""
+    figures = {
+        name: [value for speed in speeds if (value := getattr(speed, name)) is not None]
+        for name in StepSpeed.model_fields
+    }
+    medians = {name: statistics.median(values) for name, values in figures.items() if values}
+    return StepSpeed.model_validate(medians) if medians else None

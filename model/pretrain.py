@@ -8,9 +8,10 @@ from ctllm.model.batches import Batch, PlanBatches
 from ctllm.model.estimate import available_memory, check_memory
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
 from ctllm.model.losses import IGNORED, LossOutput, cross_entropy_sum
+from ctllm.model.machine import pick_device
 from ctllm.model.plan import Plan
 from ctllm.model.token_shards import TokenShards
-from ctllm.model.trainer import Trainer, pick_device
+from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer, new_transformer
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import exists, join, read_json, write_json
@@ -58,6 +59,7 @@ def pretrain(
             "tokenizer": shards.manifest.tokenizer_digest,
             **config.model_dump(mode="json", exclude={"tokens", "plan", "out"}),
         },
+        packed_length=plan.context_length if config.document_masks else None,
         evaluate=evaluate,
         progress=progress,
     )

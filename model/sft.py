@@ -54,6 +54,7 @@ def sft(
         identity=tuning_identity(
             config, data=data, weights=weights_digest(model), tokenizer=tokenizer.digest, context_length=context_length
         ),
+        packed_length=context_length,
         evaluate=HeldOutLoss(held_out, context_length=context_length, padding_id=tokenizer.end_of_document_id),
         progress=progress,
     )

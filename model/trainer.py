@@ -13,8 +13,9 @@ A stage is a model and two functions:
     summary = trainer.train(resume=True, max_seconds=60)
 
 `identity` is everything that decides the outcome (config, digest of data and of initial weights); a resume with another
-one is refused. RUN holds `run.json` (identity), `ledger.jsonl`, `checkpoints/`, `summary.json`. Ended by SIGKILL, power
-loss, SIGTERM, Ctrl-C or a time limit and resumed, a run gives the bits of an uninterrupted one on the same CPU.
+one is refused. RUN holds `run.json` (identity), `machine.json` (device, attention back end, rates), `ledger.jsonl`,
+`checkpoints/`, `summary.json`. Ended by SIGKILL, power loss, SIGTERM, Ctrl-C or a time limit and resumed, a run gives
+the bits of an uninterrupted one on the same CPU.
 """
 
 import math
@@ -29,8 +30,10 @@ import torch
 
 from ctllm.model.batches import TensorBatch
 from ctllm.model.checkpoint import CHECKPOINTS, latest_checkpoint, restore, save_checkpoint
+from ctllm.model.flops import median_speed, step_speed
 from ctllm.model.ledger import Ledger, read_ledger
 from ctllm.model.losses import LossOutput
+from ctllm.model.machine import check_attention, open_machine, pick_device, sentence
 from ctllm.model.optimizer import build_optimizer
 from ctllm.model.run_identity import claim_run, identity_digest
 from ctllm.model.schedule import learning_rate
@@ -40,7 +43,7 @@ from ctllm.schemas.errors import StageError
 from ctllm.schemas.files import join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig, ScheduleConfig
-from ctllm.schemas.training_run import SUMMARY, LedgerLine, TrainingState, TrainingSummary
+from ctllm.schemas.training_run import SUMMARY, LedgerLine, TrainingMachine, TrainingState, TrainingSummary
 
 B = TypeVar("B", bound=TensorBatch)
 
@@ -48,13 +51,6 @@ B = TypeVar("B", bound=TensorBatch)
 def no_evaluation(_model: Transformer) -> Mapping[str, float]:
     """Measures nothing."""
     return {}
-
-
-def pick_device(loop: LoopConfig) -> torch.device:
-    """The device of the config; `auto` is CUDA where there is a GPU."""
-    if loop.device != "auto":
-        return torch.device(loop.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass
@@ -72,9 +68,12 @@ class Trainer(Generic[B]):
     tokenizer: str
     """Path of the tokenizer.model that goes into every checkpoint."""
     identity: Mapping[str, Any]
+    packed_length: int | None
+    """Length of sequences in which documents do not see each other; None when there are none."""
     evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
     progress: Progress = silent
     device: torch.device = field(init=False)
+    machine: TrainingMachine = field(init=False)
     updater: torch.optim.Optimizer = field(init=False)
     state: TrainingState = field(init=False)
     ledger: Ledger = field(init=False)
@@ -83,11 +82,13 @@ class Trainer(Generic[B]):
     def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
         """Trains to the last step or the time limit, and writes the summary.
 
-        Raises OutputError when the run directory is taken, ConfigError when `resume` meets another identity, and
-        StageError after a signal (a checkpoint is written first) or when the loss is not a number (none is).
+        Raises OutputError when the run directory is taken, ConfigError when `resume` meets another identity or the
+        attention back end has no kernel here, and StageError after a signal (a checkpoint is written first) or when the
+        loss is not a number (none is).
         """
         self._started = time.monotonic()
         self.device = pick_device(self.loop)
+        check_attention(self.loop, device=self.device)
         self.model.to(self.device).train()
         self.model.compute_dtype = getattr(torch, self.loop.compute_dtype)
         self.updater = build_optimizer(self.model, self.optimizer)
@@ -102,6 +103,11 @@ class Trainer(Generic[B]):
 
     def _open(self, *, resume: bool) -> TrainingState:
         claim_run(self.run, self.identity, resume=resume)
+        self.machine = open_machine(
+            self.run, model=self.model.config, loop=self.loop, packed_length=self.packed_length, resume=resume
+        )
+        self.model.attention_backend = self.machine.attention
+        self.progress(ProgressEvent("machine", 1, 1, unit="machines", message=sentence(self.machine)))
         checkpoint = latest_checkpoint(self.run, progress=self.progress) if resume else None
         if checkpoint is None:
             return TrainingState(step=0, label_tokens=0, run_digest=identity_digest(self.identity), ledger_bytes=0)
@@ -114,7 +120,7 @@ class Trainer(Generic[B]):
             self.state = self.state.model_copy(
                 update={"step": step + 1, "label_tokens": self.state.label_tokens + line.label_tokens}
             )
-            values = {"loss": line.loss, "tokens_per_s": line.tokens_per_s, **line.evaluation}
+            values = {"loss": line.loss, "tokens_per_s": line.tokens_per_s, **_shares(line), **line.evaluation}
             self.progress(ProgressEvent(self.stage, step + 1, self.loop.steps, unit="steps", values=values))
             is_over = max_seconds is not None and time.monotonic() - self._started >= max_seconds
             if stop.signal_name or is_over or self._is_due(step, every=self.loop.checkpoint_every_steps):
@@ -133,6 +139,7 @@ class Trainer(Generic[B]):
         batch = self.batch(step)
         loss, labels, values = self._backward(batch)
         grad_norm = self._update(rate, labels=labels)
+        seconds = time.perf_counter() - started
         line = LedgerLine(
             step=step,
             batch=batch.digest(),
@@ -140,7 +147,14 @@ class Trainer(Generic[B]):
             loss=loss / max(labels, 1),
             grad_norm=grad_norm,
             learning_rate=rate,
-            tokens_per_s=round(labels / (time.perf_counter() - started), 1),
+            tokens_per_s=round(labels / seconds, 1),
+            speed=step_speed(
+                self.model.config,
+                positions=batch.num_positions,
+                context_length=batch.context_length,
+                seconds=seconds,
+                machine=self.machine,
+            ),
             values={name: value / max(labels, 1) for name, value in values.items()},
             evaluation_before=evaluation_before,
         )
@@ -185,9 +199,12 @@ class Trainer(Generic[B]):
             )
 
     def _evaluation(self) -> dict[str, float]:
+        """On the reference back end: held-out texts have many lengths, and flex would compile for each."""
         self.model.eval()
+        self.model.attention_backend = "sdpa"
         with torch.no_grad():
             values = dict(self.evaluate(self.model))
+        self.model.attention_backend = self.machine.attention
         self.model.train()
         return values
 
@@ -220,8 +237,16 @@ class Trainer(Generic[B]):
             evaluation_before=lines[0].evaluation_before,
             evaluation=evaluations[-1] if evaluations else {},
             tokens_per_s=statistics.median(line.tokens_per_s for line in lines),
+            speed=median_speed([line.speed for line in lines if line.speed is not None]),
             seconds=round(time.monotonic() - self._started, 3),
             checkpoint=str(Path(self.run) / CHECKPOINTS / f"step-{self.state.step:08d}"),
         )
         write_json(join(self.run, SUMMARY), summary.model_dump())
         return summary
+
+
+def _shares(line: LedgerLine) -> dict[str, float]:
+    """What the terminal shows of the speed: the data sheet's share, else the matrix product's."""
+    if line.speed is None:
+        return {}
+    return {"gemm_share": line.speed.gemm_share} if line.speed.mfu is None else {"mfu": line.speed.mfu}

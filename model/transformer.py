@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ctllm.model.attention import Backend, Mask, attend, document_mask
-from ctllm.schemas.training_config import ModelConfig
+from ctllm.model.attention import Mask, attend, document_mask
+from ctllm.schemas.training_config import Backend, ModelConfig
 
 
 @dataclass

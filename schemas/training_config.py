@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from ctllm.schemas.config import Config
 from ctllm.schemas.mixture import MixtureConfig
 
+Backend = Literal["sdpa", "flex", "varlen"]
+"""How attention over packed documents is computed; `model/attention.py` says what each is."""
 HELD_OUT_SHARE = 0.02  # chosen: 200 of 10,000 documents; more would cost training text
 
 
@@ -148,6 +150,9 @@ class LoopConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="activations; weights and moments stay float32"
+    )
+    attention: Literal["auto"] | Backend = Field(
+        "auto", description="back end for packed documents; auto = on a GPU the fastest by a probe, else sdpa"
     )
     seed: int = Field(0, ge=0, description="initial weights")
 

@@ -1,11 +1,13 @@
 """What a training run leaves behind: state in a checkpoint, one ledger line per step, a summary at the end."""
 
 from ctllm.schemas.config import Config
+from ctllm.schemas.training_config import Backend
 
 LEDGER = "ledger.jsonl"
 SUMMARY = "summary.json"
 IDENTITY = "run.json"
 DATA = "data.json"
+MACHINE = "machine.json"
 """Names in a training run's directory."""
 
 
@@ -29,6 +31,37 @@ class TrainingData(Config):
     plan: str
 
 
+class TrainingMachine(Config):
+    """`RUN/machine.json`: what the run's last life ran on. No part of its identity: a run may move."""
+
+    device: str
+    """Name of the GPU, or `cpu`."""
+    compute_dtype: str
+    attention: Backend
+    """Back end for packed documents; a resume on the same device keeps it."""
+    attention_seconds: dict[str, float] = {}
+    """What the probe measured: one forward and backward pass of one layer's attention; empty when none ran."""
+    peak_flops: float | None
+    """Operations a second by the data sheet, dense bfloat16; None for a device that is not in our table."""
+    gemm_flops: float
+    """Operations a second of a large matrix product in the run's dtype, measured when this life began."""
+
+
+class StepSpeed(Config):
+    """How well a step used the machine; padding counts as work, for the machine does it."""
+
+    positions_per_s: float
+    """Positions that went through the model, with a label or without."""
+    flops_per_s: float
+    """Operations a second of forward and backward, the whole square of attention counted ("full")."""
+    mfu: float | None = None
+    """Of the data sheet's rate, full: what others quote. None where the data sheet is not known."""
+    mfu_causal: float | None = None
+    """The same with the causal half of attention: what the model needs."""
+    gemm_share: float
+    """Full, of the rate of a large matrix product on this machine: the honest one."""
+
+
 class LedgerLine(Config):
     """One optimizer step; `RUN/ledger.jsonl` holds each exactly once, in order, whatever was killed in between."""
 
@@ -44,6 +77,9 @@ class LedgerLine(Config):
     """Before clipping."""
     learning_rate: float
     tokens_per_s: float
+    """Labels a second."""
+    speed: StepSpeed | None = None
+    """None in ledgers from before it was measured."""
     values: dict[str, float] = {}
     """Further figures of the loss, each a mean over the labels of the step."""
     evaluation_before: dict[str, float] = {}
@@ -69,6 +105,8 @@ class TrainingSummary(Config):
     evaluation: dict[str, float]
     tokens_per_s: float
     """Labels a second, median over all steps."""
+    speed: StepSpeed | None = None
+    """Median over all steps, figure by figure."""
     seconds: float
     """Wall time of this life; not the sum over resumes."""
     checkpoint: str

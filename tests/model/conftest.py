@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from torch import Tensor
 
+from ctllm.model import attention
 from ctllm.model.checkpoint import save_checkpoint
 from ctllm.model.export import export_hf
 from ctllm.model.optimizer import build_optimizer
@@ -44,6 +46,30 @@ VOCAB_SIZE = 64
 def one_thread() -> None:
     """Tests share the machine."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def varlen_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the CUDA kernel, for which there is none on a CPU: what that is documented to do."""
+
+    def by_document(
+        q_NHE: Tensor,
+        k_NKE: Tensor,
+        v_NKE: Tensor,
+        bounds_D: Tensor,
+        *_same: object,
+        window_size: object,
+        enable_gqa: bool,
+    ) -> Tensor:
+        assert window_size == (-1, 0)
+        assert enable_gqa
+        parts = []
+        for start, end in zip(bounds_D[:-1].tolist(), bounds_D[1:].tolist(), strict=True):
+            q_1HTE, k_1KTE, v_1KTE = (x[None, start:end].transpose(1, 2) for x in (q_NHE, k_NKE, v_NKE))
+            parts.append(attention.attend(q_1HTE, k_1KTE, v_1KTE, mask=attention.Mask()).transpose(1, 2)[0])
+        return torch.cat(parts)
+
+    monkeypatch.setattr(attention, "varlen_attn", by_document)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from ctllm.model import attention
 from ctllm.model.attention import Mask, attend, document_mask, pick_backend
 from ctllm.schemas.training_config import ModelConfig
 
@@ -49,28 +48,9 @@ def test_varlen_bounds_are_those_of_the_documents() -> None:
     assert (len(many), many[-1].item()) == (128, 64)
 
 
-def test_varlen_sees_whole_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("varlen_on_cpu")
+def test_varlen_sees_whole_documents() -> None:
     """Laid end to end and cut at the bounds, each document attends to itself: the reference's result."""
-
-    def by_document(
-        q_NHE: Tensor,
-        k_NKE: Tensor,
-        v_NKE: Tensor,
-        bounds_D: Tensor,
-        *_same: object,
-        window_size: object,
-        enable_gqa: bool,
-    ) -> Tensor:  # what the CUDA kernel is documented to do; there is none for a CPU
-        assert window_size == (-1, 0)
-        parts = []
-        for start, end in zip(bounds_D[:-1].tolist(), bounds_D[1:].tolist(), strict=True):
-            q_1HTE, k_1KTE, v_1KTE = (x[None, start:end].transpose(1, 2) for x in (q_NHE, k_NKE, v_NKE))
-            y_1HTE = attend(q_1HTE, k_1KTE, v_1KTE, mask=Mask())
-            assert enable_gqa
-            parts.append(y_1HTE.transpose(1, 2)[0])
-        return torch.cat(parts)
-
-    monkeypatch.setattr(attention, "varlen_attn", by_document)
     q_BHTE, k_BKSE, v_BKSE = random_heads(2, 0), random_heads(1, 1), random_heads(1, 2)
     y_BHTE = attend(q_BHTE, k_BKSE, v_BKSE, mask=document_mask(SEGMENTS_BT, backend="varlen"))
     expected = attend(q_BHTE, k_BKSE, v_BKSE, mask=document_mask(SEGMENTS_BT, backend="sdpa"))

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ctllm.model import checkpoint
+from ctllm.model import checkpoint, machine
 from ctllm.model.batches import Batch
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
+from ctllm.model.flops import median_speed, training_flops
 from ctllm.model.ledger import read_ledger
 from ctllm.model.losses import IGNORED, LossOutput
 from ctllm.model.pretrain import next_token_loss
@@ -57,6 +58,7 @@ def trainer(tiny: ModelConfig, tmp_path: Path) -> Callable[..., Trainer[Batch]]:
             loss=next_token_loss,
             tokenizer=str(tokenizer),
             identity={"loop": loop.model_dump(mode="json")},
+            packed_length=16,
         )
         return replace(trainer, **changes)
 
@@ -64,8 +66,8 @@ def trainer(tiny: ModelConfig, tmp_path: Path) -> Callable[..., Trainer[Batch]]:
 
 
 def without_speed(lines: list[LedgerLine]) -> list[LedgerLine]:
-    """The ledger without its only figure that depends on the machine."""
-    return [line.model_copy(update={"tokens_per_s": 0.0}) for line in lines]
+    """The ledger without the figures that depend on the machine."""
+    return [line.model_copy(update={"tokens_per_s": 0.0, "speed": None}) for line in lines]
 
 
 def final_digest(run: str) -> str:
@@ -222,3 +224,45 @@ def test_a_finished_run_can_be_resumed_without_harm(trainer: Callable[..., Train
     first = trainer().train(resume=False)
     again = trainer().train(resume=True)
     assert again.model_copy(update={"seconds": 0.0}) == first.model_copy(update={"seconds": 0.0})
+
+
+@pytest.mark.usefixtures("varlen_on_cpu")
+def test_the_back_end_is_used_recorded_and_shown(
+    trainer: Callable[..., Trainer[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probed one computes the steps, with the reference's losses; evaluations use sdpa; the start says it."""
+    reference = trainer("sdpa")
+    reference.train(resume=False)
+    monkeypatch.setattr(machine, "pick_backend", lambda *_shape, **_rest: ("varlen", {}))
+    events: list[ProgressEvent] = []
+    steps: list[str] = []
+    evaluations: list[str] = []
+
+    def loss(model: Transformer, batch: Batch) -> LossOutput:
+        steps.append(model.attention_backend)
+        return next_token_loss(model, batch)
+
+    def evaluate(model: Transformer) -> dict[str, float]:
+        evaluations.append(model.attention_backend)
+        return {}
+
+    varlen = trainer("varlen", progress=events.append, evaluate=evaluate, loss=loss)
+    varlen.train(resume=False)
+    assert events[0].message.endswith("attention varlen")
+    assert (reference.machine.attention, varlen.machine.attention) == ("sdpa", "varlen")
+    assert (steps, evaluations) == (["varlen"] * 8, ["sdpa"] * 3)
+    for line, expected in zip(read_ledger(varlen.run), read_ledger(reference.run), strict=True):
+        assert line.loss == pytest.approx(expected.loss, rel=1e-4)
+
+
+def test_the_ledger_has_the_speed_of_all_positions(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """64 positions of a step with 40 labels; operations by the formula; the summary holds the median."""
+    run = trainer()
+    summary = run.train(resume=False)
+    speeds = [line.speed for line in read_ledger(run.run) if line.speed is not None]
+    per_position = training_flops(run.model.config, context_length=16).full
+    for line, speed in zip(read_ledger(run.run), speeds, strict=True):
+        assert speed.positions_per_s == pytest.approx(line.tokens_per_s * 64 / 40, rel=1e-3)
+        assert speed.flops_per_s == pytest.approx(speed.positions_per_s * per_position, rel=1e-3)
+        assert speed.gemm_share == pytest.approx(speed.flops_per_s / run.machine.gemm_flops, abs=1e-6)
+    assert summary.speed == median_speed(speeds)

@@ -1,0 +1,76 @@
+"""What a run runs on: device, attention back end, rate of matrix products; `RUN/machine.json`, measured at the start.
+
+The back end is chosen once: a resume on the same device keeps it, so that all steps of a run are computed alike.
+"""
+
+import torch
+
+from ctllm.model.attention import pick_backend
+from ctllm.model.flops import measured_gemm_flops, peak_flops
+from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.files import exists, join, read_json, write_json
+from ctllm.schemas.training_config import LoopConfig, ModelConfig
+from ctllm.schemas.training_run import MACHINE, TrainingMachine
+
+
+def pick_device(loop: LoopConfig) -> torch.device:
+    """The device of the config; `auto` is CUDA where there is a GPU."""
+    if loop.device != "auto":
+        return torch.device(loop.device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def check_attention(loop: LoopConfig, *, device: torch.device) -> None:
+    """Raises ConfigError when the back end that the config names has no kernel here."""
+    if loop.attention in ("flex", "varlen") and device.type != "cuda":
+        raise ConfigError(f"loop.attention {loop.attention}: trains on a GPU only, this is {device}; set auto or sdpa")
+    if loop.attention == "varlen" and loop.compute_dtype != "bfloat16":
+        raise ConfigError(
+            f"loop.attention varlen: has no kernel for {loop.compute_dtype}; set loop.compute_dtype bfloat16, or "
+            "loop.attention auto"
+        )
+
+
+def open_machine(
+    run: str, *, model: ModelConfig, loop: LoopConfig, packed_length: int | None, resume: bool
+) -> TrainingMachine:
+    """Measures the machine and writes `machine.json`.
+
+    `packed_length` is the length of sequences with several documents; None when no document is masked, and then
+    nothing is probed: plain causal attention has one implementation.
+    """
+    device, dtype = pick_device(loop), getattr(torch, loop.compute_dtype)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    before = _read(run) if resume else None
+    attention, seconds = loop.attention, dict[str, float]()
+    if attention == "auto" and before is not None and before.device == name:
+        attention, seconds = before.attention, before.attention_seconds
+    elif attention == "auto" and packed_length is not None:
+        shape = model.model_copy(update={"context_length": packed_length})
+        sequences = loop.sequences_per_micro_batch or loop.sequences_per_step
+        attention, measured = pick_backend(shape, sequences=sequences, device=device, dtype=dtype)
+        seconds = dict(measured)
+    machine = TrainingMachine(
+        device=name,
+        compute_dtype=loop.compute_dtype,
+        attention="sdpa" if attention == "auto" else attention,
+        attention_seconds=seconds,
+        peak_flops=peak_flops(name),
+        gemm_flops=round(measured_gemm_flops(device, dtype)),
+    )
+    write_json(join(run, MACHINE), machine.model_dump(mode="json"))
+    return machine
+
+
+def sentence(machine: TrainingMachine) -> str:
+    """The machine in one line, as shown when a run starts."""
+    probed = ", ".join(f"{name} {1000 * each:.2f} ms" for name, each in machine.attention_seconds.items())
+    return (
+        f"{machine.device}, {machine.compute_dtype}, matrix products {machine.gemm_flops / 1e12:.3g} TFLOP/s, "
+        f"attention {machine.attention}{f' ({probed})' if probed else ''}"
+    )
+
+
+def _read(run: str) -> TrainingMachine | None:
+    path = join(run, MACHINE)
+    return TrainingMachine.model_validate(read_json(path)) if exists(path) else None

@@ -1,0 +1,83 @@
+"""What a run runs on: chosen and measured at its start."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctllm.model import machine
+from ctllm.model.flops import measured_gemm_flops
+from ctllm.model.machine import check_attention, open_machine, sentence
+from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.files import read_json, write_json
+from ctllm.schemas.training_config import Backend, LoopConfig, ModelConfig
+from ctllm.schemas.training_run import MACHINE, TrainingMachine
+
+LOOP = LoopConfig(steps=1, sequences_per_step=4, sequences_per_micro_batch=2, device="cpu")
+
+
+def opened(run: Path, tiny: ModelConfig, *, resume: bool = False, loop: LoopConfig = LOOP) -> TrainingMachine:
+    """The machine of a run over packed sequences of 16."""
+    return open_machine(str(run), model=tiny, loop=loop, packed_length=16, resume=resume)
+
+
+def test_a_cpu_is_measured_and_written_down(tiny: ModelConfig, tmp_path: Path) -> None:
+    """On a CPU attention is sdpa, no data sheet is known, and the rate of matrix products is that of now."""
+    found = opened(tmp_path, tiny)
+    assert (found.device, found.attention, found.peak_flops) == ("cpu", "sdpa", None)
+    assert found.gemm_flops == pytest.approx(measured_gemm_flops(torch.device("cpu"), torch.float32), rel=0.9)
+    assert read_json(str(tmp_path / MACHINE)) == found.model_dump(mode="json")
+    assert sentence(found).startswith("cpu, float32, matrix products 0.")
+    assert sentence(found).endswith("TFLOP/s, attention sdpa")
+
+
+def test_the_probe_has_the_shape_of_a_micro_batch(
+    tiny: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` asks the probe for the micro-batch's sequences at the packed length; a named back end asks nothing."""
+    asked: list[tuple[int, int]] = []
+
+    def probe(config: ModelConfig, *, sequences: int, **_rest: object) -> tuple[Backend, dict[str, float]]:
+        asked.append((sequences, config.context_length))
+        return "flex", {"sdpa": 0.002, "flex": 0.001}
+
+    monkeypatch.setattr(machine, "pick_backend", probe)  # a CPU has nothing to choose from
+    found = opened(tmp_path, tiny)
+    assert (found.attention, asked) == ("flex", [(2, 16)])
+    assert sentence(found).endswith("attention flex (sdpa 2.00 ms, flex 1.00 ms)")
+    assert opened(tmp_path, tiny, loop=LOOP.model_copy(update={"attention": "sdpa"})).attention == "sdpa"
+    unmasked = open_machine(str(tmp_path), model=tiny, loop=LOOP, packed_length=None, resume=False)
+    assert (unmasked.attention, len(asked)) == ("sdpa", 1)
+
+
+def test_a_resume_keeps_the_back_end_of_its_device(tiny: ModelConfig, tmp_path: Path) -> None:
+    """Chosen once for a device; another device chooses anew, and so does a new run."""
+    first = opened(tmp_path, tiny).model_copy(update={"attention": "flex", "attention_seconds": {"flex": 0.5}})
+
+    def resumed(device: str, *, resume: bool = True) -> tuple[str, dict[str, float]]:
+        write_json(str(tmp_path / MACHINE), first.model_copy(update={"device": device}).model_dump(mode="json"))
+        found = opened(tmp_path, tiny, resume=resume)
+        return found.attention, found.attention_seconds
+
+    assert resumed("cpu") == ("flex", {"flex": 0.5})
+    assert resumed("NVIDIA H200") == ("sdpa", {})
+    assert resumed("cpu", resume=False) == ("sdpa", {})
+
+
+@pytest.mark.parametrize(
+    ("attention", "dtype", "device", "message"),
+    [
+        ("flex", "bfloat16", "cpu", "flex: trains on a GPU only, this is cpu; set auto or sdpa"),
+        ("varlen", "bfloat16", "cpu", "varlen: trains on a GPU only, this is cpu; set auto or sdpa"),
+        ("varlen", "float32", "cuda", "varlen: has no kernel for float32; set"),
+        ("varlen", "bfloat16", "cuda", None),
+        ("flex", "float32", "cuda", None),
+        ("sdpa", "float32", "cpu", None),
+    ],
+)
+def test_a_back_end_without_a_kernel_is_refused(attention: str, dtype: str, device: str, message: str | None) -> None:
+    """For the device or for the dtype; what has a kernel passes."""
+    loop = LOOP.model_copy(update={"attention": attention, "compute_dtype": dtype})
+    with pytest.raises(ConfigError, match=f"loop.attention {message}") if message else nullcontext():
+        check_attention(loop, device=torch.device(device))
