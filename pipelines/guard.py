@@ -10,23 +10,28 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ctllm.pipelines.documents import excerpt_of, fetch_documents
+from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import GuardConfig
+from ctllm.schemas.document import rows_of, snapshot_of
 from ctllm.schemas.errors import GuardError
 from ctllm.schemas.files import read_parquet
+from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE
 
 NUM_EXAMPLES = 3
 NUM_SHOWN_BYTES = 60
 MIN_GUARDED_RECORDS = 10  # a single broken file of one record is not a broken source; chosen, untested
 UNGUARDED_LANE = "other"
 """Documents of no lane are all refused, by design."""
+COPIES = (EXACT_DUPLICATE, NEAR_DUPLICATE)
 
 Group = tuple[str, str]
-"""(lane, its name), (source, its name) or (lane, rule)."""
+"""(lane, its name) or (source, its name)."""
 
 
 @dataclass
@@ -35,7 +40,8 @@ class _Tally:
 
     documents: Counter[Group] = field(default_factory=Counter)
     removed: Counter[Group] = field(default_factory=Counter)
-    failing: Counter[Group] = field(default_factory=Counter)
+    failing: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(lane, rule) to documents."""
     first: Counter[tuple[Group, str]] = field(default_factory=Counter)
     """Documents of a lane or source whose first reason is this."""
 
@@ -47,9 +53,14 @@ class _Excess:
     option: str
     share: float
     allowed: float
-    where: str
-    reason: str
     group: Group
+    num_documents: int
+    lost: str
+    """What became of that share of the group's documents."""
+    reasons: tuple[str, ...]
+    """Documents of the group with one of these are shown."""
+    kept_key: int | None = None
+    """Only copies of this document are shown."""
 
 
 def check_failed(run: Run, splits: Sequence[Split], *, read: Counter[str], failed: Counter[str]) -> None:
@@ -80,7 +91,7 @@ def _failed_record(row: dict[str, Any]) -> str:
 
 
 def check_removed(run: Run, splits: Sequence[int], *, sources: Sequence[str]) -> None:
-    """Raises GuardError when a lane, a source, or a rule within a lane removed more than the config's share.
+    """Raises GuardError when a lane, a source, a rule within a lane, or one cluster lost more than the config's share.
 
     The message names the rule, the share, three documents with what was measured, and the option.
     """
@@ -89,9 +100,10 @@ def check_removed(run: Run, splits: Sequence[int], *, sources: Sequence[str]) ->
     for split, source in zip(splits, sources, strict=True):
         verdicts = read_parquet(run.part("verdicts", split), columns=["lane", "kept", "reasons"])
         _count(tally, verdicts, source=source)
-    excess = max(_excesses(tally, guard), key=lambda each: (each.share - each.allowed, each.group), default=None)
+    excesses = [*_excesses(tally, guard), *_large_clusters(run, splits, tally)]
+    excess = max(excesses, key=lambda each: (each.share - each.allowed, each.group, each.reasons), default=None)
     if excess is not None:
-        raise GuardError(_message(run, splits, sources, excess, tally))
+        raise GuardError(_message(run, splits, sources, excess))
 
 
 def _count(tally: _Tally, verdicts: pa.Table, *, source: str) -> None:
@@ -111,64 +123,105 @@ def _count(tally: _Tally, verdicts: pa.Table, *, source: str) -> None:
 
 
 def _excesses(tally: _Tally, guard: GuardConfig) -> Iterator[_Excess]:
-    limits = {
-        "lane": ("guard.max_removed_share", guard.max_removed_share),
-        "source": ("guard.max_removed_share_per_source", guard.max_removed_share_per_source),
-    }
+    limits = {"lane": "max_removed_share", "source": "max_removed_share_per_source"}
     for group, documents in tally.documents.items():
-        option, allowed = limits[group[0]]
-        share = tally.removed[group] / max(documents, 1)
-        if documents >= guard.min_documents and share > allowed:
-            counts = {name: count for (each, name), count in tally.first.items() if each == group}
-            reason = max(sorted(counts), key=lambda name: counts[name])
-            yield _Excess(option, share, allowed, f"{group[0]} {group[1]}", reason, group)
-    for (lane, rule), count in tally.failing.items():
-        documents = tally.documents["lane", lane]
-        share = count / max(documents, 1)
-        if documents >= guard.min_documents and share > guard.max_share_per_rule:
+        if documents < guard.min_documents:
+            continue
+        firsts = {name: count for (each, name), count in tally.first.items() if each == group}
+        reason = max(sorted(firsts), key=lambda name: firsts[name], default="")
+        lost = f"removed, most of them first by {reason}"
+        losses: list[tuple[str, int, str, tuple[str, ...]]] = [
+            (limits[group[0]], tally.removed[group], lost, (reason,))
+        ]
+        if group[0] == "source":
+            copies = sum(firsts.get(name, 0) for name in COPIES)
+            losses.append(("max_copies_share_per_source", copies, "are copies of documents that stay", COPIES))
+        else:
+            rules = {name: count for (lane, name), count in tally.failing.items() if lane == group[1]}
+            losses += [("max_share_per_rule", rules[name], f"fail {name}", (name,)) for name in sorted(rules)]
+        for option, count, lost, reasons in losses:
+            share, allowed = count / documents, getattr(guard, option)
+            if share > allowed:
+                yield _Excess(f"guard.{option}", share, allowed, group, documents, lost, reasons)
+
+
+def _large_clusters(run: Run, splits: Sequence[int], tally: _Tally) -> Iterator[_Excess]:
+    """One for every document that stands for more of a lane than `max_cluster_share`."""
+    guard = run.config.guard
+    lanes = {group[1]: count for group, count in tally.documents.items() if group[0] == "lane"}
+    guarded = {lane: count for lane, count in lanes.items() if count >= guard.min_documents}
+    smallest = guard.max_cluster_share * min(guarded.values(), default=0)
+    copies: Counter[tuple[str, int]] = Counter()
+    for split in splits if guarded else ():
+        rows = read_duplicates(run, split, columns=["key", "kept_key", "cluster_size"])
+        rows = rows.filter(pc.greater(rows["cluster_size"], smallest))  # so few clusters are counted in any run
+        of_split = read_parquet(run.part("verdicts", split), columns=["lane"])["lane"]
+        own = of_split.take(pa.array(rows_of(rows["key"].to_numpy()))).to_pylist()
+        copies.update(zip(own, rows["kept_key"].to_pylist(), strict=True))
+    for (lane, kept_key), count in sorted(copies.items()):
+        if lane in guarded and (share := count / guarded[lane]) > guard.max_cluster_share:
             yield _Excess(
-                "guard.max_share_per_rule", share, guard.max_share_per_rule, f"lane {lane}", rule, (lane, rule)
+                "guard.max_cluster_share",
+                share,
+                guard.max_cluster_share,
+                ("lane", lane),
+                guarded[lane],
+                f"are copies of one, {_id_of(run, kept_key)}",
+                COPIES,
+                kept_key,
             )
 
 
-def _message(run: Run, splits: Sequence[int], sources: Sequence[str], excess: _Excess, tally: _Tally) -> str:
-    is_rule = excess.option == "guard.max_share_per_rule"
-    documents = tally.documents[("lane", excess.group[0]) if is_rule else excess.group]
-    subject = f"fail {excess.reason}" if is_rule else f"removed, most of them first by {excess.reason}"
+def _id_of(run: Run, key: int) -> str:
+    """The id of a document of this snapshot; of an earlier one, whose run may be gone, its key."""
+    if snapshot_of(np.array([key], np.uint64))[0] != run.config.snapshot:
+        return f"key {key} of an earlier snapshot"
+    return str(fetch_documents(run, [key], columns=["id"])[key]["id"])
+
+
+def _message(run: Run, splits: Sequence[int], sources: Sequence[str], excess: _Excess) -> str:
     examples = "\n".join(_examples(run, splits, sources, excess))
+    other_bound = (
+        "they are no copies, curate into another --out with `--set dedup.…`"
+        if set(excess.reasons) <= set(COPIES)
+        else "the bound is wrong, with `--set rules.…`"
+    )
     return (
-        f"{excess.where}: {excess.share:.1%} of {documents:,} documents {subject}, more than "
+        f"{' '.join(excess.group)}: {excess.share:.1%} of {excess.num_documents:,} documents {excess.lost}, more than "
         f"{excess.option}={excess.allowed:g} allows. For example:\n{examples}\n"
         f"Look at one with `ctllm why {run.path} ID`. If this is right, go on with "
-        f"`ctllm decide {run.path} --set {excess.option}=1`; if the bound is wrong, with `--set rules.…`"
+        f"`ctllm decide {run.path} --set {excess.option}=1`; if {other_bound}"
     )
 
 
 def _examples(run: Run, splits: Sequence[int], sources: Sequence[str], excess: _Excess) -> Iterator[str]:
-    """The first documents of the group, in key order, that fail the rule: id, value against bound, excerpt."""
+    """The first documents of the group, in key order, with one of the reasons: id, value against bound, excerpt."""
     found = 0
     for split, source in zip(splits, sources, strict=True):
         if excess.group[0] == "source" and source != excess.group[1]:
             continue
         verdicts = read_parquet(run.part("verdicts", split), columns=["key", "lane", "reasons"])
+        keys = verdicts["key"].to_numpy()
+        shown = np.ones(len(keys), bool)
+        if excess.group[0] == "lane":
+            shown &= verdicts["lane"].to_numpy() == excess.group[1]
+        if excess.kept_key is not None:
+            copies = read_duplicates(run, split, columns=["key", "kept_key"])
+            shown &= np.isin(keys, copies["key"].to_numpy()[copies["kept_key"].to_numpy() == excess.kept_key])
         flat = flatten(verdicts["reasons"])
-        at = _failing(flat, excess.reason, lanes=verdicts["lane"].to_numpy(), excess=excess)[: NUM_EXAMPLES - found]
-        keys = verdicts["key"].to_numpy()[flat.rows_R[at]]
-        documents = fetch_documents(run, keys.tolist(), columns=["id", "text"])
-        for key, place in zip(keys.tolist(), at, strict=True):
-            document = documents[key]
+        at = np.flatnonzero(shown[flat.rows_R] & np.isin(flat.codes_R, _codes(flat, excess.reasons)))[
+            : NUM_EXAMPLES - found
+        ]
+        documents = fetch_documents(run, keys[flat.rows_R[at]].tolist(), columns=["id", "text"])
+        for place in at:
+            document = documents[int(keys[flat.rows_R[place]])]
             seen = f"{flat.values_R[place]:.4g} against {flat.thresholds_R[place]:.4g}"
-            yield f"  {document['id']}  ({excess.reason}: {seen})  {excerpt_of(document['text'], num_chars=40)}"
+            excerpt = excerpt_of(document["text"], num_chars=40)
+            yield f"  {document['id']}  ({flat.names[flat.codes_R[place]]}: {seen})  {excerpt}"
         found += len(at)
         if found == NUM_EXAMPLES:
             return
 
 
-def _failing(flat: FlatReasons, reason: str, *, lanes: np.ndarray, excess: _Excess) -> np.ndarray:
-    """Positions in the flat reasons of `reason`, within the lane of `excess` where it has one."""
-    if reason not in flat.names:
-        return np.empty(0, np.int64)
-    is_reason = flat.codes_R == flat.names.index(reason)
-    if excess.group[0] != "source":
-        is_reason &= lanes[flat.rows_R] == excess.where.removeprefix("lane ")
-    return np.flatnonzero(is_reason)
+def _codes(flat: FlatReasons, reasons: Sequence[str]) -> list[int]:
+    return [code for code, name in enumerate(flat.names) if name in reasons]

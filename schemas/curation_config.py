@@ -296,6 +296,18 @@ class GuardConfig(Config):
         le=1,
         description="share of a lane's documents that may fail one rule, or be copies of one kind",
     )
+    max_copies_share_per_source: float = Field(
+        0.8,  # the worst of six real sources, a crawl with other hosts' copies in it, lost 0.22
+        ge=0,
+        le=1,
+        description="share of a source's documents, those of no lane aside, that may be removed as copies",
+    )
+    max_cluster_share: float = Field(
+        0.2,  # the largest cluster of six real sources held 0.011 of its lane, of one source alone 0.064
+        ge=0,
+        le=1,
+        description="share of a lane's documents that may be removed as copies of one and the same document",
+    )
     min_documents: int = Field(
         1000, ge=1, description="lanes and sources of fewer documents are not guarded against removal"
     )
