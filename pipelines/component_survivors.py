@@ -26,7 +26,7 @@ from ctllm.pipelines.dedup.components import (
 from ctllm.pipelines.dedup.frames import frame, frames, table_bytes, table_of
 from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.jobs import run_job
-from ctllm.pipelines.judgement import RANKED, duplicates_among, judge_split, rank_candidates, write_duplicates
+from ctllm.pipelines.judgement import duplicates_among, judge_split, rank_candidates, ranked_type, write_duplicates
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import Run
 from ctllm.schemas.document import split_of
@@ -88,7 +88,7 @@ def _job(
         [*rows, ranked]
         | "By document" >> beam.Flatten()
         | "Labels, pairs and ranks of a document" >> grouped()
-        | "Label" >> beam.ParDo(LabelRows(bits)).with_output_types(tuple[int, bytes])
+        | "Label" >> beam.ParDo(LabelRows(run, bits)).with_output_types(tuple[int, bytes])
         | "Components" >> grouped()
         | "Choose survivors" >> beam.ParDo(ChooseInComponents(run)).with_output_types(tuple[int, bytes])
         | "Duplicates of a split" >> grouped()
@@ -139,8 +139,9 @@ class RankKept(beam.DoFn):
 class LabelRows(beam.DoFn):
     """(partition of documents, frames) to (partition of components, frames of pairs and ranks)."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, run: Run, bits: int) -> None:
         self._bits = bits
+        self._ranked = ranked_type(run.config.dedup.survivor_order)
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
         """Ranks of documents in no pair end here."""
@@ -150,7 +151,7 @@ class LabelRows(beam.DoFn):
         pairs = table_of(contents[_PAIRS], PAIRS)
         at = np.searchsorted(labels[:, 0], pairs["key_a"].to_numpy())
         yield from _frames_of(pairs, partitions_of(labels[at, 1], bits=self._bits))
-        ranked = np.frombuffer(b"".join(contents[_RANKED]), RANKED)
+        ranked = np.frombuffer(b"".join(contents[_RANKED]), self._ranked)
         ranked = ranked[np.isin(ranked["key"], labels[:, 0])]
         of_component = labels[np.searchsorted(labels[:, 0], ranked["key"]), 1]
         for partition, packed in partitioned(ranked, of_component, bits=self._bits):
@@ -166,7 +167,7 @@ class ChooseInComponents(beam.DoFn):
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
         """Chooses one survivor per star."""
         contents = frames(element[1])
-        ranked = np.frombuffer(b"".join(contents[_RANKED]), RANKED)
+        ranked = np.frombuffer(b"".join(contents[_RANKED]), ranked_type(self.run.config.dedup.survivor_order))
         duplicates = duplicates_among(table_of(contents[_PAIRS], PAIRS), ranked, config=self.run.config)
         yield from _frames_of(duplicates, split_of(duplicates["key"].to_numpy()))
 

@@ -14,13 +14,13 @@ from ctllm.pipelines.component_survivors import choose_by_component
 from ctllm.pipelines.guard import check_removed
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.judgement import (
-    RANKED,
     Removed,
     candidate_keys,
     count_pairs,
     find_duplicates,
     judge_split,
     rank_candidates,
+    ranked_type,
     read_duplicates,
     source_ranks,
     summarise,
@@ -57,7 +57,8 @@ class ChooseSurvivors(beam.DoFn):
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterable[int]:
         """Chooses one survivor per star of verified copies."""
-        duplicates = find_duplicates(self.run, np.frombuffer(b"".join(element[1]), dtype=RANKED))
+        dtype = ranked_type(self.run.config.dedup.survivor_order)
+        duplicates = find_duplicates(self.run, np.frombuffer(b"".join(element[1]), dtype=dtype))
         write_duplicates(self.run, duplicates)
         yield duplicates.num_rows
 

@@ -3,14 +3,16 @@
 Knows no framework, so that `decide` runs it on Beam and `what_if` runs it in memory. Reads no text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctllm.pipelines.cuts import after_cuts, cut_chars, plan_cuts
+from ctllm.pipelines.dates import instants_of
 from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.run_directory import Run
@@ -29,7 +31,10 @@ ALWAYS_READ = frozenset({"key", "num_chars"})
 """Signals that a verdict needs whatever the rules are."""
 
 RANKED = np.dtype([("key", "<u8"), ("source_rank", "<i4"), ("num_chars", "<i4")])
-"""A document that may stand for others, as it crosses the shuffle: 16 bytes."""
+"""A document that may stand for others, as it crosses the shuffle: 16 bytes, and more only where the order asks."""
+
+ORDER_FIELDS = {"quality": "<f4", "date": "<i8"}
+"""What RANKED also has where `survivor_order` names it: the score, -1 where there is none; `instants_of` the date."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +49,42 @@ class Judged:
     reasons: pa.ListArray
     cuts: pa.Table
     """CUTS, those of documents that the rules refuse too."""
+    ordering: dict[str, "pa.ChunkedArray[Any]"]
+    """Those of ORDER_FIELDS that `survivor_order` names, as measured and as the source gives them."""
+
+
+def ranked_type(order: Collection[str]) -> np.dtype[np.void]:
+    """RANKED with the ORDER_FIELDS that are in `order`, names of `survivor_order`."""
+    return np.dtype([*RANKED.descr, *((name, kind) for name, kind in ORDER_FIELDS.items() if name in order)])
 
 
 def judge_split(run: Run, split: int) -> Judged:
     """Signals of one split, lengths after cuts, against the rules of each lane; reads the columns a rule asks for."""
-    deciding = run.config.deciding_rules
+    deciding, order = run.config.deciding_rules, run.config.dedup.survivor_order
     rules = [rule for ruleset in deciding.by_lane().values() for rule in ruleset.rules()]
     bounded = {rule.signal for rule in rules if rule.threshold is not None}
-    columns = [name for name in SIGNALS.names if name in ALWAYS_READ | bounded]
+    scored = {"quality_score"} if "quality" in order else set()
+    columns = [name for name in SIGNALS.names if name in ALWAYS_READ | bounded | scored]
     signals = read_parquet(run.part("signals", split), columns=columns)
-    documents = read_parquet(run.part("documents", split), columns=["lane"])
+    documents = read_parquet(run.part("documents", split), columns=["lane", *(["date"] if "date" in order else [])])
+    ordering = {"quality": signals["quality_score"]} if "quality" in order else {}
+    ordering |= {"date": documents["date"]} if "date" in order else {}
     lanes = documents["lane"].combine_chunks()
     cuts = plan_cuts(run, split, lanes.to_numpy(zero_copy_only=False))
     signals = after_cuts(signals, cut_chars(cuts, signals.num_rows))
     kept, reasons = evaluate(signals, lanes, rules=deciding)
-    return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons, cuts)
+    return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons, cuts, ordering)
 
 
 def rank_candidates(judged: Judged, *, candidates: np.ndarray | None, source_rank: int) -> np.ndarray:
     """RANKED rows of the documents that the rules keep and that have a verified copy (are among `candidates`)."""
     chosen = judged.kept if candidates is None else judged.kept & np.isin(judged.keys, candidates)
-    rows = np.zeros(int(chosen.sum()), dtype=RANKED)
+    rows = np.zeros(int(chosen.sum()), dtype=ranked_type(judged.ordering))
     rows["key"], rows["num_chars"] = judged.keys[chosen], judged.num_chars[chosen]
     rows["source_rank"] = source_rank
+    for name, column in judged.ordering.items():
+        values = column.filter(pa.array(chosen))
+        rows[name] = instants_of(values) if name == "date" else values.fill_null(-1.0).to_numpy()
     return rows
 
 
@@ -81,7 +99,7 @@ def duplicates_among(pairs: pa.Table, ranked: np.ndarray, *, config: CurationCon
     Documents of other snapshots occur in pairs only if they were kept in theirs.
     """
     rows = np.sort(ranked, order="key")
-    order = pa.table({name: pa.array(rows[name]) for name in RANKED.names or ()})
+    order = pa.table({name: pa.array(rows[name]) for name in rows.dtype.names or ()})
     paired = np.concatenate([pairs["key_a"].to_numpy(), pairs["key_b"].to_numpy()])
     return choose_survivors(
         pairs,

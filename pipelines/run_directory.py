@@ -72,7 +72,7 @@ class Run:
                 config.snapshot,
                 config.sources.digest(),
                 config.language.digest(),
-                config.dedup.digest(),
+                config.dedup.measured.digest(),
                 config.lines.measured(),
                 config.rules.asks_for_ctllm,
                 *(_measured(config, group).digest() for group in PARTS),
@@ -82,7 +82,13 @@ class Run:
             ],
             "pairs": [each.id for each in self.manifest.compared],
             "lines": [config.lines.digest()],
-            "decide": [config.rules.digest(), config.guard.digest(), config.decontamination.action],
+            "decide": [
+                config.rules.digest(),
+                config.guard.digest(),
+                config.decontamination.action,
+                config.dedup.survivor_order,
+                config.dedup.source_priority,
+            ],
             "publish": [config.privacy.digest()],
         }
         upstream = list(groups)[: list(groups).index(stage) + 1]

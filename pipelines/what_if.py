@@ -13,7 +13,6 @@ import pyarrow as pa
 from ctllm.pipelines.documents import excerpt_of, fetch_documents
 from ctllm.pipelines.judgement import (
     AMOUNT_SIGNALS,
-    RANKED,
     Amounts,
     Removed,
     amounts_by_lane,
@@ -21,6 +20,7 @@ from ctllm.pipelines.judgement import (
     find_duplicates,
     judge_split,
     rank_candidates,
+    ranked_type,
     source_ranks,
 )
 from ctllm.pipelines.reasons import FlatReasons, flatten
@@ -130,7 +130,7 @@ def _duplicates(run: Run, splits: Mapping[int, str]) -> pa.Table:
     ranked = [
         rank_candidates(judge_split(run, split), candidates=candidates, source_rank=ranks[split]) for split in splits
     ]
-    return find_duplicates(run, np.concatenate([*ranked, np.zeros(0, RANKED)]))
+    return find_duplicates(run, np.concatenate([*ranked, np.zeros(0, ranked_type(run.config.dedup.survivor_order))]))
 
 
 def _add(totals: dict[tuple[str, str], Amounts], signals: pa.Table, verdicts: pa.Table, *, source: str) -> None:

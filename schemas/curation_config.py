@@ -108,8 +108,17 @@ class DedupConfig(Config):
     max_bucket: int = Field(
         1000, ge=2, description="documents compared within one band; more are linked star-wise and counted"
     )
-    survivor_order: tuple[Literal["source_priority", "num_chars", "key"], ...] = ("source_priority", "num_chars", "key")
+    survivor_order: tuple[Literal["source_priority", "quality", "num_chars", "date", "key"], ...] = Field(
+        ("source_priority", "num_chars", "key"),
+        description="which of several copies stays: that of the first source in source_priority, the one with the best "
+        "quality_score, the longest, the newest, the first read; without score or date it comes after those with one",
+    )
     source_priority: tuple[str, ...] = Field((), description="sources whose copy is kept before others', best first")
+
+    @property
+    def measured(self) -> "DedupConfig":
+        """What measuring and comparing read: equal for configs that differ only in which of several copies stays."""
+        return self.model_copy(update={"survivor_order": (), "source_priority": ()})
 
     @model_validator(mode="before")
     @classmethod
@@ -335,6 +344,15 @@ class CurationConfig(Config):
         if self.dedup.containment is not None and self.dedup.containment < self.dedup.threshold:
             raise ValueError(
                 "dedup.containment below dedup.threshold would make it meaningless; raise it or set it to null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _order_is_measured(self) -> "CurationConfig":
+        if "quality" in self.dedup.survivor_order and self.quality.model is None:
+            raise ValueError(
+                "dedup.survivor_order asks for quality, but without quality.model no document has a score; "
+                "name the directory of a `ctllm quality train`, or leave quality out"
             )
         return self
 

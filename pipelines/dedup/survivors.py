@@ -18,6 +18,7 @@ from ctllm.schemas.document import snapshot_of
 from ctllm.schemas.duplicates import DUPLICATES
 from ctllm.schemas.errors import AccountingError
 
+_SMALLEST_FIRST = ("source_priority", "key")
 _NO_KEYS = np.empty(0, np.uint64)
 
 
@@ -42,11 +43,12 @@ def choose_survivors(
 ) -> pa.Table:
     """DUPLICATES, sorted by key: one row for each document that a better one stands for.
 
-    `order_columns` has key, source_rank and num_chars of at least the kept documents in `pairs`; those in
-    `earlier_keys`, of earlier snapshots, need not be in it nor in `kept_keys`. The kept document of a row is never
-    itself in a row, and is an exact copy of the removed one or verified against it; without `verify` a chain of pairs
-    may lie between them. Nothing depends on the order of `pairs`. Raises AccountingError when a kept document is
-    missing from `order_columns`.
+    `order_columns` has at least the kept documents in `pairs`, by key, and what `survivor_order` names (source_rank for
+    source_priority) as signed numbers, of which what is not known is the smallest; those in `earlier_keys`, of earlier
+    snapshots, need not be in it nor in `kept_keys`. The kept document of a row is never itself in a row, and is an
+    exact copy of the removed one or verified against it; without `verify` a chain of pairs may lie between them.
+    Nothing depends on the order of `pairs`. Raises AccountingError when a kept document is missing from
+    `order_columns`.
     """
     pair_keys = np.column_stack([pairs.column("key_a").to_numpy(), pairs.column("key_b").to_numpy()])
     all_keys, flat = np.unique(pair_keys, return_inverse=True)
@@ -85,11 +87,11 @@ def _order(keys: np.ndarray, order_columns: pa.Table, *, config: DedupConfig) ->
         raise AccountingError("dedup: pairs name a kept document that is not in order_columns; run the stages again")
     rows = sorter[places]
     columns = {
-        "source_priority": order_columns.column("source_rank").to_numpy()[rows],
-        "num_chars": -order_columns.column("num_chars").to_numpy()[rows].astype(np.int64),
-        "key": keys,
+        name: order_columns.column("source_rank" if name == "source_priority" else name).to_numpy()[rows]
+        for name in config.survivor_order
     }
-    return np.lexsort([keys, *(columns[name] for name in reversed(config.survivor_order))])
+    ascending = [values if name in _SMALLEST_FIRST else -values for name, values in columns.items()]
+    return np.lexsort([keys, *reversed(ascending)])
 
 
 def _whole(edges: np.ndarray, *, ranks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -56,7 +56,10 @@ def test_same_files_as_in_memory(
         write_parquet(run.part("pairs", number), pairs.take(np.arange(number, len(pairs), 3)))
     judged = {
         split: SimpleNamespace(
-            keys=keys, kept=rng.random(NUM_ROWS) < 0.8, num_chars=rng.integers(10, 14, NUM_ROWS).astype(np.int32)
+            keys=keys,
+            kept=rng.random(NUM_ROWS) < 0.8,
+            num_chars=rng.integers(10, 14, NUM_ROWS).astype(np.int32),
+            ordering={},
         )
         for split, keys in enumerate(splits)
     }

@@ -19,7 +19,7 @@ from ctllm.schemas.rules import RulesConfig, ZhRules
 
 
 def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
-    """A changed rule touches decide and publish, changed privacy only publish, changed dedup everything."""
+    """A rule or the order of survivors touches decide and publish, privacy only publish, other dedup everything."""
     run = read_run(str(small_run / "run"))
 
     def touched(config: CurationConfig) -> list[str]:
@@ -30,6 +30,8 @@ def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
     assert touched(CurationConfig(privacy=PrivacyConfig(email="off"))) == ["publish"]
     assert touched(CurationConfig(rules=RulesConfig(zh=ZhRules(min_num_chars=10)))) == ["decide", "publish"]
     assert touched(CurationConfig(dedup=DedupConfig(threshold=0.9))) == list(STAGES)
+    assert touched(CurationConfig(dedup=DedupConfig(survivor_order=("date",)))) == ["decide", "publish"]
+    assert touched(CurationConfig(dedup=DedupConfig(source_priority=("books",)))) == ["decide", "publish"]
     assert touched(CurationConfig(rules=RulesConfig(zh_set="ctllm_zh"))) == list(STAGES)  # asks for more signals
 
 

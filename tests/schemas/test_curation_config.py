@@ -90,6 +90,13 @@ def test_preset_sets_what_is_not_given() -> None:
     assert "'recommended' or 'ctllm'" in refusal(dedup={"preset": "datatrove"})
 
 
+def test_best_copy_by_a_score_that_nobody_measures_is_refused() -> None:
+    """`survivor_order: [quality]` needs a classifier; without one every document would be without a score."""
+    assert "quality.model" in refusal(dedup={"survivor_order": ["quality", "date"]})
+    values = {"dedup": {"survivor_order": ["quality", "date"]}, "quality": {"model": "m"}}
+    assert parse_config(values, CurationConfig, origin="c.yaml").dedup.survivor_order == ("quality", "date")
+
+
 def test_bands_beyond_the_permutations_are_refused() -> None:
     """Nine bands of 13 rows fit 117 permutations and not 116; a band has at least a row."""
     assert "bands 9 x 13 need more than num_permutations=116" in refusal(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctllm.pipelines.dates import UNDATED
 from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.document import document_keys
@@ -46,6 +47,15 @@ def chosen(
     )
     assert duplicates.schema.equals(DUPLICATES)
     return duplicates.to_pylist()
+
+
+def exact_copies(keys: list[int], order_columns: pa.Table, *, config: DedupConfig) -> list[dict[str, object]]:
+    """Rows of DUPLICATES where all these are kept and exact copies of the first."""
+    ones = [1.0] * (len(keys) - 1)
+    pairs = pa.table([[keys[0]] * len(ones), keys[1:], ["exact"] * len(ones), ones, ones], names=PAIRS.names)
+    kept_keys = np.array(keys, np.uint64)
+    pairs = pairs.cast(PAIRS)
+    return choose_survivors(pairs, kept_keys=kept_keys, order_columns=order_columns, config=config).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,30 @@ def test_order_of_survival_is_the_configured_one() -> None:
     assert [row["kept_key"] for row in chosen(pairs, kept=[1, 2, 3], order=order)] == [2, 2]
     by_length = DedupConfig(survivor_order=("num_chars",))
     assert [row["kept_key"] for row in chosen(pairs, kept=[1, 2, 3], order=order, config=by_length)] == [1, 1]
+
+
+@pytest.mark.parametrize(("order", "best_first"), [
+    (("quality", "date"), [3, 2, 4, 1]),
+    (("date", "quality"), [1, 3, 4, 2]),
+    (("date",), [1, 3, 4, 2]),
+    (("quality",), [2, 3, 4, 1]),
+    (("key", "date"), [1, 2, 3, 4]),
+])  # fmt: skip
+def test_best_score_or_newest_stays_where_the_order_says_so(order: tuple[str, ...], best_first: list[int]) -> None:
+    """Score from high to low, date from new to old, unknown ones (-1, UNDATED) last, then by key."""
+    scores = {1: -1.0, 2: 0.9, 3: 0.9, 4: 0.25}
+    dates = {1: 7, 2: UNDATED, 3: -5, 4: -5}
+    columns = pa.table({
+        "key": pa.array(scores, pa.uint64()),
+        "quality": pa.array(scores.values(), pa.float32()),
+        "date": pa.array(dates.values(), pa.int64()),
+    })  # fmt: skip
+    config = DedupConfig(survivor_order=order)  # type: ignore[arg-type]
+    left = [1, 2, 3, 4]
+    for best in best_first[:-1]:
+        rows = exact_copies(left, columns, config=config)
+        assert {row["kept_key"] for row in rows} == {best}
+        left.remove(best)
 
 
 def test_document_that_the_rules_removed_neither_stays_nor_takes_others_along() -> None:
