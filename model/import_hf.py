@@ -1,4 +1,4 @@
-"""A Hugging Face Llama (or Qwen3 without biases) read as our model: the way back from `export_hf`, and from others.
+"""A Hugging Face Llama (or Qwen3 without biases) as our checkpoint: the way back from `export_hf`, and from others.
 
 config.json may speak as transformers 4 (`rope_theta`) or 5 (`rope_parameters`); weights are one `model.safetensors` or
 shards with an index. What our model cannot compute - biases, scaled rotary positions, other activations - is refused.
@@ -12,10 +12,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ctllm.model.checkpoint import save_checkpoint, weights_digest
+from ctllm.model.optimizer import EMBEDDINGS, build_optimizer
+from ctllm.model.run_identity import claim_run, identity_digest
+from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.transformer import Transformer, empty_transformer
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json
-from ctllm.schemas.training_config import ModelConfig
+from ctllm.schemas.tokens import TOKENIZER
+from ctllm.schemas.training_config import ModelConfig, OptimizerConfig
+from ctllm.schemas.training_run import TrainingState
 
 QK_NORM = {"llama": False, "qwen3": True}
 """Model types that are read; whether they norm queries and keys."""
@@ -28,10 +34,62 @@ def is_hf_model(directory: str) -> bool:
     return path.is_file() and "model_type" in read_json(str(path))
 
 
-def import_hf(directory: str, *, device: torch.device | str = "cpu") -> Transformer:
+def import_hf(directory: str, out: str, *, tokenizer: str | None = None) -> str:
+    """Writes the model in `directory` as a checkpoint in the run directory `out`; returns the checkpoint's path.
+
+    The tokenizer is the directory's tokenizer.model, or that of the path `tokenizer`. Where it lacks symbols of ours
+    (end of document, chat) and the model has no rows for them, rows are added. Raises InputError when something is
+    missing or does not fit, OutputError when `out` holds a run.
+    """
+    if not is_hf_model(directory):
+        raise InputError(f"{directory}: no config.json with a model_type; give the directory of a Hugging Face model")
+    if tokenizer is None and not (Path(directory) / TOKENIZER).is_file():
+        raise InputError(
+            f"{directory}: no {TOKENIZER}, and a checkpoint cannot read or write without; pass --tokenizer with the "
+            "SentencePiece model that this model was trained with"
+        )
+    vocabulary = Tokenizer(tokenizer or directory)
+    model = read_hf(directory)
+    if vocabulary.num_pieces > model.config.vocab_size:
+        raise InputError(
+            f"{vocabulary.path}: {vocabulary.num_pieces} pieces, but the model in {directory} has "
+            f"{model.config.vocab_size} rows; it was trained with another tokenizer"
+        )
+    model = with_rows(model, max(model.config.vocab_size, vocabulary.vocab_size))
+    identity = {"stage": "import", "weights": weights_digest(model), "tokenizer": vocabulary.digest}
+    claim_run(out, identity, resume=False)
+    return save_checkpoint(
+        out,
+        model=model,
+        optimizer=build_optimizer(model, OptimizerConfig()),
+        state=TrainingState(step=0, label_tokens=0, run_digest=identity_digest(identity), ledger_bytes=0),
+        tokenizer=vocabulary.path,
+        keep=1,
+    )
+
+
+def with_rows(model: Transformer, vocab_size: int) -> Transformer:
+    """The model with embedding and head lengthened to `vocab_size` rows; the new ones are the mean of the old.
+
+    With the mean, a symbol never seen is no likelier than the vocabulary's average and logits of old tokens stay.
+    """
+    num_new = vocab_size - model.config.vocab_size
+    if not num_new:
+        return model
+    longer = empty_transformer(model.config.model_copy(update={"vocab_size": vocab_size}))
+    tensors = dict(model.state_dict())
+    for name in EMBEDDINGS:
+        if name in tensors:
+            mean_1D = tensors[name].mean(0, keepdim=True)
+            tensors[name] = torch.cat([tensors[name], mean_1D.expand(num_new, -1)])
+    longer.load_state_dict(tensors)
+    return longer.eval()
+
+
+def read_hf(directory: str) -> Transformer:
     """The model in `directory`, float32, in evaluation mode. Raises InputError naming what does not fit."""
     config = hf_config(read_json(str(Path(directory) / "config.json")), origin=directory)
-    model = empty_transformer(config, device=device)
+    model = empty_transformer(config)
     tensors = {_our_name(name): tensor.float() for name, tensor in _read_tensors(directory).items()}
     if config.tied_embeddings:
         tensors.pop("lm_head.weight", None)  # some exporters write the tied head a second time

@@ -1,4 +1,4 @@
-"""Commands on a trained model: evaluate, export, generate."""
+"""Commands on a trained model: evaluate, export, import, generate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
     for command in (evaluate, export, generate):
         app.command()(command)
+    app.command("import")(import_model)
 
 
 def evaluate(
@@ -49,6 +50,19 @@ def export(
     with progress_shown() as progress:
         directory = export_hf(checkpoint, out, evaluation=evaluation, progress=progress)
     console.print(directory, markup=False)
+
+
+def import_model(
+    directory: Annotated[str, typer.Argument(metavar="HF_DIR", help="directory of a Hugging Face Llama or Qwen3")],
+    out: Annotated[str, typer.Option(help="run directory to write; sft, dpo, evaluate and the others start from it")],
+    tokenizer: Annotated[
+        str | None, typer.Option(help="SentencePiece model, where the directory has no tokenizer.model")
+    ] = None,
+) -> None:
+    """Make a checkpoint of a Hugging Face Llama or Qwen3: to fine-tune, align or measure a model of others."""
+    from ctllm.model.import_hf import import_hf
+
+    console.print(import_hf(directory, out, tokenizer=tokenizer), markup=False)
 
 
 def generate(
