@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ctllm.model.batches import Batch, PlanBatches
+from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.estimate import available_memory, check_memory
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
 from ctllm.model.losses import IGNORED, LossOutput, cross_entropy_sum
@@ -12,26 +13,31 @@ from ctllm.model.machine import pick_device
 from ctllm.model.plan import Plan
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.trainer import Trainer
-from ctllm.model.transformer import Transformer, new_transformer
+from ctllm.model.transformer import Transformer, empty_transformer, new_transformer
 from ctllm.schemas.errors import ConfigError
-from ctllm.schemas.files import exists, join, read_json, write_json
+from ctllm.schemas.files import exists, file_digest, join, read_json, write_json
 from ctllm.schemas.progress import Progress, silent
+from ctllm.schemas.tokens import TOKENIZER
 from ctllm.schemas.training_config import PretrainConfig
 from ctllm.schemas.training_run import DATA, IDENTITY, TrainingData, TrainingSummary
+
+FREE_KEYS = ("name", "context_length", "init_std")
+"""Of a model's config: what may differ from that of the checkpoint that a run starts from."""
 
 
 def pretrain(
     config: PretrainConfig, *, resume: bool = False, max_seconds: float | None = None, progress: Progress = silent
 ) -> TrainingSummary:
-    """Trains a new model on a plan in the run directory `config.out`; see `Trainer.train` for stops and errors.
+    """Trains a new model, or that of `config.checkpoint`, on a plan in the run directory `config.out`.
 
-    Raises ConfigError when the model is too small for the tokenizer or for the plan's sequences, or a step too large
-    for the device's memory.
+    See `Trainer.train` for stops and errors. Raises ConfigError when the model is too small for the tokenizer or for
+    the plan's sequences, when it is not the checkpoint's, or when a step is too large for the device's memory.
     """
     shards = TokenShards(config.tokens)
     plan = Plan(config.plan, shards=shards)
     _check_fit(config, plan, shards)
     check_memory(config.model, config.loop, available=available_memory(pick_device(config.loop)))
+    model, weights = _first_model(config, tokenizer=shards.manifest.tokenizer_digest)
     _note_data(config, plan)
     batches = PlanBatches(plan, shards, sequences_per_step=config.loop.sequences_per_step)
     held_out = held_out_documents(plan, shards)
@@ -46,7 +52,7 @@ def pretrain(
     trainer = Trainer(
         stage="pretrain",
         run=config.out,
-        model=new_transformer(config.model, seed=config.loop.seed),
+        model=model,
         loop=config.loop,
         optimizer=config.optimizer,
         schedule=config.schedule,
@@ -57,7 +63,8 @@ def pretrain(
             "stage": "pretrain",
             "plan": plan.manifest.plan_digest,
             "tokenizer": shards.manifest.tokenizer_digest,
-            **config.model_dump(mode="json", exclude={"tokens", "plan", "out"}),
+            "weights": weights,
+            **config.model_dump(mode="json", exclude={"tokens", "plan", "out", "checkpoint"}),
         },
         packed_length=plan.context_length if config.document_masks else None,
         evaluate=evaluate,
@@ -76,6 +83,31 @@ def next_token_loss_unmasked(model: Transformer, batch: Batch) -> LossOutput:
     """Sum over labels; a document sees those packed before it, as CT-LLM's own script trained."""
     hidden_BTD = model.hidden_states(batch.tokens_BT)
     return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT))
+
+
+def _first_model(config: PretrainConfig, *, tokenizer: str) -> tuple[Transformer, str | None]:
+    """The model before the first step, and the digest of its weights where a checkpoint gives them.
+
+    The context length may differ from the checkpoint's: no weight depends on it.
+    """
+    if config.checkpoint is None:
+        return new_transformer(config.model, seed=config.loop.seed), None
+    directory = find_checkpoint(config.checkpoint)
+    if file_digest(join(directory, TOKENIZER)) != tokenizer:
+        raise ConfigError(
+            f"checkpoint {directory}: its tokenizer is not that of {config.tokens}; run `ctllm tokenize` with it"
+        )
+    start, found = load_model(directory)
+    same = {name: getattr(found, name) for name in FREE_KEYS}
+    asked = config.model.model_copy(update={**same, "num_kv_heads": config.model.kv_heads})
+    found = found.model_copy(update={"num_kv_heads": found.kv_heads})
+    changed = [name for name in type(found).model_fields if getattr(asked, name) != getattr(found, name)]
+    if changed:
+        shown = ", ".join(f"{name} is {getattr(found, name)}, not {getattr(asked, name)}" for name in changed)
+        raise ConfigError(f"checkpoint {directory}: another model than the config's: {shown}; correct `model`")
+    model = empty_transformer(config.model)
+    model.load_state_dict(start.state_dict())
+    return model, weights_digest(model)
 
 
 def _note_data(config: PretrainConfig, plan: Plan) -> None:

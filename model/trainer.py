@@ -37,6 +37,7 @@ from ctllm.model.machine import check_attention, open_machine, pick_device, sent
 from ctllm.model.optimizer import build_optimizer
 from ctllm.model.run_identity import claim_run, identity_digest
 from ctllm.model.schedule import learning_rate
+from ctllm.model.spikes import SpikeDetector
 from ctllm.model.stopping import StopRequest, stop_on_signals
 from ctllm.model.transformer import Transformer, num_parameters
 from ctllm.schemas.errors import StageError
@@ -77,6 +78,7 @@ class Trainer(Generic[B]):
     updater: torch.optim.Optimizer = field(init=False)
     state: TrainingState = field(init=False)
     ledger: Ledger = field(init=False)
+    spikes: SpikeDetector = field(init=False)
     _started: float = field(init=False)
 
     def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
@@ -94,6 +96,8 @@ class Trainer(Generic[B]):
         self.updater = build_optimizer(self.model, self.optimizer)
         self.state = self._open(resume=resume)
         self.ledger = Ledger(self.run, num_bytes=self.state.ledger_bytes)
+        applied = (line.grad_norm for line in read_ledger(self.run) if not line.skipped)
+        self.spikes = SpikeDetector(self.optimizer.skip_spikes_above, norms=applied)
         try:
             with stop_on_signals() as stop:
                 self._steps(stop, max_seconds=max_seconds)
@@ -138,7 +142,7 @@ class Trainer(Generic[B]):
         rate = learning_rate(step, steps=self.loop.steps, peak=self.optimizer.learning_rate, config=self.schedule)
         batch = self.batch(step)
         loss, labels, values = self._backward(batch)
-        grad_norm = self._update(rate, labels=labels)
+        grad_norm, is_applied = self._update(rate, labels=labels)
         seconds = time.perf_counter() - started
         line = LedgerLine(
             step=step,
@@ -146,6 +150,7 @@ class Trainer(Generic[B]):
             label_tokens=labels,
             loss=loss / max(labels, 1),
             grad_norm=grad_norm,
+            skipped=not is_applied,
             learning_rate=rate,
             tokens_per_s=round(labels / seconds, 1),
             speed=step_speed(
@@ -175,17 +180,21 @@ class Trainer(Generic[B]):
                 values[name] = values.get(name, 0.0) + value
         return loss_sum.item(), num_labels, values
 
-    def _update(self, rate: float, *, labels: int) -> float:
-        """Divides the gradients by the labels of the step, clips and applies them; returns the norm before clipping."""
+    def _update(self, rate: float, *, labels: int) -> tuple[float, bool]:
+        """Divides the gradients by the labels of the step, clips and applies them unless their norm is a spike.
+
+        Returns the norm before clipping, and whether they were applied.
+        """
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         torch._foreach_mul_(gradients, 1.0 / max(labels, 1))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optimizer.max_grad_norm).item()
         for group in self.updater.param_groups:
             group["lr"] = rate
-        if math.isfinite(norm):
+        is_applied = math.isfinite(norm) and not self.spikes.is_spike(norm)
+        if is_applied:
             self.updater.step()
         self.updater.zero_grad(set_to_none=True)
-        return norm
+        return norm, is_applied
 
     def _check(self, line: LedgerLine) -> None:
         where = f"{self.stage}, step {line.step}, batch {line.batch}"
@@ -234,6 +243,7 @@ class Trainer(Generic[B]):
             num_parameters=num_parameters(self.model.config),
             first_loss=lines[0].loss,
             last_loss=statistics.fmean(line.loss for line in lines[-10:]),
+            skipped_steps=sum(line.skipped for line in lines),
             evaluation_before=lines[0].evaluation_before,
             evaluation=evaluations[-1] if evaluations else {},
             tokens_per_s=statistics.median(line.tokens_per_s for line in lines),

@@ -123,6 +123,9 @@ class OptimizerConfig(Config):
     decay_embeddings: bool = Field(True, description="embedding and head are decayed too")
     muon_momentum: float = Field(0.95, ge=0, lt=1, description="muon only")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
+    skip_spikes_above: float | None = Field(
+        None, gt=1, description="a step whose gradient norm is above this many medians is not applied; null = all are"
+    )
 
 
 class ScheduleConfig(Config):
@@ -170,6 +173,9 @@ class PretrainConfig(Config):
     plan: str = Field(description="directory of the plan")
     out: str = Field(description="run directory: checkpoints, ledger, summary")
     model: ModelConfig
+    checkpoint: str | None = Field(
+        None, description="checkpoint, or run directory, whose weights are trained on; null = new weights"
+    )
     loop: LoopConfig
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -75,6 +75,8 @@ class LedgerLine(Config):
     """Nats per label, before the update."""
     grad_norm: float
     """Before clipping."""
+    skipped: bool = False
+    """The gradient norm was a spike (`optimizer.skip_spikes_above`): weights and moments stayed as they were."""
     learning_rate: float
     tokens_per_s: float
     """Labels a second."""
@@ -101,6 +103,8 @@ class TrainingSummary(Config):
     first_loss: float
     last_loss: float
     """Mean over the last 10 steps."""
+    skipped_steps: int = 0
+    """Steps whose gradient norm was a spike."""
     evaluation_before: dict[str, float]
     evaluation: dict[str, float]
     tokens_per_s: float

@@ -15,6 +15,7 @@ from ctllm.model.plan import Plan, make_plan
 from ctllm.model.pretrain import pretrain
 from ctllm.model.token_shards import TokenShards
 from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.files import file_digest
 from ctllm.schemas.training_config import LoopConfig, ModelConfig, OptimizerConfig, PlanConfig, PretrainConfig
 
 WriteShards = Callable[..., TokenShards]
@@ -132,3 +133,32 @@ def test_too_small_a_model_is_refused(config: PretrainConfig, change: dict[str, 
     with pytest.raises(ConfigError, match=message):
         pretrain(small)
     assert not Path(config.out).exists()
+
+
+def test_a_run_starts_where_a_checkpoint_ended(config: PretrainConfig) -> None:
+    """Bits per byte before the first step are those that the other run ended with; a longer context is allowed."""
+    first = pretrain(config)
+    update = {"checkpoint": config.out, "out": f"{config.out}-2"}
+    again = pretrain(config.model_copy(update=update), max_seconds=0)
+    assert again.evaluation_before == pytest.approx(first.evaluation, rel=1e-5)
+    longer = config.model.model_copy(update={"context_length": 40, "name": "longer", "num_kv_heads": 2})
+    pretrain(config.model_copy(update={**update, "out": f"{config.out}-3", "model": longer}), max_seconds=0)
+    with pytest.raises(ConfigError, match=r"--resume with another run's settings: weights was \w+, is None"):
+        pretrain(config.model_copy(update={**update, "checkpoint": None}), resume=True)
+
+
+def test_a_checkpoint_must_be_of_this_model_and_tokenizer(config: PretrainConfig) -> None:
+    """Another shape and another tokenizer are refused, and what differs is named."""
+    pretrain(config, max_seconds=0)
+    update = {"checkpoint": config.out, "out": f"{config.out}-2"}
+    wider = config.model.model_copy(update={"d_ffn": 64, "qk_norm": True})
+    with pytest.raises(ConfigError, match=r"another model than the config's: d_ffn is 48, not 64, qk_norm is"):
+        pretrain(config.model_copy(update={**update, "model": wider}))
+    (saved,) = (Path(config.out) / "checkpoints").iterdir()
+    (saved / "tokenizer.model").write_bytes(b"another")
+    manifest = json.loads((saved / "manifest.json").read_text())
+    manifest["tokenizer.model"] = file_digest(str(saved / "tokenizer.model"))
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ConfigError, match=r"its tokenizer is not that of .*; run `ctllm tokenize` with it"):
+        pretrain(config.model_copy(update=update))
+    assert not Path(f"{config.out}-2").exists()

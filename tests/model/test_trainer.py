@@ -266,3 +266,40 @@ def test_the_ledger_has_the_speed_of_all_positions(trainer: Callable[..., Traine
         assert speed.flops_per_s == pytest.approx(speed.positions_per_s * per_position, rel=1e-3)
         assert speed.gemm_share == pytest.approx(speed.flops_per_s / run.machine.gemm_flops, abs=1e-6)
     assert summary.speed == median_speed(speeds)
+
+
+def test_an_injected_spike_is_not_applied(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Batch 20 with a loss times 1,000 changes no weight and is in the ledger; without the limit it changes them.
+
+    A run stopped just before it and resumed decides alike.
+    """
+    weights: dict[str, list[str]] = {}
+
+    def made(run: str, limit: float | None, **changes: Any) -> Trainer[Batch]:
+        def loss(model: Transformer, batch: Batch) -> LossOutput:
+            weights.setdefault(run, []).append(weights_digest(model))
+            output = next_token_loss(model, batch)
+            factor = 1000 if batch.digest() == random_batch(20).digest() else 1
+            return LossOutput(output.loss_sum * factor, output.num_label_tokens)
+
+        loop = LOOP.model_copy(update={"steps": 23, "checkpoint_every_steps": 100})
+        optimizer = OptimizerConfig(learning_rate=1e-2, skip_spikes_above=limit)
+        return trainer(run, loop, loss=loss, optimizer=optimizer, **changes)
+
+    def stop_before_it(event: ProgressEvent) -> None:
+        if event.done == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    limited, unlimited, stopped = made("limited", 10), made("unlimited", None), made("stopped", 10)
+    summaries = [run.train(resume=False) for run in (limited, unlimited)]
+    with pytest.raises(StageError, match="after step 20"):
+        made("stopped", 10, progress=stop_before_it).train(resume=False)
+    stopped.train(resume=True)
+    assert [summary.skipped_steps for summary in summaries] == [1, 0]
+    assert [line.step for line in read_ledger(limited.run) if line.skipped] == [20]
+    assert weights["limited"][:21] == weights["unlimited"][:21]
+    assert weights["limited"][21] == weights["limited"][20]
+    assert len(set(weights["limited"])) == 22
+    assert weights["unlimited"][21] != weights["unlimited"][20]
+    assert without_speed(read_ledger(stopped.run)) == without_speed(read_ledger(limited.run))
+    assert final_digest(stopped.run) == final_digest(limited.run)
