@@ -26,7 +26,7 @@ PEAK_FLOPS = {
     "RTX 4090": 165e12,
 }
 """Part of a device's name to its dense bfloat16 rate by NVIDIA's data sheets, the longer name first."""
-GEMM_SIDE = {"cuda": 8192, "cpu": 512}  # large enough that a GPU's rate has levelled off; 20 ms on one CPU core
+GEMM_SIDE = {"cuda": 8192, "cpu": 256}  # a GPU has levelled off; a CPU core takes 3 ms, 0.1 s in bfloat16
 
 
 @dataclass(frozen=True)
