@@ -56,7 +56,7 @@ def test_second_run_repeats_nothing(miniature: Miniature) -> None:
     ledger = (miniature.workspace / "pretrain" / "ledger.jsonl").read_text()
     result = miniature.again()
     assert result.returncode == 0, result.stderr
-    assert "already finished: measure, pairs, decide, publish" in result.stdout
+    assert "already finished: measure, pairs, lines, decide, publish" in result.stdout
     assert digests(miniature.workspace) == before
     assert (miniature.workspace / "pretrain" / "ledger.jsonl").read_text() == ledger
     assert [json.loads(line)["step"] for line in ledger.splitlines()] == [0, 1, 2]
