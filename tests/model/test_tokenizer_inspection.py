@@ -13,8 +13,6 @@ from ctllm.schemas.files import write_parquet
 from ctllm.schemas.manifest import finish_stage
 from ctllm.schemas.tokens import SYMBOLS
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-
 
 def write_run(run: Path, texts: dict[str, list[str]]) -> str:
     """Curated text with what the inspection reads of it."""
@@ -107,9 +105,9 @@ def test_pieces_that_no_text_makes_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.private_data
-def test_a_published_model_loads_and_encodes() -> None:
+def test_a_published_model_loads_and_encodes(private_data: Path) -> None:
     """The 20k model of Chinese-LLaMA-Alpaca: unigram, NFKC, without bytes; its symbols follow its 20,000 pieces."""
-    tokenizer = Tokenizer(str(SHARED / "data" / "open" / "models" / "ymcui_chinese_sp.model"))
+    tokenizer = Tokenizer(str(private_data / "open" / "models" / "ymcui_chinese_sp.model"))
     report = inspect_tokenizer(tokenizer)
     plain = sentencepiece.SentencePieceProcessor(model_file=tokenizer.path)
     assert tokenizer.encode("春天来了，河边的柳树发芽了。") == plain.encode("春天来了，河边的柳树发芽了。")
