@@ -130,7 +130,7 @@ COPYINGS = (
     Copying(ANOTHER_SITE, _with_menus, "en", LIBRARY, (WET,), 2),
     Copying(CUT, _cut, "zh", BOARD, (FARM,), 2),
     Copying(CUT, _cut, "en", HERALD, (WET,), 2),
-    Copying("near copy: licence added", _forked, "code", CODE, ("fork",), 4),
+    Copying("exact copy: licence added", _forked, "code", CODE, ("fork",), 4),
 )
 """Every line takes originals that no line before it has taken, so that groups of copies do not run together."""
 

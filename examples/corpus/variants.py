@@ -12,6 +12,7 @@ REWORDED_SHARE = 0.3  # of the sentences, as issue 2 asks
 _SENTENCE = re.compile(r"[^。！？.!?\n]*[。！？.!?]+[”’」』\"]?|[^。！？.!?\n]+|\n")
 _HALF_WIDTH = str.maketrans("，。！？：；（）", ",.!?:;()")
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+_LICENCE_LINE = re.compile(r"^\S+ Copyright .*\n", re.MULTILINE)
 _CODE_TOKEN = re.compile(r"\w+|[^\w\s]")
 
 _SYNONYMS_ZH = """
@@ -106,12 +107,12 @@ def reads_the_same(one: str, other: str, *, lane: str) -> bool:
 
 
 def tokens(text: str, *, lane: str) -> list[str]:
-    """Words and Han characters, folded; in code every other sign that is not white space too.
+    """Words and Han characters, folded; in code every other sign that is not white space too, but for the licence.
 
     The plain, independent form of what `pipelines.dedup.hashing_form` does fast.
     """
     if lane == "code":
-        return _CODE_TOKEN.findall(text)
+        return _CODE_TOKEN.findall(_LICENCE_LINE.sub("", text))
     return [_simplified(word) for word in _WORD.findall(unicodedata.normalize("NFKC", text).lower())]
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from ctllm.pipelines.batch import TextBatch
 
 _HEAD_CHARS = 4000  # the longest notice of a kind (Apache 2.0, BSD-3) has 1,600; chosen
+# Line comments end where their mark does: below them may stand a docstring, which is the author's.
 _COMMENT = re.compile(
-    r"\s*(?:#![^\n]*\n\s*)?(?:/\*.*?\*/|<!--.*?-->|\(\*.*?\*\)|(?:[ \t]*(?://|#|--|;|%|\")[^\n]*\n)+)", re.DOTALL
+    r"\s*(?:#![^\n]*\n\s*)?(?:/\*.*?\*/|<!--.*?-->|\(\*.*?\*\)|[ \t]*(//|#|--|;|%|\")[^\n]*\n(?:[ \t]*\1[^\n]*\n)*)",
+    re.DOTALL,
 )
 _NOTICE = re.compile(r"copyright|licen[cs]e|\(c\)|©|版权|许可", re.IGNORECASE)
 

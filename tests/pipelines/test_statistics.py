@@ -35,10 +35,10 @@ def test_rules_tell_failing_only_and_first(small_run: Path) -> None:
 
 
 def test_rules_cost_the_characters_of_what_they_refuse(small_run: Path) -> None:
-    """What a rule refuses is counted in characters and tokens too: here those of one scrap of four characters."""
+    """What a rule refuses is counted in characters and tokens too: here a scrap and one sentence said three times."""
     (row,) = [row for row in table(small_run / "run", "rules") if row["reason"] == "min_num_chars"]
     counts = [row[name + unit] for unit in ("", "_chars", "_tokens") for name in ("failing", "only", "first")]
-    assert counts == [1, 0, 1, 4, 0, 4, 2, 0, 2]
+    assert counts == [2, 0, 2, 4 + 141, 0, 4 + 141, 2 + 81, 0, 2 + 81]
 
 
 def test_histograms_hold_every_measured_document(small_run: Path) -> None:

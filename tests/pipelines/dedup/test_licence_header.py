@@ -26,6 +26,12 @@ def test_notice_of_a_licence_ends_where_the_code_begins(header: str) -> None:
     assert licence_header_end(header + BODY) == len(header)
 
 
+def test_a_docstring_below_is_not_the_licence() -> None:
+    """A comment ends where its mark does."""
+    notice = "# Copyright 2019 Zhang San\n"
+    assert licence_header_end(f'{notice}"""Areas."""\n{BODY}') == len(notice)
+
+
 @pytest.mark.parametrize(
     "text", ["# Area of a circle\n" + BODY, BODY + "# Copyright 2019\n", "", "/* Copyright, and never closed\n" + BODY]
 )
