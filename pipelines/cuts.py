@@ -24,8 +24,9 @@ Planner = Callable[[Run, int, np.ndarray], pa.Table]
 PLANNERS: tuple[Planner, ...] = (plan_benchmark_cuts, plan_line_cuts)
 """Whose cuts overlap: the merged one has the kind of the planner named first."""
 
-LENGTH_SIGNALS = ("num_chars", "num_words", "ctllm_num_chars")
-"""Signals that a cut makes smaller, in proportion to the characters it takes; exact for characters themselves."""
+LENGTH_SIGNALS = ("num_chars", "num_words")
+"""Signals that a cut makes smaller, in proportion to the characters it takes; exact for characters themselves. Not the
+length that `ctllm_zh` judges: the authors filter first and cut afterwards."""
 
 
 def plan_cuts(run: Run, split: int, lanes: np.ndarray) -> pa.Table:
