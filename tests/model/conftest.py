@@ -1,7 +1,11 @@
 """What the tests of `model` share: a tiny shape, hand-made token shards, one thread."""
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +238,66 @@ def _write_converted(out: str, kind: ConversationKind, rows: list[dict[str, Any]
     write_parquet(f"{out}/{name}/part-00000.parquet", table)
     finish_stage(out, stage="conversations", fingerprint="", counts={}, seconds=0)
     return out
+
+
+class ChatServer:
+    """A real HTTP server that answers chats by a function of the body: a text, or (status, bytes, headers).
+
+    `asked` holds the body of each request and `keys` its Authorization header, in order.
+    """
+
+    def __init__(self, answer: Callable[[dict[str, Any]], Any]) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    outer.asked.append(body)
+                    outer.keys.append(self.headers.get("Authorization"))
+                    outer._at_once += 1
+                    outer.most_at_once = max(outer.most_at_once, outer._at_once)
+                result = answer(body) if self.path == "/v1/chat/completions" else (404, b"no such path", {})
+                if isinstance(result, str):
+                    choice = {"index": 0, "message": {"role": "assistant", "content": result}, "finish_reason": "stop"}
+                    result = (200, json.dumps({"model": "served", "choices": [choice]}).encode(), {})
+                status, content, headers = result
+                with lock:
+                    outer._at_once -= 1
+                with contextlib.suppress(ConnectionError):
+                    self.send_response(status)
+                    for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base_url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def close(self) -> None:
+        """Stops listening: a later connection is refused."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def chat_server() -> Iterator[Callable[[Callable[[dict[str, Any]], Any]], ChatServer]]:
+    """Starts ChatServers."""
+    servers: list[ChatServer] = []
+
+    def start(answer: Callable[[dict[str, Any]], Any]) -> ChatServer:
+        servers.append(ChatServer(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
