@@ -2,7 +2,7 @@
 #
 #   make demo    the whole way on the example corpus, offline after set-up
 #   make test    all tests
-#   make check   format, lint, types, import direction, docs
+#   make check   format, lint, types, Dockerfile, import direction, docs
 #
 # PYTHON=python3.12 picks another interpreter; TORCH_BACKEND=cpu installs torch without CUDA where uv can reach such an index.
 
@@ -31,12 +31,13 @@ demo: setup
 	$(BIN)/ctllm demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p ctllm
+	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
 
 format: setup

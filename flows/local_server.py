@@ -7,7 +7,6 @@ restart of the server.
 import json
 import os
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -15,19 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ctllm
 from ctllm.flows.background import Background, stop_all, wait_until
-from ctllm.flows.commands import TRAINER_LIMIT
-from ctllm.schemas.errors import ConfigError, InputError, MissingPartError
+from ctllm.flows.registration import POOL, find_project, register
+from ctllm.schemas.errors import ConfigError, MissingPartError
 from ctllm.schemas.files import read_json, write_json
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200  # Prefect's own
-POOL = "local"
 HEALTH_TIMEOUT_S = 180.0  # the first start migrates the database: 12-31 s on two idle cores
-COMMAND_TIMEOUT_S = 180.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores
 CANCEL_TIMEOUT_S = 45.0  # Prefect's runner asks for cancels every 10 s and kills after another 30 s
-DEPLOYMENTS = "prefect.yaml"
 
 SERVER_SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -104,12 +99,7 @@ def start(server: LocalServer, *, say: Callable[[str], None]) -> None:
     project = find_project()
     environment = server.environment(project)
     _start_server(server, environment, say=say)
-    _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-    _create_trainer_limit(environment)
-    say(f"pool `{POOL}`, concurrency limit `{TRAINER_LIMIT}` of 1")
-    _prefect(["--no-prompt", "deploy", "--all"], environment, directory=project)
-    deployments = server.ask("POST", "/deployments/filter", {}) or []
-    say(f"{len(deployments)} deployments from {project / DEPLOYMENTS}")
+    register(project, environment=environment, say=say)
     _start_worker(server, environment, project=project)
     say(f"worker on pool `{POOL}`, working directory {project}")
 
@@ -142,15 +132,6 @@ def cancel_runs(server: LocalServer) -> None:
         set_state(run, "CANCELLED", force=True)
 
 
-def find_project() -> Path:
-    """The directory with prefect.yaml: the current one, else the source checkout. Raises InputError without one."""
-    candidates = [Path.cwd(), Path(ctllm.__file__).resolve().parent.parent]
-    for directory in candidates:
-        if (directory / DEPLOYMENTS).is_file():
-            return directory
-    raise InputError(f"{Path.cwd()}: no {DEPLOYMENTS} here; run the command in a checkout of the repository")
-
-
 def _start_server(server: LocalServer, environment: dict[str, str], *, say: Callable[[str], None]) -> None:
     running = running_server(server.home)
     if running and running.port != server.port:
@@ -178,13 +159,6 @@ def _refuse_taken_port(port: int) -> None:
             raise ConfigError(f"--port {port}: cannot be used ({error.strerror}); choose another --port") from error
 
 
-def _create_trainer_limit(environment: dict[str, str]) -> None:
-    try:
-        _prefect(["gcl", "inspect", TRAINER_LIMIT], environment)
-    except MissingPartError:
-        _prefect(["gcl", "create", TRAINER_LIMIT, "--limit", "1"], environment)
-
-
 def _start_worker(server: LocalServer, environment: dict[str, str], *, project: Path) -> None:
     worker = Background(server.home, "worker")
     if worker.pid() is None:
@@ -210,23 +184,3 @@ def _start_worker(server: LocalServer, environment: dict[str, str], *, project: 
     wait_until(lambda: is_online() or worker.pid() is None, timeout_s=HEALTH_TIMEOUT_S)
     if worker.pid() is None or not is_online():
         raise MissingPartError(f"the Prefect worker did not start; its log is {worker.log}\n{worker.tail()}")
-
-
-def _prefect(arguments: list[str], environment: dict[str, str], *, directory: Path | None = None) -> None:
-    """Runs `prefect <arguments>`; MissingPartError with its last lines when it fails."""
-    command = [sys.executable, "-m", "prefect", *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MissingPartError(f"`prefect {' '.join(arguments)}` did not end within {COMMAND_TIMEOUT_S:g} s") from error
-    if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise MissingPartError(f"`prefect {' '.join(arguments)}` ended with exit code {done.returncode}\n{tail}")

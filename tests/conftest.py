@@ -20,7 +20,14 @@ settings.register_profile("ctllm", deadline=None)  # speed is for benchmarks; th
 settings.load_profile("ctllm")
 
 ROOT = Path(__file__).resolve().parent.parent
+COSTLY_FIXTURES = ("miniature", "prefect_server")  # 100 s and 13 s; made once when their tests run in one process
 PRIVATE_DATA = ROOT.parent / "shared" / "data"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """With several processes (`make test`) the tests of a file stay together, and so do all of a costly fixture."""
+    costly = [name for name in COSTLY_FIXTURES if name in getattr(item, "fixturenames", ())]
+    item.add_marker(pytest.mark.xdist_group(costly[0] if costly else str(item.path)))
 
 
 @pytest.fixture(scope="session")

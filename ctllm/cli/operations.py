@@ -1,12 +1,13 @@
-"""Commands around the work: setup, doctor, and the local Prefect server's up and down."""
+"""Commands around the work: setup, doctor, the local Prefect server's up and down, deploy to another server."""
 
+import os
 import time
 from typing import Annotated
 
 import typer
 
 from ctllm.cli.console import console, print_table
-from ctllm.schemas.errors import MissingPartError
+from ctllm.schemas.errors import ConfigError, MissingPartError
 
 Kernels = Annotated[bool, typer.Option(help="compile them now by curating the example corpus, not in the first run")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="where the server listens, on 127.0.0.1 only")]
@@ -14,7 +15,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="where the server list
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (setup, doctor, up, down):
+    for command in (setup, doctor, up, down, deploy):
         app.command()(command)
 
 
@@ -63,3 +64,15 @@ def down() -> None:
     home = default_home()
     stopped = stop(home)
     console.print(f"stopped: {', '.join(stopped)}" if stopped else f"nothing was running for {home}", markup=False)
+
+
+def deploy() -> None:
+    """Tell the Prefect server at PREFECT_API_URL what it needs: pool, slot of the trainers, deployments."""
+    from ctllm.flows.registration import find_project, register
+
+    if not os.environ.get("PREFECT_API_URL"):
+        raise ConfigError("PREFECT_API_URL: not set; it names the server, for example http://127.0.0.1:4200/api")
+    project = find_project()
+    register(
+        project, environment={**os.environ, "PWD": str(project)}, say=lambda line: console.print(line, markup=False)
+    )

@@ -52,6 +52,14 @@ def test_up_outside_the_range(app: typer.Typer) -> None:
     assert CliRunner().invoke(app, ["up", "--port", "70000"]).exit_code == 2
 
 
+def test_deploy_asks_for_the_server(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an address nothing is deployed, least of all to somebody's cloud."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    result = CliRunner().invoke(app, ["deploy"])
+    assert isinstance(result.exception, ConfigError)
+    assert "PREFECT_API_URL: not set" in str(result.exception)
+
+
 def test_setup_names_the_model(app: typer.Typer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Setup takes a model that the user has already, and refuses a path where there is none."""
     model = tmp_path / "lid.176.ftz"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctllm.flows import local_server
-from ctllm.flows.local_server import LocalServer, default_home, find_project, running_server, start, stop
+from ctllm.flows.local_server import LocalServer, default_home, running_server, start, stop
 from ctllm.schemas.errors import ConfigError
 
 
@@ -51,14 +51,6 @@ def test_home_is_here_or_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert default_home() == tmp_path / ".ctllm"
     monkeypatch.setenv("CTLLM_HOME", "elsewhere")
     assert default_home() == tmp_path / "elsewhere"
-
-
-def test_deployments_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The prefect.yaml of the current directory comes before that of the checkout."""
-    monkeypatch.chdir(tmp_path)
-    assert (find_project() / "flows" / "stages.py").is_file()
-    (tmp_path / "prefect.yaml").touch()
-    assert find_project() == tmp_path
 
 
 @pytest.mark.slow

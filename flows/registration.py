@@ -1,0 +1,65 @@
+"""What a Prefect server must know before it can run us: the pool, the slot of the trainers, the deployments."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import yaml
+
+import ctllm
+from ctllm.flows.commands import TRAINER_LIMIT
+from ctllm.schemas.errors import InputError, MissingPartError
+
+POOL = "local"
+DEPLOYMENTS = "prefect.yaml"
+COMMAND_TIMEOUT_S = 180.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores
+
+
+def register(project: Path, *, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Tells the server of `environment` (PREFECT_API_URL) what it needs; again changes nothing.
+
+    Raises MissingPartError with Prefect's last lines when the server cannot be reached or refuses.
+    """
+    _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
+    _create_trainer_limit(environment)
+    say(f"pool `{POOL}`, concurrency limit `{TRAINER_LIMIT}` of 1")
+    _prefect(["--no-prompt", "deploy", "--all"], environment, directory=project)
+    deployments = yaml.safe_load((project / DEPLOYMENTS).read_text(encoding="utf-8"))["deployments"]
+    say(f"{len(deployments)} deployments from {project / DEPLOYMENTS}")
+
+
+def find_project() -> Path:
+    """The directory with prefect.yaml: the current one, else the source checkout. Raises InputError without one."""
+    candidates = [Path.cwd(), Path(ctllm.__file__).resolve().parent.parent]
+    for directory in candidates:
+        if (directory / DEPLOYMENTS).is_file():
+            return directory
+    raise InputError(f"{Path.cwd()}: no {DEPLOYMENTS} here; run the command in a checkout of the repository")
+
+
+def _create_trainer_limit(environment: Mapping[str, str]) -> None:
+    try:
+        _prefect(["gcl", "inspect", TRAINER_LIMIT], environment)
+    except MissingPartError:
+        _prefect(["gcl", "create", TRAINER_LIMIT, "--limit", "1"], environment)
+
+
+def _prefect(arguments: list[str], environment: Mapping[str, str], *, directory: Path | None = None) -> None:
+    """Runs `prefect <arguments>`; MissingPartError with its last lines when it fails."""
+    command = [sys.executable, "-m", "prefect", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MissingPartError(f"`prefect {' '.join(arguments)}` did not end within {COMMAND_TIMEOUT_S:g} s") from error
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise MissingPartError(f"`prefect {' '.join(arguments)}` ended with exit code {done.returncode}\n{tail}")

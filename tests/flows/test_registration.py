@@ -1,0 +1,53 @@
+"""What a Prefect server is told: found, and refused in one sentence."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ctllm.flows.commands import TRAINER_LIMIT
+from ctllm.flows.registration import POOL, find_project, register
+from ctllm.schemas.errors import MissingPartError
+
+ONE_DEPLOYMENT = f"""
+name: small
+deployments:
+  - name: local
+    entrypoint: work.py:small
+    work_pool: {{name: {POOL}}}
+"""
+
+
+def test_deployments_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The prefect.yaml of the current directory comes before that of the checkout."""
+    monkeypatch.chdir(tmp_path)
+    assert (find_project() / "flows" / "stages.py").is_file()
+    (tmp_path / "prefect.yaml").touch()
+    assert find_project() == tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Pool, slot and every deployment of prefect.yaml; telling it again changes nothing and fails at nothing."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    (tmp_path / "work.py").write_text("from prefect import flow\n\n@flow\ndef small(): ...\n")
+    (tmp_path / "prefect.yaml").write_text(ONE_DEPLOYMENT)
+    environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value(), "PWD": str(tmp_path)}
+    for _ in range(2):
+        register(tmp_path, environment=environment, say=print)
+    assert capsys.readouterr().out.count(f"1 deployments from {tmp_path}") == 2
+    with get_client(sync_client=True) as client:
+        deployed = [each for each in client.read_deployments() if each.work_pool_name == POOL]
+        limit = client.read_global_concurrency_limit_by_name(TRAINER_LIMIT).limit
+    assert [each.name for each in deployed] == ["local"]
+    assert limit == 1
+
+
+def test_a_refusal_is_one_sentence_and_the_last_lines(tmp_path: Path) -> None:
+    """A server that nobody runs is named by what failed, with Prefect's own words below."""
+    environment = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_HOME": str(tmp_path)}
+    with pytest.raises(MissingPartError, match=r"`prefect work-pool create local .*ended with exit code 1"):
+        register(find_project(), environment=environment, say=print)
