@@ -142,8 +142,9 @@ class Joined:
             for start in range(0, len(texts), ROWS):
                 part = texts[start : start + ROWS]
                 keys = pa.array(range(start, start + len(part)), pa.uint64())
-                columns = [keys, pa.array(lanes[start : start + ROWS]), pa.array(part, pa.large_string())]
-                batch = pa.record_batch(columns, names=["key", "lane", "text"])
+                urls, own = pa.nulls(len(part), pa.string()), pa.array(lanes[start : start + ROWS])
+                columns = [keys, urls, own, pa.array(part, pa.large_string())]
+                batch = pa.record_batch(columns, names=["key", "url", "lane", "text"])
                 paths.append(f"{directory}/bands/part-{start // ROWS:05d}.parquet")
                 write_parquet(paths[-1], signer.sign(batch))
             find_pairs(paths, out=f"{directory}/pairs", config=config, options=RunnerOptions(workers=1))

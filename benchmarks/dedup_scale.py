@@ -179,8 +179,8 @@ def signed(numbers: np.ndarray, keys: np.ndarray, size: int, num_bands: int) -> 
     return pa.table(
         [
             pa.array(keys),
-            pa.array(mixed(numbers, 6)),
-            pa.array(mixed(numbers, 7)),
+            *(pa.array(mixed(numbers, 6 + half)) for half in range(4)),
+            *[pa.array(np.zeros(len(keys), np.uint64))] * 2,
             pa.array(np.full(len(keys), SKETCH, np.int32)),
             pa.ListArray.from_arrays(pa.array(np.arange(len(keys) + 1) * num_bands, pa.int32()), bands.ravel()),
             pa.array([row.tobytes() for row in rows], pa.binary()),

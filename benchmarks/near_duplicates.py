@@ -25,6 +25,7 @@ def bands(texts: list[str], lanes: list[str], config: DedupConfig) -> pa.Table:
     """Signatures of the texts, in order."""
     columns = {
         "key": pa.array(range(len(texts)), pa.uint64()),
+        "url": pa.nulls(len(texts), pa.string()),
         "lane": lanes,
         "text": pa.array(texts, pa.large_string()),
     }

@@ -43,6 +43,7 @@ def main(paths: Sequence[str]) -> None:
     batch = pa.record_batch(
         {
             "key": pa.array(range(len(texts)), pa.uint64()),
+            "url": pa.nulls(len(texts), pa.string()),
             "lane": ["zh"] * len(texts),
             "text": pa.array(texts, pa.large_string()),
         }

@@ -21,14 +21,14 @@ from ctllm.schemas.curation_config import GuardConfig
 from ctllm.schemas.document import rows_of, snapshot_of
 from ctllm.schemas.errors import GuardError
 from ctllm.schemas.files import read_parquet
-from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE
+from ctllm.schemas.verdict import COPIES as REASONS_OF_COPIES
 
 NUM_EXAMPLES = 3
 NUM_SHOWN_BYTES = 60
 MIN_GUARDED_RECORDS = 10  # a single broken file of one record is not a broken source; chosen, untested
 UNGUARDED_LANE = "other"
 """Documents of no lane are all refused, by design."""
-COPIES = (EXACT_DUPLICATE, NEAR_DUPLICATE)
+COPIES = tuple(REASONS_OF_COPIES.values())
 
 Group = tuple[str, str]
 """(lane, its name) or (source, its name)."""

@@ -22,7 +22,7 @@ from ctllm.schemas.document import snapshot_of, split_of
 from ctllm.schemas.duplicates import DUPLICATES
 from ctllm.schemas.files import exists, list_files, read_parquet, write_parquet
 from ctllm.schemas.signals import SIGNALS
-from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE, REASONS, VERDICTS
+from ctllm.schemas.verdict import COPIES, EXACT_DUPLICATE, NEAR_DUPLICATE, REASONS, URL_DUPLICATE, VERDICTS
 
 AMOUNT_SIGNALS = ["num_chars", "han_share"]
 """What `amounts_by_lane` needs."""
@@ -128,6 +128,12 @@ def read_duplicates(run: Run, split: int | None = None, *, columns: Sequence[str
     return pa.concat_tables([empty, *(read_parquet(path, columns=names) for path in paths)])
 
 
+def copy_bounds(config: DedupConfig) -> dict[str, float]:
+    """The least Jaccard of each kind of copy."""
+    near = config.threshold if config.verify else 0.0  # any pair that shares a band
+    return {EXACT_DUPLICATE: 1.0, NEAR_DUPLICATE: near, URL_DUPLICATE: 0.0}
+
+
 class Removed:
     """The documents that another stands for, ready to be looked up."""
 
@@ -135,8 +141,8 @@ class Removed:
         by_key = duplicates.select(["key", "kind", "jaccard"]).sort_by("key")
         self._keys = by_key["key"].to_numpy()
         self._jaccard = by_key["jaccard"].to_numpy()
-        self._is_exact = pc.equal(by_key["kind"], "exact").to_numpy()
-        self._threshold = config.threshold if config.verify else 0.0  # any pair that shares a band
+        self._kinds = by_key["kind"].to_numpy(zero_copy_only=False)
+        self._bounds = copy_bounds(config)
 
     def verdicts(self, judged: Judged) -> pa.Table:
         """VERDICTS: what the rules said, and for a removed copy its similarity to the document kept instead."""
@@ -148,13 +154,14 @@ class Removed:
     def _reasons(self, keys: np.ndarray) -> pa.ListArray:
         """One reason per row; only rows that are duplicates are looked at by the caller."""
         at = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
-        exact = self._is_exact[at] if len(self._keys) else np.zeros(len(keys), bool)
+        kinds = self._kinds[at] if len(self._keys) else np.full(len(keys), "exact")
         value = self._jaccard[at] if len(self._keys) else np.zeros(len(keys))
+        is_kind = [kinds == kind for kind in COPIES]
         reason = pa.StructArray.from_arrays(
             [
-                pa.array(np.where(exact, EXACT_DUPLICATE, NEAR_DUPLICATE)),
+                pa.array(np.select(is_kind, list(COPIES.values()), "")),
                 pa.array(value.astype(np.float64)),
-                pa.array(np.where(exact, 1.0, self._threshold)),
+                pa.array(np.select(is_kind, [self._bounds[reason] for reason in COPIES.values()])),
             ],
             fields=list(REASONS.value_type),
         )

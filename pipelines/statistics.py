@@ -329,6 +329,7 @@ def _summary(run: Run, splits: Sequence[int], accounts: dict[str, int]) -> dict[
             "removed": int((sizes - 1).sum()),
             "removed_exact": kinds["exact"],
             "removed_near": kinds["near"],
+            "removed_url": kinds["url"],
             "largest": int(sizes.max()) if len(sizes) else 0,
             "sizes": {str(size): int(count) for size, count in sorted(Counter(sizes.tolist()).items())},
         },

@@ -17,6 +17,7 @@ from ctllm.pipelines.judgement import (
     Removed,
     amounts_by_lane,
     candidate_keys,
+    copy_bounds,
     find_duplicates,
     judge_split,
     rank_candidates,
@@ -28,7 +29,7 @@ from ctllm.pipelines.run_directory import Run, measured_splits, read_run, under_
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.files import read_parquet
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
-from ctllm.schemas.verdict import EXACT_DUPLICATE, NEAR_DUPLICATE
+from ctllm.schemas.verdict import COPIES
 
 BORDER_DOCUMENTS = 5  # chosen: what one reads before the next try
 EXCERPT_CHARS = 120
@@ -176,10 +177,8 @@ def _nearest(flat: FlatReasons, at: np.ndarray, keys: np.ndarray, *, bound: floa
 
 def threshold_of(config: CurationConfig, lane: str, reason: str) -> float | None:
     """The bound behind a reason; None where a rule is off or, as for a missing lane, there is none."""
-    if reason == NEAR_DUPLICATE:
-        return config.dedup.threshold
-    if reason == EXACT_DUPLICATE:
-        return 1.0
+    if reason in COPIES.values():
+        return copy_bounds(config.dedup)[reason]
     thresholds = {rule.name: rule.threshold for rule in config.deciding_rules.of_lane(lane).rules()}
     return thresholds.get(reason)
 

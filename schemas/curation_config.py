@@ -74,6 +74,9 @@ class DedupConfig(Config):
         description="ctllm: as the CT-LLM authors did, to repeat their corpus; single keys still override",
     )
     near: bool = Field(True, description="also near duplicates, by MinHash")
+    by_url: bool = Field(
+        False, description="also documents of one URL, whatever their texts: pages that were crawled again"
+    )
     threshold: float = Field(
         0.8, gt=0, lt=1, description="verified Jaccard at and above which two documents are copies"
     )

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-BANDS_VERSION = 3
+BANDS_VERSION = 4
 """Changes when the same text and settings give other values in BANDS: an index of another version is refused."""
 
 BANDS = pa.schema(
@@ -15,6 +15,20 @@ BANDS = pa.schema(
             metadata={"meaning": "128-bit hash of the hashing form, high half"},
         ),
         pa.field("exact_low", pa.uint64(), nullable=False),
+        pa.field(
+            "text_high",
+            pa.uint64(),
+            nullable=False,
+            metadata={"meaning": "128-bit hash of the text as it is, high half; both halves 0 = empty"},
+        ),
+        pa.field("text_low", pa.uint64(), nullable=False),
+        pa.field(
+            "url_high",
+            pa.uint64(),
+            nullable=False,
+            metadata={"meaning": "128-bit hash of the normalised URL, high half; both halves 0 = no URL"},
+        ),
+        pa.field("url_low", pa.uint64(), nullable=False),
         pa.field(
             "num_shingles",
             pa.int32(),
@@ -35,7 +49,7 @@ PAIRS = pa.schema(
     [
         pa.field("key_a", pa.uint64(), nullable=False, metadata={"meaning": "the smaller key"}),
         pa.field("key_b", pa.uint64(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "exact | near"}),
+        pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "exact | near | url"}),
         pa.field("jaccard", pa.float32(), nullable=False, metadata={"unit": "share of shingles, verified"}),
         pa.field(
             "containment", pa.float32(), nullable=False, metadata={"unit": "share of the smaller document's shingles"}
@@ -50,7 +64,7 @@ DUPLICATES = pa.schema(
         pa.field("kept_snapshot", pa.uint16(), nullable=False),
         pa.field("cluster_id", pa.uint64(), nullable=False, metadata={"meaning": "smallest key of the cluster"}),
         pa.field("cluster_size", pa.int32(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False, metadata={"meaning": "exact | near | url"}),
         pa.field("jaccard", pa.float32(), nullable=False, metadata={"meaning": "between key and kept_key"}),
         pa.field("containment", pa.float32(), nullable=False),
     ]

@@ -4,6 +4,9 @@ import pyarrow as pa
 
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"
+URL_DUPLICATE = "url_duplicate"
+COPIES = {"exact": EXACT_DUPLICATE, "near": NEAR_DUPLICATE, "url": URL_DUPLICATE}
+"""Kind of a pair in DUPLICATES to the reason in a verdict."""
 OTHER_LANGUAGE = "other_language"
 
 REASONS = pa.list_(

@@ -44,9 +44,9 @@ function merged(runs) {
 }
 
 function duplicatesView() {
-  const { count, sizes, removed_exact, removed_near, largest, examples } = card.clusters;
+  const { count, sizes, removed_exact, removed_near, removed_url, largest, examples } = card.clusters;
   if (!count) return [make("p", { class: "empty" }, word("no_clusters"))];
-  const facts = [["clusters", count], ["exact", removed_exact], ["near", removed_near], ["largest", largest]];
+  const facts = [["clusters", count], ["exact", removed_exact], ["near", removed_near], ...(removed_url ? [["url", removed_url]] : []), ["largest", largest]];
   const entries = Object.entries(sizes).map(([size, number]) => [Number(size), number]).sort((a, b) => a[0] - b[0]);
   return [
     make("ul", { class: "legend facts" }, facts.map(([name, value]) => make("li", {}, `${word(name)} `, make("b", {}, whole(value))))),

@@ -95,6 +95,7 @@ const WORDS = {
   largest: ["最大的簇", "largest cluster"],
   exact: ["完全相同", "exact"],
   near: ["近似", "near"],
+  url: ["网址相同", "same URL"],
   cluster: ["簇", "cluster"],
   survivor: ["保留的一份", "The one that stays"],
   copy: ["最不相似的副本", "The least similar copy"],
@@ -180,6 +181,7 @@ const LANES = {
 const REASONS = {
   exact_duplicate: ["完全重复", "exact copy"],
   near_duplicate: ["近似重复", "near copy"],
+  url_duplicate: ["网址重复", "copy by URL"],
   other_language: ["其他语言", "other language"],
 };
 

@@ -28,7 +28,7 @@ from ctllm.schemas.files import (
 from ctllm.schemas.manifest import SUCCESS, StageManifest
 from ctllm.schemas.progress import Progress, silent
 
-_FREE = frozenset({"preset", "verify", "containment", "max_bucket", "survivor_order", "source_priority"})
+_FREE = frozenset({"preset", "by_url", "verify", "containment", "max_bucket", "survivor_order", "source_priority"})
 """Keys of `dedup` that may differ between snapshots: they are read after signing. `threshold` makes the bands."""
 
 

@@ -21,7 +21,7 @@ from ctllm.schemas.files import read_parquet
 EXCERPT_CHARS = 120
 
 _ASKED_KEY = np.iinfo(np.uint64).max  # larger than any document's, so that it is the second of every pair
-_MEETING = ("key", "exact_high", "exact_low", "bands")
+_MEETING = ("key", "exact_high", "exact_low", "text_high", "text_low", "bands")
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ class IndexLSH:
 def _signed(text: str, lane: Lane, config: DedupConfig) -> pa.Table:
     columns = {
         "key": pa.array([_ASKED_KEY], pa.uint64()),
+        "url": pa.array([None], pa.string()),
         "lane": [lane],
         "text": pa.array([text], pa.large_string()),
     }
@@ -139,9 +140,10 @@ def _meeting(path: str, asked: pa.Table) -> Iterator[pa.Table]:
     """BANDS of the documents that share a band or the exact hash with the one asked for."""
     bands = pc.list_flatten(asked["bands"]).to_numpy()
     for file, table in _kept_tables(path, _MEETING):
-        meets = np.ones(len(table), bool)
-        for half in ("exact_high", "exact_low"):
-            meets &= table[half].to_numpy() == asked[half][0].as_py()
+        meets = np.zeros(len(table), bool)
+        for high, low in (("exact_high", "exact_low"), ("text_high", "text_low")):
+            equal = [table[half].to_numpy() == asked[half][0].as_py() for half in (high, low)]
+            meets |= equal[0] & equal[1]
         owners = np.repeat(np.arange(len(table)), pc.list_value_length(table["bands"]).to_numpy())
         meets[owners[np.isin(pc.list_flatten(table["bands"]).to_numpy(), bands)]] = True
         if meets.any():

@@ -6,6 +6,7 @@ the file of their second document, take its sketch along, then to the file of th
 band file is read twice and nothing is read at random. Every file of pairs belongs to one band file.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Literal
@@ -38,7 +39,7 @@ from ctllm.schemas.files import (
 )
 from ctllm.schemas.progress import Progress, silent
 
-COUNTS = ("pairs", "exact", "near", "refused", "hot_buckets")
+COUNTS = ("pairs", "exact", "near", "url", "refused", "hot_buckets")
 _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
 _MIN_SLICE_BYTES = 1 << 10  # chosen: an element of the shuffle costs the local runner 6 us (engines notes, section 6)
 _PAIRS, _SKETCHES = 0, 1
@@ -46,7 +47,9 @@ _ROW_BYTES = 24
 _FILE_SHIFT_BITS = 32
 _FILE_SHIFT = np.uint64(_FILE_SHIFT_BITS)
 _ROW_MASK = np.uint64(0xFFFFFFFF)
-_VERIFY_COLUMNS = ["key", "exact_high", "exact_low", "num_shingles", "sketch"]
+_SIGNATURES = ("exact", "text", "url")
+_HALVES = [f"{name}_{half}" for name in _SIGNATURES for half in ("high", "low")]
+_VERIFY_COLUMNS = ["key", *_HALVES, "num_shingles", "sketch"]
 
 BandFile = tuple[str, str | None]
 """Path of BANDS, and for an earlier snapshot that of their VERDICTS, row by row: only what was kept takes part."""
@@ -63,9 +66,10 @@ def find_pairs(
 ) -> dict[str, int]:
     """Writes all verified pairs to `out/part-*.parquet` (PAIRS, sorted by key_a, key_b) and gives the counts in COUNTS.
 
-    `exact` pairs link each copy to the first of its kind, `near` pairs are all that share a band and whose verified
-    Jaccard (or containment) reaches the threshold, the others are `refused`; without `verify` none is. Exact copies
-    stand behind the first of them: their near pairs are its near pairs. Of the documents in `earlier` those that were
+    `exact` pairs link each copy, by form or text, to the first of its kind, `near` pairs are all that share a band and
+    whose verified Jaccard (or containment) reaches the threshold, `url` pairs, with `by_url`, those of one URL that are
+    neither; the others are `refused`; without `verify` none is. Exact copies stand behind the first of them: their near
+    pairs are its near pairs. Of the documents in `earlier` those that were
     kept take part, as the first of a pair only. What an unfinished attempt left in `out` is deleted; the bytes written
     depend neither on the number of workers nor on the order of `band_files`.
     """
@@ -103,7 +107,8 @@ def _pairs_job(
         pipeline
         | "Band files" >> beam.Create(list(enumerate(inputs)))  # (file number, BandFile)
         | "Spread files over workers" >> beam.Reshuffle()  # fused to Create they would be read by one
-        | "Read band keys" >> beam.ParDo(ReadBandKeys(bits)).with_output_types(tuple[int, bytes])  # (partition, rows)
+        | "Read band keys"
+        >> beam.ParDo(ReadBandKeys(bits, config)).with_output_types(tuple[int, bytes])  # (partition, rows)
         | "Group by band key" >> grouped()
         | "Link buckets" >> beam.ParDo(LinkBuckets(bits, first_new, config)).with_outputs("hot", main="candidates")
     )
@@ -125,23 +130,29 @@ def _pairs_job(
 class ReadBandKeys(beam.DoFn):
     """(file number, file) to (partition, packed rows): bands in partitions 0 to P - 1, exact ones in P to 2P - 1."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, config: DedupConfig) -> None:
         self._bits = bits
+        self._by_url = config.by_url
 
     def process(self, element: tuple[int, BandFile]) -> Iterator[tuple[int, bytes]]:
-        """Rows as in `buckets`, split by the top bits of their key."""
+        """Rows as in `buckets`, split by the top bits of their key. A URL is one more band."""
         number, (path, verdicts) = element
-        table = read_parquet(path, columns=["exact_high", "exact_low", "bands"])
+        table = read_parquet(path, columns=[*_HALVES, "bands"])
         positions = (np.uint64(number) << _FILE_SHIFT) | np.arange(len(table), dtype=np.uint64)
         if verdicts is not None:
             kept = read_parquet(verdicts, columns=["kept"]).column("kept").combine_chunks()
             table, positions = table.filter(kept), positions[kept.to_numpy(zero_copy_only=False)]
-        high, low = (table.column(name).to_numpy() for name in ("exact_high", "exact_low"))
+        halves = [table.column(name).to_numpy() for name in _HALVES]
+        _, low, _, _, url, url_low = halves
         bands = table.column("bands")
         owners = np.repeat(np.arange(len(table)), pc.list_value_length(bands).to_numpy())
         near = np.column_stack([pc.list_flatten(bands).to_numpy(), low[owners], positions[owners]])
+        if self._by_url:
+            near = np.concatenate([near, np.column_stack([url, low, positions])[(url | url_low) != 0]])
         yield from self._partitioned(near, first_partition=0)
-        yield from self._partitioned(np.column_stack([high, low, positions]), first_partition=1 << self._bits)
+        exact = np.concatenate([np.column_stack([*halves[at : at + 2], positions]) for at in (0, 2)])
+        exact = exact[(exact[:, 0] | exact[:, 1]) != 0]
+        yield from self._partitioned(exact, first_partition=1 << self._bits)
 
     def _partitioned(self, rows: np.ndarray, *, first_partition: int) -> Iterator[tuple[int, bytes]]:
         partitions = (rows[:, 0] >> np.uint64(1)) >> np.uint64(63 - self._bits)  # not by 64 at once: no shift
@@ -167,7 +178,7 @@ class LinkBuckets(beam.DoFn):
             pairs = exact_candidates(rows, first_new=self._first_new)
         else:
             pairs, num_hot = near_candidates(rows, max_bucket=self._max_bucket, first_new=self._first_new)
-            yield TaggedOutput("hot", (0, 0, 0, 0, num_hot))
+            yield TaggedOutput("hot", (0, 0, 0, 0, 0, num_hot))
         for number, own in _by_file(pairs, column=1):
             yield number, own.tobytes()
 
@@ -211,8 +222,8 @@ class VerifyPairs(beam.DoFn):
         verified = verified_pairs(ours, others, rows, config=self._config)
         if len(verified):
             write_parquet(join(self._out, f"part-{number:05d}.parquet"), verified)
-        exact = int(np.sum(verified.column("kind").to_numpy(zero_copy_only=False) == "exact"))
-        yield (len(verified), exact, len(verified) - exact, len(pairs) - len(verified), 0)
+        kinds = Counter(verified.column("kind").to_pylist())
+        yield (len(verified), kinds["exact"], kinds["near"], kinds["url"], len(pairs) - len(verified), 0)
 
 
 class WriteCounts(beam.DoFn):
@@ -231,23 +242,30 @@ def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config
     ours, others = ours.take(rows[:, 0]), others.take(rows[:, 1])
     each = np.column_stack([np.arange(len(rows))] * 2)
     jaccard, containment = similarities(Sketches.of(ours), Sketches.of(others), each, sketch_size=config.sketch_size)
-    is_exact = np.ones(len(rows), bool)
-    for half in ("exact_high", "exact_low"):
-        is_exact &= ours.column(half).to_numpy() == others.column(half).to_numpy()
+    is_exact = _same(ours, others, "exact") | _same(ours, others, "text")
     jaccard[is_exact] = containment[is_exact] = 1
-    holds = is_exact | (jaccard >= config.threshold) | (not config.verify)
+    is_near = jaccard >= config.threshold
     if config.containment is not None:
-        holds |= containment >= config.containment
+        is_near |= containment >= config.containment
+    is_url = config.by_url & _same(ours, others, "url")
+    holds = is_exact | is_near | is_url | (not config.verify)
     keys = np.sort(np.column_stack([ours.column("key").to_numpy(), others.column("key").to_numpy()]), axis=1)
     columns = {
         "key_a": keys[:, 0],
         "key_b": keys[:, 1],
-        "kind": np.where(is_exact, "exact", "near"),
+        "kind": np.select([is_exact, is_near, is_url], ["exact", "near", "url"], "near"),
         "jaccard": jaccard.astype(np.float32),
         "containment": containment.astype(np.float32),
     }
     table = pa.table({name: values[holds] for name, values in columns.items()}).cast(PAIRS)
     return table.sort_by([("key_a", "ascending"), ("key_b", "ascending")])
+
+
+def _same(ours: pa.Table, others: pa.Table, name: str) -> np.ndarray:
+    """Whether both documents of a row have that signature, and the same one: (rows,), bool."""
+    pairs = [[table.column(f"{name}_{half}").to_numpy() for table in (ours, others)] for half in ("high", "low")]
+    (high, other_high), (low, other_low) = pairs
+    return np.asarray((high == other_high) & (low == other_low) & ((high | low) != 0))
 
 
 def _payload_bytes(paths: list[str], config: DedupConfig) -> int:

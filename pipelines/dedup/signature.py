@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctllm.pipelines.batch import TextBatch
-from ctllm.pipelines.dedup.exact import exact_signatures
+from ctllm.pipelines.dedup.exact import exact_signatures, text_signatures
 from ctllm.pipelines.dedup.hashing_form import tokens
 from ctllm.pipelines.dedup.licence_header import licence_headers
 from ctllm.pipelines.dedup.minhash import band_keys, banding, permutations, signatures
 from ctllm.pipelines.dedup.shingles import distinct_shingles
 from ctllm.pipelines.dedup.sketch import bottom_sketches
+from ctllm.pipelines.dedup.url_identity import url_signatures
 from ctllm.pipelines.dedup.verbatim import verbatim_shingles, verbatim_tokens
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.duplicates import BANDS
@@ -33,7 +34,7 @@ class Signer:
         self._factors, self._summands = factors[:used], summands[:used]
 
     def sign(self, documents: pa.RecordBatch, texts: TextBatch | None = None) -> pa.RecordBatch:
-        """One row of BANDS per document (columns key, lane, text), in order; `texts` where they are decoded already.
+        """One row of BANDS per document (columns key, url, lane, text); `texts` where they are decoded already.
 
         A document without enough shingles (or all, when `near` is off) has `num_shingles` 0, no bands and no sketch.
         """
@@ -61,7 +62,8 @@ class Signer:
             skipped = np.diff(fold(headers.codepoints, headers.offsets)[1])
         high, low = exact_signatures(found, offsets, keys=keys, skipped=skipped)
         sets = self._shingles(texts, found, offsets)
-        columns = [documents.column("key"), pa.array(high), pa.array(low), *self._near_columns(*sets)]
+        halves = [high, low, *text_signatures(texts), *url_signatures(documents.column("url"))]
+        columns = [documents.column("key"), *map(pa.array, halves), *self._near_columns(*sets)]
         return pa.record_batch(columns, schema=BANDS)
 
     def _shingles(self, texts: TextBatch, found: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

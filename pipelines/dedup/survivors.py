@@ -136,7 +136,8 @@ def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table, *, c
     jaccard, containment = (near.column(name).to_numpy() for name in ("jaccard", "containment"))
     both_alive = (ranks[edges] < len(keys)).all(axis=1)
     edges = np.sort(edges, axis=1)  # of several edges between two nodes `stars` takes the first in one direction
-    strongest = np.lexsort((edges[:, 1], edges[:, 0], -containment, -jaccard))
+    kinds = near.column("kind").to_numpy(zero_copy_only=False)
+    strongest = np.lexsort((edges[:, 1], edges[:, 0], -containment, -jaccard, kinds == "url"))
     strongest = strongest[both_alive[strongest]]
     if config.verify:
         visits = _hubs_first(edges[strongest], ranks, max_bucket=config.max_bucket, num_earlier=candidates.num_earlier)
@@ -150,6 +151,8 @@ def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table, *, c
     np.minimum.at(smallest, clusters, keys)
     is_near = joining[nodes] >= 0
     pair = strongest[joining[nodes][is_near]]
+    kind_of = np.full(len(keys), "exact", object)
+    kind_of[is_near] = kinds[pair]
     values = np.ones((2, len(keys)), np.float32)
     values[:, is_near] = jaccard[pair], containment[pair]
     columns = {
@@ -158,7 +161,7 @@ def _duplicates(candidates: _Candidates, edges: np.ndarray, near: pa.Table, *, c
         "kept_snapshot": snapshot_of(keys[survivors]),
         "cluster_id": smallest[clusters],
         "cluster_size": sizes[clusters].astype(np.int32),
-        "kind": np.where(is_near, "near", "exact"),
+        "kind": kind_of,
         "jaccard": values[0],
         "containment": values[1],
     }

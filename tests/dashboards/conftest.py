@@ -142,6 +142,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
         "removed": len(copies) * weight,
         "removed_exact": 0,
         "removed_near": len(copies) * weight,
+        "removed_url": 0,
         "largest": 2,
         "sizes": {"2": len(copies) * weight},
     }

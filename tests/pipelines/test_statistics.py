@@ -77,5 +77,6 @@ def test_tables_have_their_schemas_and_parts_are_gone(small_run: Path) -> None:
         assert read_parquet(str(run / "stats" / f"{name}.parquet")).schema.equals(schema)
     assert not (run / "stats" / "parts").exists()
     assert read_json(str(run / "stats" / "stats.json"))["clusters"] == {
-        "count": 2, "removed": 2, "removed_exact": 1, "removed_near": 1, "largest": 2, "sizes": {"2": 2},
+        "count": 2, "removed": 2, "removed_exact": 1, "removed_near": 1, "removed_url": 0, "largest": 2,
+        "sizes": {"2": 2},
     }  # fmt: skip

@@ -76,10 +76,17 @@ def edited() -> list[str]:
 def documents() -> Callable[..., pa.RecordBatch]:
     """Texts as the columns of DOCUMENTS that dedup reads, keys from 0."""
 
-    def make(texts: Sequence[str], *, lane: str = "zh", first_key: int = 0) -> pa.RecordBatch:
+    def make(
+        texts: Sequence[str], *, lane: str = "zh", first_key: int = 0, urls: Sequence[str | None] | None = None
+    ) -> pa.RecordBatch:
         keys = np.arange(first_key, first_key + len(texts), dtype=np.uint64)
-        columns = [pa.array(keys), pa.array([lane] * len(texts), pa.string()), pa.array(texts, pa.large_string())]
-        return pa.record_batch(columns, names=["key", "lane", "text"])
+        columns = [
+            pa.array(keys),
+            pa.array(urls or [None] * len(texts), pa.string()),
+            pa.array([lane] * len(texts), pa.string()),
+            pa.array(texts, pa.large_string()),
+        ]
+        return pa.record_batch(columns, names=["key", "url", "lane", "text"])
 
     return make
 
@@ -88,12 +95,22 @@ def documents() -> Callable[..., pa.RecordBatch]:
 def band_files(tmp_path: Path, documents: Callable[..., pa.RecordBatch]) -> Callable[..., list[str]]:
     """Writes the signatures of texts as band files of `rows` documents each, keys from 0, and gives their paths."""
 
-    def write(texts: Sequence[str], *, config: DedupConfig, lane: str = "zh", rows: int = 4) -> list[str]:
+    def write(
+        texts: Sequence[str],
+        *,
+        config: DedupConfig,
+        lane: str = "zh",
+        rows: int = 4,
+        urls: Sequence[str | None] | None = None,
+        name: str = "part",
+        first_key: int = 0,
+    ) -> list[str]:
         signer = Signer(config)
         paths = []
         for start in range(0, len(texts), rows):
-            batch = documents(texts[start : start + rows], lane=lane, first_key=start)
-            paths.append(str(tmp_path / "bands" / f"part-{start // rows:05d}.parquet"))
+            own = urls[start : start + rows] if urls else None
+            batch = documents(texts[start : start + rows], lane=lane, first_key=first_key + start, urls=own)
+            paths.append(str(tmp_path / "bands" / f"{name}-{start // rows:05d}.parquet"))
             write_parquet(paths[-1], signer.sign(batch))
         return paths
 

@@ -39,6 +39,7 @@ def test_clusters_are_those_of_the_authors(private_data: Path, tmp_path: Path) -
         rows = list(rows_of(private_data / "restricted" / f"{name}.jsonl.zst"))
         columns = {
             "key": pa.array(range(len(ids), len(ids) + len(rows)), pa.uint64()),
+            "url": pa.nulls(len(rows), pa.string()),
             "lane": ["zh"] * len(rows),
             "text": pa.array([row["text"] for row in rows], pa.large_string()),
         }

@@ -1,8 +1,12 @@
 """Exact signatures."""
 
 import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ctllm.pipelines.dedup.exact import exact_signatures
+from ctllm.pipelines.batch import TextBatch
+from ctllm.pipelines.dedup.exact import exact_signatures, text_signatures
 
 
 def signed(sequences: list[list[int]], keys: list[int], skipped: list[int] | None = None) -> list[tuple[int, int]]:
@@ -40,3 +44,17 @@ def test_both_halves_distinguish() -> None:
     """100,000 different short sequences collide in neither half."""
     found = signed([[i, i % 7] for i in range(100_000)], list(range(100_000)))
     assert len({high for high, _ in found}) == len({low for _, low in found}) == 100_000
+
+
+def text_signed(texts: list[str]) -> list[tuple[int, int]]:
+    """Signature of each text as it is."""
+    high, low = text_signatures(TextBatch.of(pa.array(texts, pa.large_string())))
+    return list(zip(high.tolist(), low.tolist(), strict=True))
+
+
+@given(st.lists(st.text(st.sampled_from("\0a，茶"), max_size=5), max_size=40))
+def test_texts_have_one_signature_if_they_are_equal(texts: list[str]) -> None:
+    """Odd and even lengths, NUL at the end: two texts are equal where their signatures are, and only there."""
+    found = text_signed(texts)
+    assert len(set(found)) == len(set(texts))
+    assert all((signature == (0, 0)) == (not text) for signature, text in zip(found, texts, strict=True))

@@ -79,7 +79,33 @@ def test_short_copies_are_found_exactly(band_files: BandFiles, tmp_path: Path) -
     paths = band_files(["你好，世界", "世界你好", "你好 世界！", "", "", "你好世界"], config=DedupConfig(), rows=2)
     counts, table = joined(paths, tmp_path / "pairs", DedupConfig())
     assert pairs_of(table) == {(0, 2): ("exact", 1.0), (0, 5): ("exact", 1.0)}
-    assert counts == {"pairs": 2, "exact": 2, "near": 0, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 2, "exact": 2, "near": 0, "url": 0, "refused": 0, "hot_buckets": 0}
+
+
+def test_same_text_is_a_copy_whatever_its_form(band_files: BandFiles, tmp_path: Path) -> None:
+    """Texts without a word, and a file that is code here and prose there, are copies if they are the same."""
+    code = "a = b + c\n" * 3
+    paths = band_files(["！！！", "？？？", "！！！", code], config=DedupConfig())
+    (other,) = band_files([code, "！！！"], config=DedupConfig(), lane="code", name="part-code", first_key=4)
+    counts, table = joined([*paths, other], tmp_path / "pairs", DedupConfig())
+    assert pairs_of(table) == dict.fromkeys([(0, 2), (0, 5), (3, 4)], ("exact", 1.0))
+    assert counts == {"pairs": 3, "exact": 3, "near": 0, "url": 0, "refused": 0, "hot_buckets": 0}
+
+
+def test_documents_of_one_url_are_copies_where_asked_for(
+    band_files: BandFiles, tmp_path: Path, essays: list[str], edited: list[str]
+) -> None:
+    """Whatever their texts, each two of them; those that are copies anyway are named so; none without `by_url`."""
+    urls = ["http://a.example/1", "https://A.example/1#top", "http://a.example/1", "http://a.example/2", None, None]
+    texts = [essays[0], essays[1], edited[0], essays[0], essays[2], essays[3]]
+    paths = band_files(texts, config=DedupConfig(), urls=urls)
+    counts, table = joined(paths, tmp_path / "by_url", DedupConfig(by_url=True))
+    kinds = {pair: kind for pair, (kind, _) in pairs_of(table).items()}
+    assert kinds == {(0, 1): "url", (0, 2): "near", (1, 2): "url", (0, 3): "exact"}
+    assert counts == {"pairs": 4, "exact": 1, "near": 1, "url": 2, "refused": 0, "hot_buckets": 0}
+    assert pairs_of(table)[0, 1][1] < 0.1
+    joined(paths, tmp_path / "by_text", DedupConfig())
+    assert pairs_of(pq.read_table(tmp_path / "by_text")).keys() == {(0, 2), (0, 3)}
 
 
 def test_bytes_do_not_depend_on_workers_or_order(
@@ -93,7 +119,7 @@ def test_bytes_do_not_depend_on_workers_or_order(
     assert contents[0] == contents[1]
     assert sorted(contents[0]) == ["_counts.json", "part-00000.parquet", "part-00001.parquet"]
     assert list(pairs_of(table)) == sorted(pairs_of(table))
-    assert counts == {"pairs": 10, "exact": 5, "near": 5, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 10, "exact": 5, "near": 5, "url": 0, "refused": 0, "hot_buckets": 0}
 
 
 def test_bytes_do_not_depend_on_the_shuffle(

@@ -1,0 +1,50 @@
+"""The 128-bit signature of an address: equal for spellings of a URL that name the same page by the rules of the web.
+
+Scheme http or https, case and closing dot of the host, the default port, the fragment and how a character is
+percent-encoded do not count; path, query and `www.` do.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+_PARTS = re.compile(r"(?:(https?):)?//(?:[^/?#@]*@)?([^/?#:]*)(?::(\d*))?([^#]*)", re.IGNORECASE)
+_DEFAULT_PORTS = {("http", "80"), ("https", "443"), ("", "80"), ("", "443")}
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
+
+
+def url_signatures(urls: "pa.Array[Any]") -> tuple[np.ndarray, np.ndarray]:
+    """High and low half per URL: (urls,), uint64 each, both 0 where there is none."""
+    halves = np.zeros((len(urls), 2), np.uint64)
+    for row, url in enumerate(urls.to_pylist()):
+        if url:
+            digest = hashlib.blake2b(identity(url), digest_size=16).digest()
+            halves[row] = np.frombuffer(digest, "<u8")
+    return halves[:, 0], halves[:, 1]
+
+
+def identity(url: str) -> bytes:
+    """What is compared of a URL: `HTTP://Example.org:80/%7ea#b` → `//example.org/~a`. Anything else stays as it is."""
+    parts = _PARTS.fullmatch(url.strip().partition("#")[0])
+    if parts is None:
+        return url.strip().encode("utf-8", "surrogatepass")
+    scheme, host, port, rest = (part or "" for part in parts.groups())
+    default = not port or (scheme.lower(), port) in _DEFAULT_PORTS
+    path = rest if rest.startswith("/") else f"/{rest}"
+    address = f"//{host.lower().rstrip('.')}{'' if default else ':' + port}{path}"
+    return _ENCODED.sub(_decoded, _escaped(address.encode("utf-8", "surrogatepass")))
+
+
+def _escaped(address: bytes) -> bytes:
+    """Bytes outside ASCII percent-encoded, as browsers send them."""
+    return b"".join(b"%%%02X" % byte if byte >= 0x80 else bytes([byte]) for byte in address)
+
+
+def _decoded(encoded: re.Match[bytes]) -> bytes:
+    """An encoded character that needs no encoding, or the encoding in capitals."""
+    byte = int(encoded.group(1), 16)
+    return bytes([byte]) if byte in _UNRESERVED else encoded.group().upper()
