@@ -101,6 +101,8 @@ def redecide(
 ) -> RunSummary:
     """Applies changed thresholds to a measured run: decides and publishes again, measures nothing.
 
+    Signed documents are compared again where the change asks for it.
+
     The run has the new config from here on, also when a guard stops it.
     """
     run = read_run(path)

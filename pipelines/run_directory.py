@@ -17,7 +17,7 @@ from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split
 from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.config import Config, overridden
-from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
+from ctllm.schemas.curation_config import CHOOSING, COMPARING, CurationConfig, DecontaminationConfig
 from ctllm.schemas.dedup_index import Comparison
 from ctllm.schemas.errors import ConfigError, InputError, OutputError
 from ctllm.schemas.files import exists, join, read_json, remove_tree, write_json
@@ -80,14 +80,17 @@ class Run:
                 self.manifest.inputs,
                 self.manifest.code,
             ],
-            "pairs": [each.id for each in self.manifest.compared],
+            "pairs": [
+                [each.id for each in self.manifest.compared],
+                config.dedup.threshold,
+                *(getattr(config.dedup, key) for key in COMPARING),
+            ],
             "lines": [config.lines.digest()],
             "decide": [
                 config.rules.digest(),
                 config.guard.digest(),
                 config.decontamination.action,
-                config.dedup.survivor_order,
-                config.dedup.source_priority,
+                *(getattr(config.dedup, key) for key in CHOOSING),
             ],
             "publish": [config.privacy.digest()],
         }

@@ -27,6 +27,7 @@ from ctllm.pipelines.judgement import (
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run, measured_splits, read_run, under_overrides
 from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import read_parquet
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.verdict import COPIES
@@ -107,6 +108,12 @@ def what_if(path: str, *, overrides: Mapping[str, object], progress: Progress = 
     run = read_run(path)
     splits = {split.index: split.source for split in measured_splits(run)}
     changed = under_overrides(run, overrides)
+    for stage in ("pairs", "lines"):
+        if run.finished(stage) and not changed.finished(stage):
+            raise ConfigError(
+                f"--set {', '.join(overrides)}: changes what stage {stage} finds, which a dry run does not repeat; "
+                f"decide without --dry-run, it measures nothing again"
+            )
     duplicates = _duplicates(changed, splits)
     removed = Removed(duplicates, changed.config.dedup)
     now: dict[tuple[str, str], Amounts] = {}

@@ -1,6 +1,7 @@
 """The config of `ctllm curate`: what is read, how it is measured, which rules decide, how copies are found.
 
-Thresholds stand under `rules`; changing one re-runs `decide` and `publish` only.
+Thresholds stand under `rules`; changing one re-runs `decide` and `publish` only, changing how signed documents are
+compared `pairs` and what follows.
 """
 
 from typing import Annotated, Any, Literal
@@ -66,6 +67,13 @@ DEDUP_PRESETS: dict[str, dict[str, object]] = {
 """What `dedup.preset` says of keys that are not given. ctllm: deduplication/minhash_lsh of the authors' repository."""
 
 
+COMPARING = ("by_url", "verify", "containment", "max_bucket")
+"""Keys of `dedup` that are read when signed documents are compared, not before; `threshold` is read by both."""
+
+CHOOSING = ("survivor_order", "source_priority")
+"""Keys of `dedup` that are read when all copies are known."""
+
+
 class DedupConfig(Config):
     """How copies are found. Survivors are chosen in `decide`, among the documents the rules keep."""
 
@@ -120,8 +128,11 @@ class DedupConfig(Config):
 
     @property
     def measured(self) -> "DedupConfig":
-        """What measuring and comparing read: equal for configs that differ only in which of several copies stays."""
-        return self.model_copy(update={"survivor_order": (), "source_priority": ()})
+        """What signing reads: equal for configs that differ only in what is done with the signatures."""
+        unread = {"preset": "recommended", **dict.fromkeys((*COMPARING, *CHOOSING))}
+        if self.bands is not None:
+            unread["threshold"] = None  # else it makes the bands
+        return self.model_copy(update=unread)
 
     @model_validator(mode="before")
     @classmethod

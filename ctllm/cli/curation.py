@@ -16,6 +16,13 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, o
 Runner = Annotated[str, typer.Option(help="direct | flink | dataflow")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")]
 Workers = Annotated[int | None, typer.Option(help="worker threads of the direct runner; default: all cores")]
+ShuffleMode = Annotated[
+    str, typer.Option(help="gbk | files | auto: how dedup groups; files bounds the memory, the result is the same")
+]
+MaxPairs = Annotated[
+    int | None,
+    typer.Option("--max-pairs-in-memory", min=0, help="of more pairs of copies survivors are chosen by component"),
+]
 BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="any Beam option, after --")]
 
 
@@ -68,13 +75,8 @@ def curate(
     runner: Runner = "direct",
     workers: Workers = None,
     fresh: Annotated[bool, typer.Option(help="delete what an earlier run left in --out")] = False,
-    shuffle: Annotated[
-        str, typer.Option(help="gbk | files | auto: how dedup groups; files bounds the memory, the result is the same")
-    ] = "auto",
-    max_pairs: Annotated[
-        int | None,
-        typer.Option("--max-pairs-in-memory", min=0, help="of more pairs of copies survivors are chosen by component"),
-    ] = None,
+    shuffle: ShuffleMode = "auto",
+    max_pairs: MaxPairs = None,
     index: Annotated[
         str | None,
         typer.Option(help="dedup index: copies of what its snapshots kept are removed, and this run is added to it"),
@@ -130,6 +132,8 @@ def decide(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be kept")] = False,
     as_json: Json = False,
     workers: Workers = None,
+    shuffle: ShuffleMode = "auto",
+    max_pairs: MaxPairs = None,
 ) -> None:
     """Apply changed thresholds to a run: seconds, because nothing is measured again."""
     from ctllm.dashboards.report import write_report
@@ -147,7 +151,7 @@ def decide(
         return
     if as_json:
         raise ConfigError("--json: goes with --dry-run; for a run that is decided use `ctllm stats --json`")
-    options = runner_options("direct", workers, None)
+    options = runner_options("direct", workers, None, shuffle=shuffle, max_pairs_in_memory=max_pairs)
     with progress_shown() as progress:
         summary = redecide(run, overrides=changes, options=options, progress=progress)
     write_report(run)

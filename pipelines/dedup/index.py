@@ -11,7 +11,7 @@ import apache_beam as beam
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import STAGES, Run
-from ctllm.schemas.curation_config import CurationConfig, DedupConfig
+from ctllm.schemas.curation_config import CHOOSING, COMPARING, CurationConfig, DedupConfig
 from ctllm.schemas.dedup_index import FORMAT, Comparison, IndexedSnapshot, IndexManifest
 from ctllm.schemas.duplicates import BANDS_VERSION
 from ctllm.schemas.errors import AccountingError, ConfigError, InputError, OutputError, StageError
@@ -28,7 +28,7 @@ from ctllm.schemas.files import (
 from ctllm.schemas.manifest import SUCCESS, StageManifest
 from ctllm.schemas.progress import Progress, silent
 
-_FREE = frozenset({"preset", "by_url", "verify", "containment", "max_bucket", "survivor_order", "source_priority"})
+_FREE = frozenset({"preset", *COMPARING, *CHOOSING})
 """Keys of `dedup` that may differ between snapshots: they are read after signing. `threshold` makes the bands."""
 
 

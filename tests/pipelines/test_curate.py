@@ -13,6 +13,7 @@ import pytest
 from ctllm.pipelines.curate import curate, redecide
 from ctllm.pipelines.dedup.index import read_index
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.what_if import what_if
 from ctllm.pipelines.why import explain
 from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig, GuardConfig
 from ctllm.schemas.errors import ConfigError, GuardError, InputError, OutputError
@@ -170,6 +171,33 @@ def test_changed_threshold_measures_nothing_again(small_run: Path) -> None:
         assert {k: v for k, v in after.items() if k.startswith(table)} == {
             k: v for k, v in before.items() if k.startswith(table)
         }
+
+
+def test_changed_comparison_signs_nothing_again(tmp_path: Path) -> None:
+    """`decide --set dedup.by_url` compares the signatures anew: two texts of one URL become one, and say so.
+
+    The pairs need not be in memory at once. A dry run, which compares nothing, refuses.
+    """
+    records: list[dict[str, object] | str] = [
+        {"id": str(number), "url": f"https://a.example/{number // 2}", "text": prose(number)} for number in (2, 3)
+    ]
+    inputs = [str(write_records(tmp_path / "in.jsonl", records))]
+    run = tmp_path / "run"
+    assert curate(CurationConfig(), inputs=inputs, out=str(run), options=OPTIONS).accounts["kept"] == 2
+    with pytest.raises(ConfigError, match=r"dedup\.by_url: changes what stage pairs finds"):
+        what_if(str(run), overrides={"dedup.by_url": True})
+    before = digests(run)
+    options = RunnerOptions(workers=1, max_pairs_in_memory=0)
+    summary = redecide(str(run), overrides={"dedup.by_url": True}, options=options)
+    assert summary.skipped == ("measure",)
+    assert summary.accounts == {"read": 2, "kept": 1, "removed": 1, "failed": 0}
+    kept = max((2, 3), key=lambda number: len(prose(number)))
+    removed = explain(str(run), str(5 - kept))
+    assert [each["reason"] for each in removed.reasons] == ["url_duplicate"]
+    assert removed.kept_instead is not None
+    assert (removed.kept_instead["kind"], removed.kept_instead["other"]["id"]) == ("url", str(kept))
+    after, measured = digests(run), ("documents", "signals", "bands")
+    assert all(after[name] == digest for name, digest in before.items() if name.startswith(measured))
 
 
 def test_run_stopped_by_a_guard_goes_on_under_another_share(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ctllm.schemas.rules import RulesConfig, ZhRules
 
 
 def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
-    """A rule or the order of survivors touches decide and publish, privacy only publish, other dedup everything."""
+    """A rule or the order of survivors touches decide and publish, what is a copy pairs too, signatures everything."""
     run = read_run(str(small_run / "run"))
 
     def touched(config: CurationConfig) -> list[str]:
@@ -30,6 +30,10 @@ def test_fingerprints_follow_what_a_stage_reads(small_run: Path) -> None:
     assert touched(CurationConfig(privacy=PrivacyConfig(email="off"))) == ["publish"]
     assert touched(CurationConfig(rules=RulesConfig(zh=ZhRules(min_num_chars=10)))) == ["decide", "publish"]
     assert touched(CurationConfig(dedup=DedupConfig(threshold=0.9))) == list(STAGES)
+    for changed in ({"verify": False}, {"containment": 0.9}, {"max_bucket": 9}, {"by_url": True}):
+        compared = CurationConfig(dedup=DedupConfig.model_validate(changed))
+        assert touched(compared) == ["pairs", "lines", "decide", "publish"]
+    assert touched(CurationConfig(dedup=DedupConfig(shingle_chars=6))) == list(STAGES)
     assert touched(CurationConfig(dedup=DedupConfig(survivor_order=("date",)))) == ["decide", "publish"]
     assert touched(CurationConfig(dedup=DedupConfig(source_priority=("books",)))) == ["decide", "publish"]
     assert touched(CurationConfig(rules=RulesConfig(zh_set="ctllm_zh"))) == list(STAGES)  # asks for more signals

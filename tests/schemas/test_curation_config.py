@@ -3,7 +3,7 @@
 import pytest
 
 from ctllm.schemas.config import parse_config
-from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.curation_config import CurationConfig, DedupConfig
 from ctllm.schemas.errors import ConfigError
 
 
@@ -104,3 +104,11 @@ def test_bands_beyond_the_permutations_are_refused() -> None:
     )
     assert parse_config({"dedup": {"bands": [9, 13], "num_permutations": 117}}, CurationConfig, origin="c.yaml")
     assert "bands.1" in refusal(dedup={"bands": [9, 0]})
+
+
+def test_threshold_is_read_by_signing_where_it_makes_the_bands() -> None:
+    """With bands of one's own another threshold compares the same signatures anew; without, it asks for others."""
+    bands = DedupConfig(bands=(9, 13))
+    assert bands.measured == DedupConfig(bands=(9, 13), threshold=0.7).measured
+    assert DedupConfig().measured != DedupConfig(threshold=0.7).measured
+    assert DedupConfig().measured != DedupConfig(min_shingles=21).measured
