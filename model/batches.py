@@ -49,6 +49,10 @@ class TensorBatch:
             parts = {field.name: getattr(self, field.name)[start : start + size] for field in fields(self)}
             yield replace(self, **parts)
 
+    def share(self, rank: int, size: int) -> Self:
+        """Every `size`-th sequence, from `rank`: what one of `size` processes trains on."""
+        return replace(self, **{field.name: getattr(self, field.name)[rank::size] for field in fields(self)})
+
     def to(self, device: torch.device | str) -> Self:
         """The same batch on `device`."""
         return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
@@ -99,18 +103,18 @@ def collate(rows: Sequence[Sequence[Segment]], *, context_length: int, padding_i
 
 
 class PlanBatches:
-    """The batches of a plan: `batch(k)` is a pure function of plan and k, at any number of workers, in any order."""
+    """The batches of a plan: `batch(k)` is a pure function of plan and k, in any order."""
 
     def __init__(self, plan: Plan, shards: TokenShards, *, sequences_per_step: int) -> None:
         self.plan, self.shards, self.sequences_per_step = plan, shards, sequences_per_step
 
-    def batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Batch:
-        """The part of worker `rank` in the batch of optimizer step `step`: every `world_size`-th sequence of it.
+    def batch(self, step: int) -> Batch:
+        """The whole batch of optimizer step `step`.
 
         After its last sequence the plan begins again in another order, which follows from its seed and the pass.
         """
         first = step * self.sequences_per_step
-        numbers = range(first + rank, first + self.sequences_per_step, world_size)
+        numbers = range(first, first + self.sequences_per_step)
         rows = [self._row(self.plan.sequence(number)) for number in numbers]
         return collate(rows, context_length=self.plan.context_length, padding_id=self.shards.end_of_document_id)
 

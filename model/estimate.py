@@ -10,6 +10,7 @@ import os
 import numpy as np
 import torch
 
+from ctllm.model.distributed import check_processes, local_processes
 from ctllm.model.flops import PEAK_FLOPS, peak_flops, training_flops
 from ctllm.model.losses import CHUNK_POSITIONS
 from ctllm.model.transformer import num_parameters
@@ -31,13 +32,15 @@ class MemoryEstimate(Config):
     """Weights cast for the matrix products, kept for the backward pass; 0 in float32."""
     activations: int
     """What the backward pass reads, for one micro-batch."""
+    gathered: int
+    """Of several GPUs: embedding, head and two layers that are whole for a while, weights and gradients in float32."""
     loss: int
     """Logits of one chunk and their gradient, and the gradient of the hidden states."""
 
     @property
     def total(self) -> int:
         """The sum."""
-        return self.states + self.weight_copies + self.activations + self.loss
+        return self.states + self.weight_copies + self.activations + self.gathered + self.loss
 
 
 class TrainingEstimate(Config):
@@ -68,11 +71,14 @@ def estimate_memory(model: ModelConfig, loop: LoopConfig, *, gpus: int = 1) -> M
     width, per_value = model.d_model, 2 if is_half else 4
     per_layer = (28 if is_half else 40) * width + (8 if is_half else 16) * model.d_ffn + 4 * model.num_heads + 8
     logits = min(CHUNK_POSITIONS, positions) * model.vocab_size * (4 + per_value)
-    parameters = num_parameters(model)
+    parameters, members = num_parameters(model), loop.shard_processes or gpus
+    embeddings = (1 if model.tied_embeddings else 2) * model.vocab_size * model.d_model
+    two_layers = 2 * (parameters - embeddings) // model.num_layers
     return MemoryEstimate(
-        states=math.ceil(STATE_BYTES * parameters / gpus),
+        states=math.ceil(STATE_BYTES * parameters / members),
         weight_copies=2 * parameters if is_half else 0,
         activations=positions * (model.num_layers * per_layer + 8 * width),
+        gathered=8 * (embeddings + two_layers) if members > 1 else 0,
         loss=logits + positions * width * per_value,
     )
 
@@ -90,10 +96,7 @@ def estimate_training(
     peak = peak_flops(gpu)
     if peak is None:
         raise ConfigError(f"--gpu {gpu}: not in the table of data sheets; known are {', '.join(PEAK_FLOPS)}")
-    if config.loop.sequences_per_step % gpus:
-        raise ConfigError(
-            f"loop.sequences_per_step {config.loop.sequences_per_step} is no multiple of {gpus} GPUs; change one"
-        )
+    check_processes(config.loop, processes=gpus)
     length = config.model.context_length
     total = tokens or config.loop.steps * config.loop.sequences_per_step * length
     flops = training_flops(config.model, context_length=length).full
@@ -114,9 +117,9 @@ def estimate_training(
     )
 
 
-def check_memory(model: ModelConfig, loop: LoopConfig, *, available: int) -> None:
+def check_memory(model: ModelConfig, loop: LoopConfig, *, available: int, gpus: int = 1) -> None:
     """Raises ConfigError when one step needs more than `available` bytes: said before an hour of loading, not after."""
-    memory = estimate_memory(model, loop)
+    memory = estimate_memory(model, loop, gpus=gpus)
     if memory.total > available:
         parts = ", ".join(f"{name} {size / GIB:.1f}" for name, size in memory.model_dump().items())
         raise ConfigError(
@@ -126,7 +129,7 @@ def check_memory(model: ModelConfig, loop: LoopConfig, *, available: int) -> Non
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes of the device: a GPU's whole memory, a machine's physical memory."""
+    """Bytes for one process: a GPU's whole memory, or its part of the machine's physical memory."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // local_processes()

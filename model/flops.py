@@ -81,15 +81,16 @@ def measured_gemm_flops(device: torch.device, dtype: torch.dtype, *, repeats: in
 def step_speed(
     config: ModelConfig, *, positions: int, context_length: int, seconds: float, machine: TrainingMachine
 ) -> StepSpeed:
-    """Of a step that took `seconds` for `positions` in sequences of `context_length`."""
+    """Of a step that took `seconds` for `positions`, of all processes, in sequences of `context_length`."""
     flops = training_flops(config, context_length=context_length)
-    rate, peak = positions / seconds, machine.peak_flops
+    rate, gemm = positions / seconds, machine.gemm_flops * machine.processes
+    peak = None if machine.peak_flops is None else machine.peak_flops * machine.processes
     return StepSpeed(
         positions_per_s=round(rate, 1),
         flops_per_s=round(flops.full * rate),
         mfu=None if peak is None else round(flops.full * rate / peak, 6),
         mfu_causal=None if peak is None else round(flops.causal * rate / peak, 6),
-        gemm_share=round(flops.full * rate / machine.gemm_flops, 6),
+        gemm_share=round(flops.full * rate / gemm, 6),
     )
 
 

@@ -6,6 +6,7 @@ The back end is chosen once: a resume on the same device keeps it, so that all s
 import torch
 
 from ctllm.model.attention import pick_backend
+from ctllm.model.distributed import local_rank, num_processes
 from ctllm.model.flops import measured_gemm_flops, peak_flops
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import exists, join, read_json, write_json
@@ -14,10 +15,11 @@ from ctllm.schemas.training_run import MACHINE, TrainingMachine
 
 
 def pick_device(loop: LoopConfig) -> torch.device:
-    """The device of the config; `auto` is CUDA where there is a GPU."""
-    if loop.device != "auto":
-        return torch.device(loop.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device of the config; `auto` is CUDA where there is a GPU. Of several processes each has a GPU of its own."""
+    kind = loop.device
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(kind, local_rank()) if kind == "cuda" and num_processes() > 1 else torch.device(kind)
 
 
 def check_attention(loop: LoopConfig, *, device: torch.device) -> None:
@@ -34,7 +36,7 @@ def check_attention(loop: LoopConfig, *, device: torch.device) -> None:
 def open_machine(
     run: str, *, model: ModelConfig, loop: LoopConfig, packed_length: int | None, resume: bool
 ) -> TrainingMachine:
-    """Measures the machine and writes `machine.json`.
+    """Measures the machine and writes `machine.json`; of several processes the first does, for all.
 
     `packed_length` is the length of sequences with several documents; None when no document is masked, and then
     nothing is probed: plain causal attention has one implementation.
@@ -47,11 +49,12 @@ def open_machine(
         attention, seconds = before.attention, before.attention_seconds
     elif attention == "auto" and packed_length is not None:
         shape = model.model_copy(update={"context_length": packed_length})
-        sequences = loop.sequences_per_micro_batch or loop.sequences_per_step
+        sequences = loop.sequences_per_micro_batch or loop.sequences_per_step // num_processes()
         attention, measured = pick_backend(shape, sequences=sequences, device=device, dtype=dtype)
         seconds = dict(measured)
     machine = TrainingMachine(
         device=name,
+        processes=num_processes(),
         compute_dtype=loop.compute_dtype,
         attention="sdpa" if attention == "auto" else attention,
         attention_seconds=seconds,
@@ -65,8 +68,9 @@ def open_machine(
 def sentence(machine: TrainingMachine) -> str:
     """The machine in one line, as shown when a run starts."""
     probed = ", ".join(f"{name} {1000 * each:.2f} ms" for name, each in machine.attention_seconds.items())
+    devices = f"{machine.processes} x {machine.device}" if machine.processes > 1 else machine.device
     return (
-        f"{machine.device}, {machine.compute_dtype}, matrix products {machine.gemm_flops / 1e12:.3g} TFLOP/s, "
+        f"{devices}, {machine.compute_dtype}, matrix products {machine.gemm_flops / 1e12:.3g} TFLOP/s, "
         f"attention {machine.attention}{f' ({probed})' if probed else ''}"
     )
 

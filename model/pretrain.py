@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ctllm.model.batches import Batch, PlanBatches
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
+from ctllm.model.distributed import check_processes, num_processes
 from ctllm.model.estimate import available_memory, check_memory
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
 from ctllm.model.losses import IGNORED, LossOutput, cross_entropy_sum
@@ -36,7 +37,8 @@ def pretrain(
     shards = TokenShards(config.tokens)
     plan = Plan(config.plan, shards=shards)
     _check_fit(config, plan, shards)
-    check_memory(config.model, config.loop, available=available_memory(pick_device(config.loop)))
+    check_processes(config.loop, processes=num_processes())
+    check_memory(config.model, config.loop, available=available_memory(pick_device(config.loop)), gpus=num_processes())
     model, weights = _first_model(config, tokenizer=shards.manifest.tokenizer_digest)
     _note_data(config, plan)
     batches = PlanBatches(plan, shards, sequences_per_step=config.loop.sequences_per_step)

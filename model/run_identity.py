@@ -10,14 +10,23 @@ from ctllm.schemas.errors import ConfigError, OutputError
 from ctllm.schemas.files import exists, join, read_json, write_json
 from ctllm.schemas.training_run import IDENTITY
 
+FREE_LOOP_KEYS = ("shard_processes",)
+"""Keys of `loop` that say where and how a step is computed, not what: a resume may change them."""
+
+
+def without_free_keys(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity without `FREE_LOOP_KEYS`."""
+    loop = {key: value for key, value in identity.get("loop", {}).items() if key not in FREE_LOOP_KEYS}
+    return {**identity, "loop": loop} if loop else dict(identity)
+
 
 def identity_digest(identity: Mapping[str, Any]) -> str:
     """16 hex digits that change when, and only when, a value of the identity changes."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def claim_run(run: str, identity: Mapping[str, Any], *, resume: bool) -> None:
-    """Makes `run` the directory of this identity.
+def claim_run(run: str, identity: Mapping[str, Any], *, resume: bool, writes: bool = True) -> None:
+    """Makes `run` the directory of this identity; without `writes` only checks, as all processes but the first do.
 
     Raises OutputError when it holds checkpoints and `resume` is off, ConfigError when `resume` is on and the directory
     belongs to another identity; the message names what differs.
@@ -33,7 +42,8 @@ def claim_run(run: str, identity: Mapping[str, Any], *, resume: bool) -> None:
             raise ConfigError(
                 f"{run}: --resume with another run's settings: {shown}; restore them or choose another out"
             )
-    write_json(path, identity)
+    if writes:
+        write_json(path, identity)
 
 
 def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - whatever JSON holds

@@ -15,7 +15,8 @@ A stage is a model and two functions:
 `identity` is everything that decides the outcome (config, digest of data and of initial weights); a resume with another
 one is refused. RUN holds `run.json` (identity), `machine.json` (device, attention back end, rates), `ledger.jsonl`,
 `checkpoints/`, `summary.json`. Ended by SIGKILL, power loss, SIGTERM, Ctrl-C or a time limit and resumed, a run gives
-the bits of an uninterrupted one on the same CPU.
+the bits of an uninterrupted one on the same CPU. Started by torchrun, the same loop runs in several processes
+(`distributed.py`), and a resume may have another number of them.
 """
 
 import math
@@ -29,13 +30,14 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from ctllm.model.batches import TensorBatch
-from ctllm.model.checkpoint import CHECKPOINTS, latest_checkpoint, restore, save_checkpoint
+from ctllm.model.checkpoint import CHECKPOINTS, latest_checkpoint, restore, take_snapshot, write_checkpoint
+from ctllm.model.distributed import World, local_part, open_world, reshard
 from ctllm.model.flops import median_speed, step_speed
 from ctllm.model.ledger import Ledger, read_ledger
 from ctllm.model.losses import LossOutput
 from ctllm.model.machine import check_attention, open_machine, pick_device, sentence
 from ctllm.model.optimizer import build_optimizer
-from ctllm.model.run_identity import claim_run, identity_digest
+from ctllm.model.run_identity import claim_run, identity_digest, without_free_keys
 from ctllm.model.schedule import learning_rate
 from ctllm.model.spikes import SpikeDetector
 from ctllm.model.stopping import StopRequest, stop_on_signals
@@ -73,7 +75,7 @@ class Trainer(Generic[B]):
     """Length of sequences in which documents do not see each other; None when there are none."""
     evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
     progress: Progress = silent
-    device: torch.device = field(init=False)
+    world: World = field(init=False)
     machine: TrainingMachine = field(init=False)
     updater: torch.optim.Optimizer = field(init=False)
     state: TrainingState = field(init=False)
@@ -84,56 +86,67 @@ class Trainer(Generic[B]):
     def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
         """Trains to the last step or the time limit, and writes the summary.
 
-        Raises OutputError when the run directory is taken, ConfigError when `resume` meets another identity or the
-        attention back end has no kernel here, and StageError after a signal (a checkpoint is written first) or when the
-        loss is not a number (none is).
+        Raises OutputError when the run directory is taken, ConfigError when `resume` meets another identity, the
+        attention back end has no kernel here or the processes do not divide the step, and StageError after a signal (a
+        checkpoint is written first), when the loss is not a number or when another process is lost (none is).
         """
         self._started = time.monotonic()
-        self.device = pick_device(self.loop)
-        check_attention(self.loop, device=self.device)
-        self.model.to(self.device).train()
-        self.model.compute_dtype = getattr(torch, self.loop.compute_dtype)
-        self.updater = build_optimizer(self.model, self.optimizer)
-        self.state = self._open(resume=resume)
-        self.ledger = Ledger(self.run, num_bytes=self.state.ledger_bytes)
-        applied = (line.grad_norm for line in read_ledger(self.run) if not line.skipped)
-        self.spikes = SpikeDetector(self.optimizer.skip_spikes_above, norms=applied)
-        try:
+        device = pick_device(self.loop)
+        check_attention(self.loop, device=device)
+        with open_world(self.loop, device) as self.world:
+            self.world.place(self.model)
+            self.model.train()
+            self.model.compute_dtype = getattr(torch, self.loop.compute_dtype)
+            self.updater = build_optimizer(self.model, self.optimizer)
+            self.state = self._open(resume=resume)
             with stop_on_signals() as stop:
                 self._steps(stop, max_seconds=max_seconds)
-        finally:
-            self.ledger.close()
-        return self._summarise()
+            return self._summarise()
 
     def _open(self, *, resume: bool) -> TrainingState:
-        claim_run(self.run, self.identity, resume=resume)
-        self.machine = open_machine(
-            self.run, model=self.model.config, loop=self.loop, packed_length=self.packed_length, resume=resume
-        )
+        """Claims the directory, looks at the machine, and restores the newest checkpoint if there is one."""
+        if not self.world.is_first:
+            self.progress = silent
+        identity = without_free_keys(self.identity)
+        claim_run(self.run, identity, resume=resume, writes=self.world.is_first)
+        self.machine = self.world.tell(self._look_at_machine(resume=resume) if self.world.is_first else None)
         self.model.attention_backend = self.machine.attention
         self.progress(ProgressEvent("machine", 1, 1, unit="machines", message=sentence(self.machine)))
-        checkpoint = latest_checkpoint(self.run, progress=self.progress) if resume else None
-        if checkpoint is None:
-            return TrainingState(step=0, label_tokens=0, run_digest=identity_digest(self.identity), ledger_bytes=0)
+        found = (latest_checkpoint(self.run, progress=self.progress) or "") if resume and self.world.is_first else ""
+        checkpoint = self.world.tell(found)
+        if not checkpoint:
+            return TrainingState(step=0, label_tokens=0, run_digest=identity_digest(identity), ledger_bytes=0)
         return restore(checkpoint, model=self.model, optimizer=self.updater)
 
+    def _look_at_machine(self, *, resume: bool) -> TrainingMachine:
+        return open_machine(
+            self.run, model=self.model.config, loop=self.loop, packed_length=self.packed_length, resume=resume
+        )
+
     def _steps(self, stop: StopRequest, *, max_seconds: float | None) -> None:
-        for step in range(self.state.step, self.loop.steps):
-            line = self._step(step)
-            self.ledger.append(line)
-            self.state = self.state.model_copy(
-                update={"step": step + 1, "label_tokens": self.state.label_tokens + line.label_tokens}
-            )
-            values = {"loss": line.loss, "tokens_per_s": line.tokens_per_s, **_shares(line), **line.evaluation}
-            self.progress(ProgressEvent(self.stage, step + 1, self.loop.steps, unit="steps", values=values))
-            is_over = max_seconds is not None and time.monotonic() - self._started >= max_seconds
-            if stop.signal_name or is_over or self._is_due(step, every=self.loop.checkpoint_every_steps):
-                self._save()
-            if stop.signal_name:
-                way_out = "run the same command with --resume to continue"
-                raise StageError(f"{self.stage}: stopped by {stop.signal_name} after step {step + 1}; {way_out}")
-            if is_over:
-                return
+        with Ledger(self.run, num_bytes=self.state.ledger_bytes, writes=self.world.is_first) as self.ledger:
+            self.world.meet()  # the ledger is cut before anybody reads it
+            applied = (line.grad_norm for line in read_ledger(self.run) if not line.skipped)
+            self.spikes = SpikeDetector(self.optimizer.skip_spikes_above, norms=applied)
+            for step in range(self.state.step, self.loop.steps):
+                self._finish_step(self._step(step))
+                late = max_seconds is not None and time.monotonic() - self._started >= max_seconds
+                is_stopped, is_over = self.world.any([stop.signal_name is not None, late])
+                if is_stopped or is_over or self._is_due(step, every=self.loop.checkpoint_every_steps):
+                    self._save()
+                if is_stopped:
+                    who, way_out = stop.signal_name or "a signal", "run the same command with --resume to continue"
+                    raise StageError(f"{self.stage}: stopped by {who} after step {step + 1}; {way_out}")
+                if is_over:
+                    return
+
+    def _finish_step(self, line: LedgerLine) -> None:
+        self.ledger.append(line)
+        self.state = self.state.model_copy(
+            update={"step": line.step + 1, "label_tokens": self.state.label_tokens + line.label_tokens}
+        )
+        values = {"loss": line.loss, "tokens_per_s": line.tokens_per_s, **_shares(line), **line.evaluation}
+        self.progress(ProgressEvent(self.stage, line.step + 1, self.loop.steps, unit="steps", values=values))
 
     def _step(self, step: int) -> LedgerLine:
         """One optimizer step, measured before and after where that is due."""
@@ -168,33 +181,37 @@ class Trainer(Generic[B]):
         return line.model_copy(update={"evaluation": self._evaluation()}) if is_due else line
 
     def _backward(self, batch: B) -> tuple[float, int, dict[str, float]]:
-        """Adds up gradients over the micro-batches; returns the sums of loss, labels and further figures."""
-        loss_sum = torch.zeros((), device=self.device)
+        """Adds up gradients over the micro-batches; returns the sums of loss, labels and further figures over all."""
+        loss_sum = torch.zeros((), device=self.world.device)
         num_labels, values = 0, dict[str, float]()
-        for micro in batch.split(self.loop.sequences_per_micro_batch or batch.num_sequences):
-            output = self.loss(self.model, micro.to(self.device))
+        mine = self.world.share(batch)
+        for micro in mine.split(self.loop.sequences_per_micro_batch or mine.num_sequences):
+            output = self.loss(self.model, micro.to(self.world.device))
             output.loss_sum.backward()  # type: ignore[no-untyped-call]
             loss_sum += output.loss_sum.detach()
             num_labels += output.num_label_tokens
             for name, value in output.values.items():
                 values[name] = values.get(name, 0.0) + value
-        return loss_sum.item(), num_labels, values
+        loss, labels, *sums = self.world.sum([loss_sum.item(), num_labels, *values.values()])
+        return loss, round(labels), dict(zip(values, sums, strict=True))
 
     def _update(self, rate: float, *, labels: int) -> tuple[float, bool]:
         """Divides the gradients by the labels of the step, clips and applies them unless their norm is a spike.
 
         Returns the norm before clipping, and whether they were applied.
         """
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [local_part(weight.grad) for weight in self.model.parameters() if weight.grad is not None]
         torch._foreach_mul_(gradients, 1.0 / max(labels, 1))
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optimizer.max_grad_norm).item()
+        norm = self.world.norm(gradients)
+        clipping = (self.optimizer.max_grad_norm / (norm + 1e-6)).clamp(max=1.0)  # as torch's clip_grad_norm_
+        torch._foreach_mul_(gradients, clipping)
         for group in self.updater.param_groups:
             group["lr"] = rate
-        is_applied = math.isfinite(norm) and not self.spikes.is_spike(norm)
+        is_applied = math.isfinite(norm.item()) and not self.spikes.is_spike(norm.item())
         if is_applied:
             self.updater.step()
         self.updater.zero_grad(set_to_none=True)
-        return norm, is_applied
+        return norm.item(), is_applied
 
     def _check(self, line: LedgerLine) -> None:
         where = f"{self.stage}, step {line.step}, batch {line.batch}"
@@ -213,6 +230,7 @@ class Trainer(Generic[B]):
         self.model.attention_backend = "sdpa"
         with torch.no_grad():
             values = dict(self.evaluate(self.model))
+        reshard(self.model)
         self.model.attention_backend = self.machine.attention
         self.model.train()
         return values
@@ -222,14 +240,10 @@ class Trainer(Generic[B]):
 
     def _save(self) -> None:
         self.state = self.state.model_copy(update={"ledger_bytes": self.ledger.settle()})
-        save_checkpoint(
-            self.run,
-            model=self.model,
-            optimizer=self.updater,
-            state=self.state,
-            tokenizer=self.tokenizer,
-            keep=self.loop.keep_checkpoints,
-        )
+        snapshot = take_snapshot(self.model, self.updater, self.state)
+        if self.world.is_first:
+            write_checkpoint(self.run, snapshot, tokenizer=self.tokenizer, keep=self.loop.keep_checkpoints)
+        self.world.meet()
 
     def _summarise(self) -> TrainingSummary:
         lines = read_ledger(self.run)
@@ -251,7 +265,8 @@ class Trainer(Generic[B]):
             seconds=round(time.monotonic() - self._started, 3),
             checkpoint=str(Path(self.run) / CHECKPOINTS / f"step-{self.state.step:08d}"),
         )
-        write_json(join(self.run, SUMMARY), summary.model_dump())
+        if self.world.is_first:
+            write_json(join(self.run, SUMMARY), summary.model_dump())
         return summary
 
 

@@ -145,7 +145,10 @@ class LoopConfig(Config):
     steps: int = Field(ge=1)
     sequences_per_step: int = Field(ge=1, description="sequences (DPO: pairs) in one optimizer step")
     sequences_per_micro_batch: int | None = Field(
-        None, ge=1, description="held in memory at once; null = the whole step"
+        None, ge=1, description="held in memory at once by a process; null = its whole share of the step"
+    )
+    shard_processes: int | None = Field(
+        None, ge=1, description="processes that share one copy of weights and moments (HSDP); null = all (FSDP)"
     )
     checkpoint_every_steps: int = Field(200, ge=1)
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept")

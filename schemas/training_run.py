@@ -36,6 +36,8 @@ class TrainingMachine(Config):
 
     device: str
     """Name of the GPU, or `cpu`."""
+    processes: int = 1
+    """That share the work, one on each device."""
     compute_dtype: str
     attention: Backend
     """Back end for packed documents; a resume on the same device keeps it."""

@@ -76,7 +76,7 @@ def varlen_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "varlen_attn", by_document)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> ModelConfig:
     """Two layers, grouped key and value heads, 32 positions."""
     return ModelConfig(
@@ -92,17 +92,27 @@ def tiny() -> ModelConfig:
 
 
 @pytest.fixture
-def write_shards(tmp_path: Path) -> Callable[..., TokenShards]:
+def write_shards(tmp_path: Path, write_shards_in: Callable[..., TokenShards]) -> Callable[..., TokenShards]:
     """Writes documents as token shards, one shard per lane, two bytes of text per token."""
 
     def write(documents: Sequence[Document], name: str = "tokens") -> TokenShards:
-        directory = str(tmp_path / name)
+        return write_shards_in(tmp_path / name, documents)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_shards_in() -> Callable[..., TokenShards]:
+    """The same, in a directory."""
+
+    def write(path: Path, documents: Sequence[Document]) -> TokenShards:
+        directory = str(path)
         by_lane: dict[str, list[tuple[str, Sequence[int]]]] = {}
         for place, tokens in documents:
             lane, _, source = place.partition("/")
             by_lane.setdefault(lane, []).append((source or "test", tokens))
         shards = [_write_shard(directory, lane, by_lane[lane], number) for number, lane in enumerate(sorted(by_lane))]
-        (tmp_path / name / TOKENIZER).write_bytes(b"not a real model")  # nothing here is encoded or decoded
+        (path / TOKENIZER).write_bytes(b"not a real model")  # nothing here is encoded or decoded
         manifest = TokensManifest(
             fingerprint=hashlib.sha256(repr(documents).encode()).hexdigest()[:16],
             tokenizer_digest=file_digest(f"{directory}/{TOKENIZER}"),

@@ -58,13 +58,15 @@ def test_a_batch_follows_from_its_number(batches: PlanBatches) -> None:
     assert len(set(digests.values())) == 12
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_workers_share_the_same_batch(batches: PlanBatches, world_size: int) -> None:
-    """Together the workers of any world size train on exactly the sequences of the one-worker batch."""
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_processes_share_the_same_batch(batches: PlanBatches, size: int) -> None:
+    """Together the processes of a run train on exactly the sequences of the batch, each on as many."""
     whole = batches.batch(5)
-    parts = [batches.batch(5, rank=rank, world_size=world_size) for rank in range(world_size)]
-    merged = torch.stack([part.tokens_BT for part in parts], dim=1).flatten(0, 1)
-    assert torch.equal(merged, whole.tokens_BT)
+    parts = [whole.share(rank, size) for rank in range(size)]
+    assert [part.num_sequences for part in parts] == [6 // size] * size
+    for name in ("tokens_BT", "labels_BT", "positions_BT", "segments_BT"):
+        merged = torch.stack([getattr(part, name) for part in parts], dim=1).flatten(0, 1)
+        assert torch.equal(merged, getattr(whole, name))
 
 
 def test_digest_sees_every_tensor() -> None:

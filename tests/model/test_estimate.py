@@ -77,7 +77,7 @@ def test_what_cannot_be_estimated_is_refused() -> None:
     """An unknown card and a number of GPUs that does not divide the step are named."""
     with pytest.raises(ConfigError, match="--gpu TPU: not in the table"):
         estimate_training(CTLLM, gpus=1, gpu="TPU", mfu=0.4)
-    with pytest.raises(ConfigError, match="sequences_per_step 512 is no multiple of 7 GPUs"):
+    with pytest.raises(ConfigError, match="sequences_per_step 512 is no multiple of the 7 processes"):
         estimate_training(CTLLM, gpus=7, gpu="H200", mfu=0.4)
 
 
