@@ -11,6 +11,8 @@ There is no random or data state: batch k follows from k. A directory is filled 
 renamed. Readers accept only directories whose files match their manifest and fall back to the one before. SIGKILL costs
 the steps since the last checkpoint.
 
+Training waits only for the copy on the host that a checkpoint is written from (`CheckpointWriter`).
+
 A run of several processes writes the same files: the first gathers tensor by tensor what is shared out and holds all
 of it in its host memory, 12 bytes a weight (22.5 GB at 1.9 B weights), until it is on the disk. So the number of
 processes may change at every resume.
@@ -21,12 +23,13 @@ import json
 import os
 import re
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -89,7 +92,8 @@ def write_checkpoint(run: str, snapshot: Snapshot, *, tokenizer: str, keep: int)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         save_file(snapshot.weights, temporary / "model.safetensors")
-        torch.save(snapshot.moments, temporary / "optimizer.pt")
+        with (temporary / "optimizer.pt").open("wb") as file:  # torch's own writer does not say why it fails
+            torch.save(snapshot.moments, file)
         (temporary / "config.json").write_text(snapshot.config.model_dump_json(indent=1) + "\n")
         (temporary / "state.json").write_text(snapshot.state.model_dump_json(indent=1) + "\n")
         shutil.copyfile(tokenizer, temporary / "tokenizer.model")
@@ -97,13 +101,65 @@ def write_checkpoint(run: str, snapshot: Snapshot, *, tokenizer: str, keep: int)
         shutil.rmtree(final, ignore_errors=True)  # a broken one of an earlier life
         temporary.rename(final)
         _flush(root)
-    except OSError as error:
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch and safetensors wrap a full disk in their own
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        shutil.rmtree(temporary, ignore_errors=True)
         raise OutputError(
-            f"{final}: the checkpoint cannot be written ({error.strerror}); free space or fix permissions"
+            f"{final}: the checkpoint cannot be written ({reason}); free space or fix permissions"
         ) from error
     for old in _checkpoint_directories(run)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
     return str(final)
+
+
+class CheckpointWriter:
+    """Writes checkpoints in a thread while training goes on; a context manager, which waits for the last one.
+
+    A snapshot is taken before the next step changes weights, so what is written is as if training had waited; one
+    snapshot at a time is held. Raises OutputError, at the next call or at the end, when a write failed.
+    """
+
+    def __init__(self, run: str, *, tokenizer: str, keep: int) -> None:
+        self._run, self._tokenizer, self._keep = run, tokenizer, keep
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the write that ended last failed; `wait` says how."""
+        return self._error is not None
+
+    def start(self, snapshot: Snapshot) -> None:
+        """Waits for the checkpoint before, then begins to write this one."""
+        self.wait()
+        self._thread = threading.Thread(target=self._write, args=(snapshot,), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Returns when the newest checkpoint is on the disk. Raises OutputError when it could not be written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            newest = latest_checkpoint(self._run)
+            whole_one = f"{newest} is whole, --resume continues from it" if newest else "there is no checkpoint yet"
+            raise OutputError(f"{error}; {whole_one}") from error
+
+    def __enter__(self) -> "CheckpointWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is None:
+            self.wait()
+        elif self._thread is not None:  # the error on its way is told, not that of the write
+            self._thread.join()
+
+    def _write(self, snapshot: Snapshot) -> None:
+        try:
+            write_checkpoint(self._run, snapshot, tokenizer=self._tokenizer, keep=self._keep)
+        except Exception as error:
+            self._error = error
 
 
 def broken_files(checkpoint: str) -> list[str]:

@@ -25,12 +25,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import torch
 
 from ctllm.model.batches import TensorBatch
-from ctllm.model.checkpoint import CHECKPOINTS, latest_checkpoint, restore, take_snapshot, write_checkpoint
+from ctllm.model.checkpoint import CHECKPOINTS, CheckpointWriter, latest_checkpoint, restore, take_snapshot
 from ctllm.model.distributed import World, local_part, open_world, reshard
 from ctllm.model.flops import median_speed, step_speed
 from ctllm.model.ledger import Ledger, read_ledger
@@ -42,7 +42,7 @@ from ctllm.model.schedule import learning_rate
 from ctllm.model.spikes import SpikeDetector
 from ctllm.model.stopping import StopRequest, stop_on_signals
 from ctllm.model.transformer import Transformer, num_parameters
-from ctllm.schemas.errors import StageError
+from ctllm.schemas.errors import OutputError, StageError
 from ctllm.schemas.files import join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig, ScheduleConfig
@@ -80,15 +80,17 @@ class Trainer(Generic[B]):
     updater: torch.optim.Optimizer = field(init=False)
     state: TrainingState = field(init=False)
     ledger: Ledger = field(init=False)
+    writer: CheckpointWriter = field(init=False)
     spikes: SpikeDetector = field(init=False)
     _started: float = field(init=False)
 
     def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
         """Trains to the last step or the time limit, and writes the summary.
 
-        Raises OutputError when the run directory is taken, ConfigError when `resume` meets another identity, the
-        attention back end has no kernel here or the processes do not divide the step, and StageError after a signal (a
-        checkpoint is written first), when the loss is not a number or when another process is lost (none is).
+        Raises OutputError when the run directory is taken or a checkpoint cannot be written, ConfigError when `resume`
+        meets another identity, the attention back end has no kernel here or the processes do not divide the step, and
+        StageError after a signal (a checkpoint is written first), when the loss is not a number or when another process
+        is lost (none is).
         """
         self._started = time.monotonic()
         device = pick_device(self.loop)
@@ -99,7 +101,8 @@ class Trainer(Generic[B]):
             self.model.compute_dtype = getattr(torch, self.loop.compute_dtype)
             self.updater = build_optimizer(self.model, self.optimizer)
             self.state = self._open(resume=resume)
-            with stop_on_signals() as stop:
+            self.writer = CheckpointWriter(self.run, tokenizer=self.tokenizer, keep=self.loop.keep_checkpoints)
+            with stop_on_signals() as stop, self.writer:
                 self._steps(stop, max_seconds=max_seconds)
             return self._summarise()
 
@@ -131,10 +134,15 @@ class Trainer(Generic[B]):
             for step in range(self.state.step, self.loop.steps):
                 self._finish_step(self._step(step))
                 late = max_seconds is not None and time.monotonic() - self._started >= max_seconds
-                is_stopped, is_over = self.world.any([stop.signal_name is not None, late])
+                is_stopped, is_over, has_failed = self.world.any(
+                    [stop.signal_name is not None, late, self.writer.has_failed]
+                )
+                if has_failed:
+                    self._give_up()
                 if is_stopped or is_over or self._is_due(step, every=self.loop.checkpoint_every_steps):
                     self._save()
                 if is_stopped:
+                    self.writer.wait()
                     who, way_out = stop.signal_name or "a signal", "run the same command with --resume to continue"
                     raise StageError(f"{self.stage}: stopped by {who} after step {step + 1}; {way_out}")
                 if is_over:
@@ -242,8 +250,12 @@ class Trainer(Generic[B]):
         self.state = self.state.model_copy(update={"ledger_bytes": self.ledger.settle()})
         snapshot = take_snapshot(self.model, self.updater, self.state)
         if self.world.is_first:
-            write_checkpoint(self.run, snapshot, tokenizer=self.tokenizer, keep=self.loop.keep_checkpoints)
-        self.world.meet()
+            self.writer.start(snapshot)
+
+    def _give_up(self) -> NoReturn:
+        """After a checkpoint that could not be written: going on would only make the loss larger."""
+        self.writer.wait()
+        raise OutputError(f"{self.run}: the first process could not write a checkpoint; it says why")
 
     def _summarise(self) -> TrainingSummary:
         lines = read_ledger(self.run)

@@ -2,7 +2,9 @@
 
 import math
 import os
+import resource
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -201,6 +203,63 @@ def test_a_loss_that_is_no_number_stops_the_run(trainer: Callable[..., Trainer[B
         run.train(resume=False)
     assert [path.name for path in (Path(run.run) / "checkpoints").iterdir()] == ["step-00000003"]
     assert all(bool(torch.isfinite(each).all()) for each in load_model(run.run)[0].parameters())
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(
+    trainer: Callable[..., Trainer[Batch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 5 is done before the checkpoint of step 3 is; it holds step 3 all the same, and the next one waits."""
+    is_at_step_five, write, active = threading.Event(), checkpoint.write_checkpoint, threading.Lock()
+    stopped = trainer("stopped", LOOP.model_copy(update={"checkpoint_every_steps": 1, "keep_checkpoints": 8}))
+    stopped.train(resume=False)
+
+    def write_late(run: str, snapshot: checkpoint.Snapshot, *, tokenizer: str, keep: int) -> str:
+        assert active.acquire(blocking=False)
+        assert is_at_step_five.wait(timeout=60)
+        path = write(run, snapshot, tokenizer=tokenizer, keep=keep)
+        active.release()
+        return path
+
+    def note(event: ProgressEvent) -> None:
+        if event.done == 5:
+            is_at_step_five.set()
+
+    monkeypatch.setattr(checkpoint, "write_checkpoint", write_late)
+    run = trainer("run", LOOP.model_copy(update={"keep_checkpoints": 8}), progress=note)
+    run.train(resume=False)
+    for step in (3, 6, 8):
+        paths = [f"{each.run}/checkpoints/step-{step:08d}" for each in (run, stopped)]
+        assert len({weights_digest(load_model(path)[0]) for path in paths}) == 1
+
+
+@pytest.mark.parametrize("limit", [50_000, 150_000])
+def test_a_full_disk_stops_the_run_and_loses_nothing(trainer: Callable[..., Trainer[Batch]], limit: int) -> None:
+    """No room for weights, or for moments: the error names the checkpoint before, which is whole, and a resume goes on.
+
+    A limit on the size of files stands for the disk; what was begun is cleared away.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_after_step_four(event: ProgressEvent) -> None:
+        if event.done == 4:
+            run.writer.wait()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+
+    run = trainer(progress=fill_after_step_four)
+    try:
+        failed, way_out = (
+            r"cannot be written \(.*File too large.*",
+            "step-00000003 is whole, --resume continues from it",
+        )
+        with pytest.raises(OutputError, match=rf"step-00000006: the checkpoint {failed}{way_out}"):
+            run.train(resume=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+    assert [path.name for path in (Path(run.run) / "checkpoints").iterdir()] == ["step-00000003"]
+    trainer().train(resume=True)
+    whole = trainer("whole")
+    whole.train(resume=False)
+    assert final_digest(run.run) == final_digest(whole.run)
 
 
 def test_a_batch_without_labels_stops_the_run(trainer: Callable[..., Trainer[Batch]]) -> None:
