@@ -32,10 +32,16 @@ class Generated:
 
 @torch.no_grad()
 def generate(
-    model: Transformer, prompts: Sequence[Sequence[int]], *, config: GenerateConfig, stops: frozenset[int]
+    model: Transformer,
+    prompts: Sequence[Sequence[int]],
+    *,
+    config: GenerateConfig,
+    stops: frozenset[int],
+    vocab_size: int | None = None,
 ) -> list[Generated]:
     """Continues every prompt. Equal model, prompts and seed give equal tokens; prompt i draws from seed + i.
 
+    `vocab_size`: ids from there on only pad the model's vocabulary, and are never drawn.
     Raises ConfigError when a prompt is empty or fills the context.
     """
     context_length = model.config.context_length
@@ -51,7 +57,7 @@ def generate(
     start, end = 0, min(map(len, rows))
     while end < max(limits) and not all(map(_is_done, rows, limits, is_stopped)):
         fed_BT = torch.tensor([_slice(row, start, end) for row in rows], device=like.device)
-        logits_BV = model(fed_BT, cache=cache)[:, -1].cpu()
+        logits_BV = model(fed_BT, cache=cache)[:, -1, :vocab_size].cpu()
         for row, tokens in enumerate(rows):
             if len(tokens) == end and not _is_done(tokens, limits[row], is_stopped[row]):
                 token = draw(logits_BV[row], config=config, generator=samplers[row])
@@ -109,5 +115,6 @@ class Writer:
         return self._write([chat.tokens for chat in rendered], config)
 
     def _write(self, prompts: list[list[int]], config: GenerateConfig) -> list[str]:
-        results = generate(self.model, prompts, config=config, stops=stop_ids(self.tokenizer))
+        stops, vocab_size = stop_ids(self.tokenizer), self.tokenizer.vocab_size
+        results = generate(self.model, prompts, config=config, stops=stops, vocab_size=vocab_size)
         return [self.tokenizer.decode(result.tokens) for result in results]

@@ -46,6 +46,21 @@ class KeyValueCache:
         self.values_LBKSE[layer, :, :, self.length : end] = values_BKTE
         return self.keys_LBKSE[layer, :, :, :end], self.values_LBKSE[layer, :, :, :end]
 
+    def advance(self, num_new: int) -> None:
+        """Counts positions that all layers have stored."""
+        self.length += num_new
+
+    def positions_BT(self, num_new: int) -> Tensor:
+        """Positions of the next `num_new` tokens; one row for all sequences."""
+        return torch.arange(self.length, self.length + num_new, device=self.keys_LBKSE.device).unsqueeze(0)
+
+    def mask(self, num_new: int) -> Mask:
+        """What the next `num_new` tokens may look at."""
+        if not self.length or num_new == 1:
+            return Mask(is_causal=num_new > 1)
+        seen_TS = torch.ones(num_new, self.length + num_new, dtype=torch.bool, device=self.keys_LBKSE.device)
+        return Mask(visible_BTS=seen_TS.tril(self.length).unsqueeze(0))
+
 
 @dataclass(frozen=True)
 class AttentionContext:
@@ -193,7 +208,7 @@ class Transformer(nn.Module):
         for block in self.layers:
             x_BTD = block(x_BTD, context)
         if cache is not None:
-            cache.length += tokens_BT.shape[1]
+            cache.advance(tokens_BT.shape[1])
         hidden_BTD: Tensor = self.norm(x_BTD)
         return hidden_BTD
 
@@ -220,22 +235,21 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"{num_seen + num_new} positions, but the model's context_length is {length}; shorten the input"
             )
-        if positions_BT is None:
-            positions_BT = torch.arange(num_seen, num_seen + num_new, device=tokens_BT.device).unsqueeze(0)
+        if positions_BT is None and cache is not None:
+            positions_BT = cache.positions_BT(num_new)
+        elif positions_BT is None:
+            positions_BT = torch.arange(num_new, device=tokens_BT.device).unsqueeze(0)
         return AttentionContext(
             cos_BTE=self.cos_SE[positions_BT].to(self.compute_dtype),
             sin_BTE=self.sin_SE[positions_BT].to(self.compute_dtype),
-            mask=self._mask(segments_BT, num_seen=num_seen, num_new=num_new),
+            mask=self._mask(segments_BT, cache=cache, num_new=num_new),
             cache=cache,
         )
 
-    def _mask(self, segments_BT: Tensor | None, *, num_seen: int, num_new: int) -> Mask:
+    def _mask(self, segments_BT: Tensor | None, *, cache: KeyValueCache | None, num_new: int) -> Mask:
         if segments_BT is not None:
             return document_mask(segments_BT, backend=self.attention_backend)
-        if num_seen and num_new > 1:
-            everything_TS = torch.ones(num_new, num_seen + num_new, dtype=torch.bool, device=self.cos_SE.device)
-            return Mask(visible_BTS=everything_TS.tril(num_seen).unsqueeze(0))
-        return Mask(is_causal=num_new > 1)
+        return cache.mask(num_new) if cache is not None else Mask(is_causal=num_new > 1)
 
 
 def empty_transformer(config: ModelConfig, *, device: torch.device | str = "cpu") -> Transformer:

@@ -52,6 +52,14 @@ def test_a_stop_ends_one_text_only(model: Transformer) -> None:
     assert stopped[1:] == free[1:]
 
 
+def test_padding_of_the_vocabulary_is_never_drawn(model: Transformer) -> None:
+    """Rows of the model beyond the tokenizer's ids have logits, but no text."""
+    config = GREEDY.model_copy(update={"temperature": 50.0, "top_p": 1.0})
+    for vocab_size in (3, None):
+        (result,) = generate(model, [[1]], config=config, stops=NO_STOPS, vocab_size=vocab_size)
+        assert (max(result.tokens) < 3) is (vocab_size == 3)
+
+
 def test_the_context_ends_every_text(model: Transformer) -> None:
     """A text stops when the context is full; a prompt that fills it, or is empty, is refused."""
     config = GenerateConfig(max_new_tokens=1000, temperature=0)
