@@ -183,6 +183,11 @@ def latest_checkpoint(run: str, *, progress: Progress = silent) -> str | None:
     return None
 
 
+def checkpoint_steps(run: str) -> dict[str, int]:
+    """Checkpoints of the run, oldest first, whole or not, to the number of steps whose updates they hold."""
+    return {str(path): int(path.name.removeprefix("step-")) for path in reversed(_checkpoint_directories(run))}
+
+
 def find_checkpoint(path: str) -> str:
     """The checkpoint that `path` means: itself, or the newest whole one of the run directory `path`.
 

@@ -92,6 +92,23 @@ class Plan:
             place = int(self._order_of(number_of_pass)[place])
         return np.asarray(self._segments[self._bounds[place] : self._bounds[place + 1]])
 
+    def pieces(self, shard: int, offset: int, length: int) -> list[tuple[int, list[int]]]:
+        """Segments of the document that lies at [offset, offset + length), each with the place of its sequence.
+
+        The place is the sequence's number in the first pass; `number_of` gives those of later passes.
+        """
+        starts = self._segments[:, 1]
+        is_inside = (self._segments[:, 0] == shard) & (starts >= offset) & (starts < offset + length)
+        rows = np.flatnonzero(is_inside)
+        places = np.searchsorted(self._bounds, rows, side="right") - 1
+        return list(zip(places.tolist(), self._segments[rows].tolist(), strict=True))
+
+    def number_of(self, place: int, *, number_of_pass: int) -> int:
+        """Which number the sequence at `place` of the first pass has in another."""
+        if number_of_pass:
+            place = int(np.flatnonzero(self._order_of(number_of_pass) == place)[0])
+        return number_of_pass * self.manifest.num_sequences + place
+
     @cached_property
     def held_out(self) -> pa.Table:
         """Documents outside the plan, schema HELD_OUT."""

@@ -6,19 +6,17 @@ is made again, its digest is compared with the ledger's, and every segment is tr
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ctllm.model.batches import PlanBatches
 from ctllm.model.ledger import read_ledger
-from ctllm.model.plan import Plan
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.errors import AccountingError, ConfigError, InputError
-from ctllm.schemas.files import exists, join, read_json
-from ctllm.schemas.training_run import DATA, IDENTITY, LedgerLine, TrainingData
+from ctllm.model.trained_plan import TrainedPlan
+from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.training_run import LedgerLine
 
 EXCERPT_TOKENS = 40  # chosen: a line or two of Chinese
 
@@ -67,20 +65,12 @@ def explain_step(
     `tokens` and `plan` are needed when the directories that the run was trained on have moved. Raises InputError when
     `run` is no pretraining run, ConfigError for a step that it does not have, AccountingError when the plan is not its.
     """
-    identity = _identity(run)
-    loop = identity["loop"]
-    if not 0 <= step < loop["steps"]:
-        raise ConfigError(f"step {step}: {run} has steps 0 to {loop['steps'] - 1}")
-    data = _data(run, tokens=tokens, plan=plan)
-    shards = TokenShards(data.tokens)
-    made = Plan(data.plan, shards=shards)
-    if made.manifest.plan_digest != identity["plan"]:
-        raise AccountingError(
-            f"{data.plan}: plan {made.manifest.plan_digest}, the run was trained on {identity['plan']}; pass its --plan"
-        )
-    num_sequences = loop["sequences_per_step"]
-    batch = PlanBatches(made, shards, sequences_per_step=num_sequences).batch(step).digest()
-    documents = _Documents(shards, excerpt_tokens=excerpt_tokens)
+    trained = TrainedPlan(run, tokens=tokens, plan=plan)
+    if not 0 <= step < trained.steps:
+        raise ConfigError(f"step {step}: {run} has steps 0 to {trained.steps - 1}")
+    num_sequences, made = trained.sequences_per_step, trained.plan
+    batch = PlanBatches(made, trained.shards, sequences_per_step=num_sequences).batch(step).digest()
+    documents = _Documents(trained.shards, excerpt_tokens=excerpt_tokens)
     numbers = range(step * num_sequences, (step + 1) * num_sequences)
     found = [
         documents.at(segment, sequence=place)
@@ -131,25 +121,6 @@ class _Documents:
     def _read_index(self, shard: int) -> tuple[pa.Table, np.ndarray]:
         index = self._shards.index(shard)
         return index, index["offset"].to_numpy()
-
-
-def _identity(run: str) -> dict[str, Any]:
-    path = join(run, IDENTITY)
-    identity = read_json(path) if exists(path) else {}
-    if identity.get("stage") != "pretrain":
-        raise InputError(f"{run}: no pretraining run here (no {IDENTITY} of one); give the `out` of `ctllm pretrain`")
-    return dict(identity)
-
-
-def _data(run: str, *, tokens: str | None, plan: str | None) -> TrainingData:
-    path = join(run, DATA)
-    known = read_json(path) if exists(path) else {}
-    data = {"tokens": tokens or known.get("tokens"), "plan": plan or known.get("plan")}
-    for name, directory in data.items():
-        if directory is None or not exists(join(directory, "manifest.json")):
-            where = f"{directory}: no longer there" if directory else f"{run}: has no {DATA}"
-            raise InputError(f"{where}; pass --{name} with the directory that the run was trained on")
-    return TrainingData.model_validate(data)
 
 
 def _ledger_line(run: str, step: int) -> LedgerLine | None:

@@ -1,4 +1,4 @@
-"""Commands from curated text to a plan of tokens, and back: tokenizer, tokenize, plan, explain-step."""
+"""Commands from curated text to a plan of tokens, and back: tokenizer, tokenize, plan, explain-step, trace."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ from ctllm.cli.explanations import print_json
 from ctllm.schemas.config import read_config
 
 if TYPE_CHECKING:
+    from ctllm.model.document_trace import DocumentTrace, Visit
     from ctllm.model.step_explanation import StepExplanation
     from ctllm.model.tokenizer import Tokenizer
     from ctllm.model.tokenizer_inspection import Pieces, TokenizerReport
@@ -27,7 +28,7 @@ tokenizer_app = typer.Typer(help="Train and look at tokenizers.", no_args_is_hel
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
     app.add_typer(tokenizer_app, name="tokenizer")
-    for command in (tokenize, plan, explain_step):
+    for command in (tokenize, plan, explain_step, trace):
         app.command()(command)
 
 
@@ -248,3 +249,42 @@ def _print_step(found: "StepExplanation", *, max_documents: int) -> None:
         )
     if len(found.documents) > max_documents:
         console.print(f"… and {len(found.documents) - max_documents:,} more (--documents N, --json)")
+
+
+def trace(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="directory of a pretraining")],
+    document: Annotated[str, typer.Argument(help="id, URL or key of a document")],
+    tokens: Annotated[str | None, typer.Option(help="token shards, if they have moved since")] = None,
+    plan: Annotated[str | None, typer.Option(help="the plan, if it has moved since")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="a JSON object for each document instead of text")] = False,
+) -> None:
+    """Show which steps of a pretraining were trained on a document, and which checkpoints have seen it."""
+    from ctllm.model.document_trace import trace_document
+
+    for found in trace_document(run, document, tokens=tokens, plan=plan):
+        if as_json:
+            print_json(found)
+        else:
+            _print_trace(found)
+
+
+def _print_trace(found: "DocumentTrace") -> None:
+    console.print(f"{found.id}, {found.lane} {found.source}, {found.tokens:,} tokens", markup=False)
+    console.print(f"  {found.url or 'no URL'}", markup=False)
+    if found.is_held_out:
+        console.print("  held out: measured on, never trained on")
+    elif not found.is_planned:
+        console.print("  left out of the plan: its lane or source has more tokens than its share")
+    for visits, tense in ((found.done, "trained on in"), (found.to_come, "to come in")):
+        for visit in visits:
+            console.print(f"  {tense} {_describe_visit(visit, of=found.tokens)}")
+    if found.is_planned and not found.done:
+        console.print("  not trained on so far")
+    if found.done:
+        console.print(f"  checkpoints that have seen it: {', '.join(found.checkpoints) or 'none is there'}")
+
+
+def _describe_visit(visit: "Visit", *, of: int) -> str:
+    part = "" if visit.tokens == of else f", tokens {visit.first_token:,} to {visit.first_token + visit.tokens:,}"
+    passes = f", pass {visit.number_of_pass + 1} over the plan" if visit.number_of_pass else ""
+    return f"step {visit.step:,}, sequence {visit.sequence}{part}{passes}"

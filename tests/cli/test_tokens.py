@@ -3,6 +3,11 @@
 import json
 import re
 
+from typer.testing import CliRunner
+
+from ctllm.cli.main import app
+from ctllm.model.step_explanation import explain_step
+
 from .conftest import Miniature, run_ctllm
 
 
@@ -61,3 +66,18 @@ def test_a_step_is_explained(miniature: Miniature) -> None:
     refused = run_ctllm("explain-step", run, "1234")
     assert refused.returncode == 2
     assert "has steps 0 to 2" in refused.stderr
+
+
+def test_a_document_is_traced(miniature: Miniature) -> None:
+    """Trace names the steps and checkpoints of a document that explain-step has shown."""
+    run = miniature.workspace / "pretrain"
+    known = explain_step(str(run), 1).documents[0]
+    result = CliRunner().invoke(app, ["trace", str(run), known.id])
+    assert result.exception is None
+    assert f"trained on in step 1, sequence {known.sequence}" in result.output
+    assert "checkpoints that have seen it: step-00000002, step-00000003" in result.output
+    (found,) = [
+        json.loads(line)
+        for line in CliRunner().invoke(app, ["trace", str(run), known.id, "--json"]).output.splitlines()
+    ]
+    assert 1 in [visit["step"] for visit in found["done"]]
