@@ -53,10 +53,12 @@ def plan(tokens: str, *, config: str, out: str) -> Step:
     return Step("plan", ("plan", tokens, "--config", config, "--out", out), out)
 
 
-def conversations(inputs: Iterable[str], *, kind: str, out: str, workers: int | None = None) -> Step:
-    """Chat files to checked Parquet; `kind` is conversations or preferences."""
-    arguments = ("conversations", *_each("--input", inputs), "--kind", kind, "--out", out, *_workers(workers))
-    return Step(kind, arguments, out)
+def conversations(
+    inputs: Iterable[str], *, kind: str, out: str, benchmarks: Iterable[str] = (), workers: int | None = None
+) -> Step:
+    """Chat files to checked Parquet; `kind` is conversations or preferences, items of `benchmarks` are removed."""
+    paths = (*_each("--input", inputs), "--kind", kind, "--out", out, *_each("--benchmark", benchmarks))
+    return Step(kind, ("conversations", *paths, *_workers(workers)), out)
 
 
 def pretrain(config: str, *, tokens: str, plan: str, out: str, max_seconds: float | None = None) -> Step:

@@ -21,6 +21,7 @@ class Help:
 ConfigFile = Annotated[str, Help("YAML file of the stage's settings")]
 Out = Annotated[str, Help("directory to write; what is finished there is not repeated")]
 Inputs = Annotated[list[str], Field(min_length=1), Help("files, globs, directories or URLs")]
+Benchmarks = Annotated[list[str], Help("files, globs or directories of benchmark items that must not be trained on")]
 Overrides = Annotated[list[str], Help("key.subkey=value, each overrides one key of the config")]
 Run = Annotated[str, Help("run directory of a curation")]
 TokenizerFile = Annotated[str, Help("a tokenizer.model file")]

@@ -6,6 +6,7 @@ from prefect import flow
 
 from ctllm.flows import commands
 from ctllm.flows.parameters import (
+    Benchmarks,
     Checkpoint,
     ConfigFile,
     Conversations,
@@ -60,10 +61,14 @@ def plan(tokens: Tokens, out: Out, config: ConfigFile) -> str:
 
 @flow(flow_run_name="{kind} {out}")
 def conversations(
-    inputs: Inputs, kind: Literal["conversations", "preferences"], out: Out, workers: Workers = None
+    inputs: Inputs,
+    kind: Literal["conversations", "preferences"],
+    out: Out,
+    benchmarks: Benchmarks = [],  # noqa: B006 - as overrides of curate
+    workers: Workers = None,
 ) -> str:
-    """Check chat data and write it as Parquet."""
-    return run_step(commands.conversations(inputs, kind=kind, out=out, workers=workers))
+    """Check chat data and write it as Parquet, without copies and benchmark items."""
+    return run_step(commands.conversations(inputs, kind=kind, out=out, benchmarks=benchmarks, workers=workers))
 
 
 @flow(flow_run_name="pretrain {out}")

@@ -43,7 +43,7 @@ def data_steps(config: EndToEndConfig, workspace: Workspace) -> Iterator[Step]:
     yield commands.tokenize(run, tokenizer=model, out=at("tokens"), workers=workers)
     yield commands.plan(at("tokens"), config=config.plan, out=at("plan"))
     for kind, files in (("conversations", config.conversations), ("preferences", config.preferences)):
-        yield commands.conversations(files, kind=kind, out=at(kind), workers=workers)
+        yield commands.conversations(files, kind=kind, out=at(kind), benchmarks=config.benchmarks, workers=workers)
 
 
 def training_steps(config: EndToEndConfig, workspace: Workspace) -> Iterator[Step]:

@@ -49,13 +49,16 @@ TABLES: dict[ConversationKind, tuple[str, pa.Schema]] = {
 """Kind to the name of its directory and its schema."""
 
 ConversationFailureKind = Literal[
+    "benchmark_item",
     "broken_encoding",
     "broken_json",
     "chosen_equals_rejected",
     "duplicate",
     "empty_content",
     "empty_file",
+    "near_duplicate",
     "no_assistant_turn",
+    "one_sided",
     "role_order",
     "unknown_role",
     "unreadable",

@@ -11,6 +11,7 @@ class EndToEndConfig(Config):
     inputs: tuple[str, ...] = Field(min_length=1, description="files, globs, directories or URLs to curate")
     conversations: tuple[str, ...] = Field(min_length=1, description="JSONL files of conversations for SFT")
     preferences: tuple[str, ...] = Field(min_length=1, description="JSONL files of preference pairs for DPO")
+    benchmarks: tuple[str, ...] = Field((), description="benchmark items that must not stand in chat data")
     curation: str = Field("configs/curation/recommended.yaml", description="config of `ctllm curate`")
     tokenizer: str = Field(description="config of `ctllm tokenizer train`")
     plan: str = Field(description="config of `ctllm plan`")

@@ -24,24 +24,41 @@ def register(app: typer.Typer) -> None:
 
 def conversations(
     inputs: Annotated[
-        list[str], typer.Option("--input", help="JSONL (also .gz, .zst) or Parquet file or glob; may be repeated")
+        list[str],
+        typer.Option("--input", help="JSONL or JSON array (also .gz, .zst), Parquet file or glob; may be repeated"),
     ],
     kind: Annotated[str, typer.Option(help="conversations (for sft) or preferences (for dpo)")],
     out: Out,
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="benchmark file or glob whose items are removed; may be repeated")
+    ] = None,
+    near: Annotated[bool, typer.Option(help="remove near copies of conversations too")] = True,
+    threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Jaccard from which on they are copies")] = 0.9,
     runner: Runner = "direct",
     workers: Workers = None,
     beam_args: BeamArgs = None,
 ) -> None:
-    """Check chat data and write it as Parquet; what cannot be used is listed in failures/."""
-    from ctllm.pipelines.conversations import convert_conversations
+    """Check chat data and write it as Parquet; what is broken, a copy or a benchmark item is listed in failures/."""
+    from ctllm.pipelines.conversations import convert_conversations, first_failures
+    from ctllm.schemas.conversation_config import ConversationConfig
 
     kinds = {"conversations": "sft", "preferences": "preference"}
     if kind not in kinds:
         raise ConfigError(f"--kind {kind}: unknown; one of {', '.join(kinds)}")
     options = runner_options(runner, workers, beam_args)
+    config = ConversationConfig(near=near, threshold=threshold, benchmarks=tuple(benchmark or ()))
     with progress_shown() as progress:
-        manifest = convert_conversations(inputs, kind=kinds[kind], out=out, options=options, progress=progress)  # type: ignore[arg-type]
+        manifest = convert_conversations(
+            inputs,
+            kind=kinds[kind],  # type: ignore[arg-type]
+            out=out,
+            options=options,
+            config=config,
+            progress=progress,
+        )
     print_table(kind, ["", "records"], sorted(manifest.counts.items()))
+    if examples := first_failures(out):
+        print_table("one of each that failed; all are in failures/", ["reason", "place", "why"], examples)
 
 
 def estimate(

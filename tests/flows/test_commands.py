@@ -13,7 +13,7 @@ STEPS: list[Callable[[], Step]] = [
     lambda: commands.tokenizer("run", config="c.yaml", out="model"),
     lambda: commands.tokenize("run", tokenizer="m.model", out="tokens"),
     lambda: commands.plan("tokens", config="c.yaml", out="plan"),
-    lambda: commands.conversations(["a"], kind="preferences", out="pairs"),
+    lambda: commands.conversations(["a"], kind="preferences", out="pairs", benchmarks=["b", "c"]),
     lambda: commands.pretrain("c.yaml", tokens="t", plan="p", out="o", max_seconds=600),
     lambda: commands.sft("c.yaml", checkpoint="k", conversations="c", out="o"),
     lambda: commands.dpo("c.yaml", checkpoint="k", preferences="p", out="o", max_seconds=0.5),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ctllm.pipelines.conversation_records import UnusableRecordError, parse_record
+from ctllm.pipelines.conversation_records import UnusableRecordError, parse_records
 from ctllm.schemas.conversations import ConversationKind
 
 USER, ASSISTANT = {"role": "user", "content": "你好"}, {"role": "assistant", "content": "您好！"}
@@ -14,7 +14,9 @@ SYSTEM = {"role": "system", "content": "简短回答。"}
 
 def parse(record: object, kind: ConversationKind = "sft") -> dict[str, Any]:
     """The row of a record."""
-    return parse_record(json.dumps(record).encode(), kind, name="chats.jsonl", number=7)
+    (row,) = parse_records(json.dumps(record).encode(), kind, name="chats.jsonl", number=7)
+    assert isinstance(row, dict)
+    return row
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,25 @@ def parse(record: object, kind: ConversationKind = "sft") -> dict[str, Any]:
             "conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "您好！"}],
         },
         {"system": "简短回答。", "instruction": "你好", "input": "", "output": "您好！"},
+        {
+            "messages": [
+                {"role": "developer", "content": "简短回答。"},
+                {"role": "user", "content": [{"type": "text", "text": "你"}, {"type": "text", "text": "好"}]},
+                ASSISTANT,
+            ]
+        },
+        {  # COIG-CQIA
+            "system": "简短回答。",
+            "instruction": "",
+            "input": "你好",
+            "output": "您好！",
+            "task_type": {"major": ["问答"], "minor": ["百科问答"]},
+            "domain": ["通用"],
+            "metadata": "暂无元数据信息",
+            "answer_from": "human",
+            "human_verified": True,
+            "copyright": "暂无版权及作者信息",
+        },
     ],
 )
 def test_shapes_of_one_conversation(record: dict[str, Any]) -> None:
@@ -52,6 +73,8 @@ def test_shapes_of_one_conversation(record: dict[str, Any]) -> None:
             "chosen": [USER, ASSISTANT],
             "rejected": [USER, {"role": "assistant", "content": "走开"}],
         },
+        {"instruction": "你好", "input": "", "output": ["您好！", "走开"]},
+        {"instruction": "你好", "chosen": "您好！", "rejected": "走开"},
     ],
 )
 def test_shapes_of_one_pair(record: dict[str, Any]) -> None:
@@ -64,6 +87,12 @@ def test_instruction_and_input_are_one_message() -> None:
     """Alpaca's input follows its instruction on a line of its own; nothing is trimmed."""
     row = parse({"instruction": "Translate. ", "input": " cat", "output": "猫\n"})
     assert [message["content"] for message in row["messages"]] == ["Translate. \n cat", "猫\n"]
+
+
+def test_history_comes_before_the_instruction() -> None:
+    """Alpaca's history is the turns before: nothing of a conversation of several turns is lost."""
+    row = parse({"instruction": "三", "output": "四", "history": [["一", "二"]], "system": "零"})
+    assert [message["content"] for message in row["messages"]] == ["零", "一", "二", "三", "四"]
 
 
 @pytest.mark.parametrize(
@@ -86,9 +115,16 @@ def test_instruction_and_input_are_one_message() -> None:
         ("sft", {"messages": [USER, {"role": "assistant", "content": "\ud800"}]}, "broken_encoding"),
         ("preference", {"prompt": "x", "chosen": "y", "rejected": "y"}, "chosen_equals_rejected"),
         ("preference", {"prompt": "", "chosen": "y", "rejected": "z"}, "empty_content"),
-        ("preference", {"prompt": "x", "chosen": "y"}, "wrong_shape"),
+        ("preference", {"prompt": "x", "chosen": "y"}, "one_sided"),
+        ("preference", {"prompt": "x", "chosen": None, "rejected": "y"}, "one_sided"),
+        ("preference", {"prompt": "x", "chosen": " ", "rejected": "y"}, "empty_content"),
+        ("preference", {"instruction": "x", "output": ["y"]}, "one_sided"),
+        ("sft", {"instruction": "x", "output": ["y", "z"]}, "wrong_shape"),
+        ("sft", {"instruction": "x", "output": "y", "history": ["z"]}, "wrong_shape"),
+        ("sft", {"instruction": "x", "output": "y", "history": [["z", ""]]}, "empty_content"),
+        ("sft", {"messages": [{"role": "user", "content": [{"type": "image_url"}]}, ASSISTANT]}, "wrong_shape"),
         ("preference", {"prompt": [USER, ASSISTANT], "chosen": "y", "rejected": "z"}, "role_order"),
-        ("preference", {"messages": [USER, ASSISTANT]}, "role_order"),
+        ("preference", {"messages": [USER, ASSISTANT]}, "one_sided"),
         ("preference", {"prompt": "x", "chosen": [USER, ASSISTANT], "rejected": "z"}, "wrong_shape"),
         ("preference", {"prompt": "你好", "chosen": [ASSISTANT, USER], "rejected": "z"}, "wrong_shape"),
     ],
@@ -112,7 +148,7 @@ def test_each_failure_has_its_reason(kind: ConversationKind, record: object, rea
 def test_broken_lines(line: bytes, reason: str, message: str) -> None:
     """Broken JSON and bytes that are not UTF-8 are refused with the place or the way out."""
     with pytest.raises(UnusableRecordError, match=message) as caught:
-        parse_record(line, "sft", name="x", number=1)
+        parse_records(line, "sft", name="x", number=1)
     assert caught.value.kind == reason
 
 

@@ -12,6 +12,7 @@ import zstandard
 
 from ctllm.pipelines.conversations import convert_conversations, find_inputs
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.conversation_config import ConversationConfig
 from ctllm.schemas.conversations import CONVERSATION_FAILURES, CONVERSATIONS, PREFERENCES
 from ctllm.schemas.errors import InputError, OutputError
 from ctllm.schemas.files import read_parquet
@@ -63,9 +64,9 @@ def test_every_record_is_kept_or_has_a_reason(inputs: Path, tmp_path: Path) -> N
     manifest = convert(inputs, tmp_path / "out")
     assert [questions(tmp_path / "out", part) for part in range(4)] == [["一", "二", "三"], ["四"], ["五"], []]
     name = str(inputs / "a.jsonl")
-    assert [failure[:2] for failure in failures(tmp_path / "out", 0)] == [(4, "duplicate"), (5, "broken_json")]
-    assert failures(tmp_path / "out", 0)[0][2] == f"same messages as {name} line 1"
-    assert failures(tmp_path / "out", 1)[0] == (1, "duplicate", f"same messages as {name} line 3")
+    assert [failure[:2] for failure in failures(tmp_path / "out", 0)] == [(5, "broken_json"), (4, "duplicate")]
+    assert failures(tmp_path / "out", 0)[1][2] == f"same messages as {name} line 1"
+    assert failures(tmp_path / "out", 1)[1] == (1, "duplicate", f"same messages as {name} line 3")
     assert [failure[1] for failure in failures(tmp_path / "out", 2)] == ["duplicate"]
     assert failures(tmp_path / "out", 3) == [(0, "empty_file", "no line holds anything")]
     damaged = len(questions(tmp_path / "out", 4))
@@ -111,6 +112,86 @@ def test_preferences_have_their_own_table(tmp_path: Path) -> None:
     assert manifest.counts == {"read": 1, "kept": 1, "failed": 0, "kept:zh": 1}
     table = read_parquet(f"{out}/preferences/part-00000.parquet")
     assert (table.schema, table["rejected"].to_pylist()) == (PREFERENCES, ["走开"])
+
+
+POEM = "床前明月光，疑是地上霜。举头望明月，低头思故乡。这首诗写的是诗人在秋夜里看到月光时对家乡的思念之情。"
+
+
+def lines(*records: object) -> str:
+    """JSON Lines."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def test_near_copies_name_what_they_are_copies_of(tmp_path: Path) -> None:
+    """A long answer with another full stop is a near copy, a sum with another operator is not; one may keep both."""
+    first, second = ({"instruction": "讲讲《静夜思》", "output": POEM * 3 + end} for end in ("。", "！"))
+    sums = [{"instruction": f"计算 12{sign}12", "output": str(result)} for sign, result in (("+", 24), ("*", 144))]
+    (tmp_path / "a.jsonl").write_text(lines(first, *sums))
+    (tmp_path / "b.jsonl").write_text(lines(second))
+    out = tmp_path / "out"
+    given = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    manifest = convert_conversations(given, kind="sft", out=str(out), options=OPTIONS)
+    assert manifest.counts == {"read": 4, "kept": 3, "failed": 1, "kept:zh": 3, "failed:near_duplicate": 1}
+    ((line, error, message),) = failures(out, 1)
+    assert (line, error) == (1, "near_duplicate")
+    assert message.startswith(f"near copy of {tmp_path}/a.jsonl line 1, Jaccard 0.9")
+    exact = convert_conversations(
+        given, kind="sft", out=str(tmp_path / "exact"), options=OPTIONS, config=ConversationConfig(near=False)
+    )
+    assert exact.counts["kept"] == 4
+
+
+def test_pairs_to_one_prompt_are_no_copies(tmp_path: Path) -> None:
+    """The best answer beside each worse one stays as several pairs, however alike they are; only equal ones go."""
+    pairs = [{"prompt": POEM, "chosen": POEM, "rejected": rejected} for rejected in ("好诗。", "好诗！", "好诗。")]
+    (tmp_path / "p.jsonl").write_text(lines(*pairs))
+    out = str(tmp_path / "out")
+    manifest = convert_conversations([str(tmp_path / "p.jsonl")], kind="preference", out=out, options=OPTIONS)
+    assert manifest.counts == {"read": 3, "kept": 2, "failed": 1, "kept:zh": 2, "failed:duplicate": 1}
+
+
+def test_benchmark_items_are_not_trained_on(tmp_path: Path) -> None:
+    """A conversation that holds a benchmark's question goes, with the item's name; its clean copy elsewhere stays."""
+    item = {"id": "s7", "question": POEM, "A": "李白", "B": "杜甫", "C": "白居易", "D": "王维"}
+    (tmp_path / "poems.jsonl").write_text(lines(item))
+    leaked = {"instruction": f"问：{POEM}请问作者是谁？", "output": "李白。"}
+    (tmp_path / "in.jsonl").write_text(lines(leaked, {"instruction": "作者是谁？", "output": "李白。"}, leaked))
+    config = ConversationConfig(benchmarks=(str(tmp_path / "poems.jsonl"),))
+    arguments = {"kind": "sft", "out": str(tmp_path / "out"), "options": OPTIONS, "config": config}
+    manifest = convert_conversations([str(tmp_path / "in.jsonl")], **arguments)
+    assert manifest.counts == {"read": 3, "kept": 1, "failed": 2, "kept:zh": 1, "failed:benchmark_item": 2}
+    assert failures(tmp_path / "out", 0)[0] == (1, "benchmark_item", "holds 100% of poems s7")
+    assert convert_conversations([str(tmp_path / "in.jsonl")], **arguments) == manifest
+    (tmp_path / "poems.jsonl").write_text(lines({**item, "id": "s8"}))
+    with pytest.raises(OutputError, match="choose another --out"):
+        convert_conversations([str(tmp_path / "in.jsonl")], **arguments)
+
+
+def test_trees_become_conversations_and_pairs(tmp_path: Path) -> None:
+    """Messages of OpenAssistant trees, a line each, give the best conversation of each tree and its ranked pairs."""
+
+    def message(own: str, parent: str | None, role: str, text: str, rank: int | None = None) -> dict[str, Any]:
+        return {
+            "message_id": own, "parent_id": parent, "message_tree_id": own[0], "role": role, "text": text,
+            "rank": rank, "lang": "zh", "deleted": False,
+        }  # fmt: skip
+
+    one = [
+        message("a", None, "prompter", "问"),
+        message("a2", "a", "assistant", "差", 1),
+        message("a1", "a", "assistant", "好", 0),
+    ]
+    two = [message("b", None, "prompter", "问二"), message("b1", "x", "assistant", "无主", 0)]
+    (tmp_path / "m.jsonl").write_text(lines(*one, *two))
+    out = tmp_path / "out"
+    manifest = convert_conversations([str(tmp_path / "m.jsonl")], kind="sft", out=str(out), options=OPTIONS)
+    assert manifest.counts == {"read": 2, "kept": 1, "failed": 1, "kept:zh": 1, "failed:wrong_shape": 1}
+    (row,) = read_parquet(f"{out}/conversations/part-00000.parquet").to_pylist()
+    assert (row["id"], [each["content"] for each in row["messages"]]) == ("a", ["问", "好"])
+    assert failures(out, 0)[0][:2] == (4, "wrong_shape")
+    convert_conversations([str(tmp_path / "m.jsonl")], kind="preference", out=str(tmp_path / "pairs"), options=OPTIONS)
+    (pair,) = read_parquet(f"{tmp_path}/pairs/preferences/part-00000.parquet").to_pylist()
+    assert (pair["id"], pair["chosen"], pair["rejected"]) == ("a#0", "好", "差")
 
 
 def test_parquet_rows_are_records(tmp_path: Path) -> None:
