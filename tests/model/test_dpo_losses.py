@@ -1,6 +1,8 @@
-"""The losses of preference pairs against values computed with TRL's formulas."""
+"""The losses of preference pairs against worked examples and against what TRL's trainer computes."""
 
+import json
 import math
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -36,6 +38,24 @@ def test_golden_values(kind: DpoLoss) -> None:
     losses = pair_losses(kind, pairs, beta=0.1, label_smoothing=0.1 if kind == "robust" else 0.0)
     assert losses.shape == (2,)
     assert losses.mean().item() == pytest.approx(GOLDEN[kind], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", get_args(DpoLoss))
+def test_parity_with_trl(kind: DpoLoss) -> None:
+    """Every loss of every pair is what TRL's trainer computes in float32, to 1e-6; `trl_losses.json` says how."""
+    recorded = json.loads((Path(__file__).parent / "trl_losses.json").read_text())
+    assert len(recorded["pairs"]) == 24
+    for pair in recorded["pairs"]:
+        policy_2 = torch.stack([torch.tensor(tokens).sum() for tokens in pair["tokens"]])
+        chosen, rejected = policy_2 - torch.tensor(pair["reference"])
+        lengths = [torch.tensor([len(tokens)]) for tokens in pair["tokens"]]
+        loss = pair_losses(
+            kind,
+            Gains(chosen[None], rejected[None], *lengths),
+            beta=pair["beta"],
+            label_smoothing=0.1 if kind == "robust" else 0.0,
+        )
+        assert loss.item() == pytest.approx(pair["losses"][kind], abs=1e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize(
