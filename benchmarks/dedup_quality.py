@@ -44,7 +44,7 @@ _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?\n]*")
 _WORDS = "仓库 橙子 拖船 雨伞 账簿 灯塔 毛驴 铁匠 蜂蜜 车间 河滩 信封 石板 茶碗 邮局 渔网 城门 瓦片 麦田 风筝"
 _HALF_WIDTH = str.maketrans("，。、：；！？（）“”", ',.,:;!?()""')
 _MENU = "首页 新闻 体育 财经 娱乐 科技 汽车 房产 教育 健康 旅游 军事 图片 视频 论坛 博客 彩票 天气 地图 招聘"
-_CHROME = (
+CHROME = (
     (
         "首页 > 文化频道 > 正文 来源：本站 作者：编辑部 发布时间：2024-03-05 点击：318\n",
         "\n上一篇 下一篇 版权所有 未经许可不得转载",
@@ -92,8 +92,8 @@ def zh_variants(generator: random.Random) -> dict[str, Callable[[str], str]]:
 
 def rechromed(text: str) -> str:
     """A page of one site, header and footer included, as another site would show it."""
-    body = text.removeprefix(_CHROME[0][0]).removesuffix(_CHROME[0][1])
-    return _CHROME[1][0] + body + _CHROME[1][1]
+    body = text.removeprefix(CHROME[0][0]).removesuffix(CHROME[0][1])
+    return CHROME[1][0] + body + CHROME[1][1]
 
 
 def code_variants() -> dict[str, Callable[[str], str]]:
@@ -109,7 +109,7 @@ def hard_negatives(texts: Sequence[str], generator: random.Random) -> Iterator[s
     """No copies: one template around other bodies, 0 to 20 characters, pages of menus, long books."""
     han = ["".join(_HAN.findall(text)) for text in texts]
     for body in (each for each in han if len(each) > 400):
-        yield f"{_CHROME[0][0]}{_CHROME[1][0]}{body[200:350]}{_CHROME[0][1]}{_CHROME[1][1]}"
+        yield f"{CHROME[0][0]}{CHROME[1][0]}{body[200:350]}{CHROME[0][1]}{CHROME[1][1]}"
     for number in range(400):
         source = generator.choice([each for each in han if len(each) > 400])
         start = generator.randrange(len(source) - 40)
@@ -147,10 +147,15 @@ class Joined:
                 batch = pa.record_batch(columns, names=["key", "url", "lane", "text"])
                 paths.append(f"{directory}/bands/part-{start // ROWS:05d}.parquet")
                 write_parquet(paths[-1], signer.sign(batch))
-            find_pairs(paths, out=f"{directory}/pairs", config=config, options=RunnerOptions(workers=1))
-            table = pq.read_table(f"{directory}/pairs")
-        self.edges = np.column_stack([table[name].to_numpy().astype(np.int64) for name in ("key_a", "key_b")])
-        is_near = table["kind"].to_numpy(zero_copy_only=False) == "near"
+                write_parquet(paths[-1].replace("/bands/", "/documents/"), batch)
+            documents = [path.replace("/bands/", "/documents/") for path in paths]
+            options = RunnerOptions(workers=1)
+            self.counts = find_pairs(
+                paths, document_files=documents, out=f"{directory}/pairs", config=config, options=options
+            )
+            self.pairs = pq.read_table(f"{directory}/pairs")
+        self.edges = np.column_stack([self.pairs[name].to_numpy().astype(np.int64) for name in ("key_a", "key_b")])
+        is_near = self.pairs["kind"].to_numpy(zero_copy_only=False) == "near"
         self._groups = components(self.edges[~is_near], num_nodes=len(texts))
         near = np.sort(self._groups[self.edges[is_near]], axis=1)
         self._near = set(map(tuple, near.tolist()))
@@ -203,6 +208,7 @@ def labelled(rows: Sequence[dict[str, Any]], config: DedupConfig) -> dict[str, A
     return {
         "recall": round(float(found[truth >= SAME].mean()), 3),
         "recall_by_lang": recall,
+        "compared_by_all_shingles": joined.counts["border"],
         "pairs_below_half": int((truth < DIFFERENT).sum()),
         "false_merges": int(found[truth < DIFFERENT].sum()),
         "curve": {f"{tenth / 10:g}": round(float(found[tenths == tenth].mean()), 3) for tenth in np.unique(tenths)},
@@ -244,7 +250,7 @@ def main() -> None:
         zh = [path.read_text(encoding="utf-8") for path in sorted(BASE.glob("*.txt"))]
     line: dict[str, Any] = {"benchmark": "dedup_quality", "set": given.set}
     if zh:
-        marked = [_CHROME[0][0] + text + _CHROME[0][1] for text in zh]
+        marked = [CHROME[0][0] + text + CHROME[0][1] for text in zh]
         recall = planted(zh, "zh", zh_variants(generator), config)
         recall |= planted(marked, "zh", {"chrome": rechromed}, config)
         line |= {"zh_documents": len(zh), "recall": recall}

@@ -143,6 +143,7 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
         bands = [run.part("bands", number) for number in numbers]
         return find_pairs(
             bands,
+            document_files=[run.part("documents", number) for number in numbers],
             out=run.directory("pairs"),
             config=run.config.dedup,
             options=options,

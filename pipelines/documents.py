@@ -41,7 +41,7 @@ def fetch_from(
         path = join(homes[snapshot], "documents", f"part-{number:05d}.parquet")
         if exists(path):
             rows = (own & np.uint64((1 << ROW_BITS) - 1)).astype(np.int64)
-            read = _rows(path, rows, columns=["key", *columns]).to_pylist()
+            read = read_rows(path, rows, columns=["key", *columns]).to_pylist()
         else:
             read = [_lost(int(key), path, columns=columns) for key in own]
         found |= {row["key"]: row for row in read}
@@ -54,8 +54,8 @@ def _lost(key: int, path: str, *, columns: Sequence[str]) -> dict[str, Any]:
     return empty | {"id": f"key {key}, not in {path} any more"} | {"key": key}
 
 
-def _rows(path: str, rows: np.ndarray, *, columns: Sequence[str]) -> pa.Table:
-    """Some rows of a Parquet file, in their order; the row of a document is the low part of its key."""
+def read_rows(path: str, rows: np.ndarray, *, columns: Sequence[str]) -> pa.Table:
+    """Some rows of a Parquet file, ascending; the row of a document is the low part of its key."""
     with fsspec.open(path, "rb") as opened:
         file = pq.ParquetFile(opened)
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]

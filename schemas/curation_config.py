@@ -67,7 +67,7 @@ DEDUP_PRESETS: dict[str, dict[str, object]] = {
 """What `dedup.preset` says of keys that are not given. ctllm: deduplication/minhash_lsh of the authors' repository."""
 
 
-COMPARING = ("by_url", "verify", "containment", "max_bucket")
+COMPARING = ("by_url", "verify", "exact_within", "containment", "max_bucket")
 """Keys of `dedup` that are read when signed documents are compared, not before; `threshold` is read by both."""
 
 CHOOSING = ("survivor_order", "source_priority")
@@ -91,6 +91,12 @@ class DedupConfig(Config):
     containment: float | None = Field(None, ge=0, le=1, description="containment that also makes a copy; null = off")
     verify: bool = Field(
         True, description="candidates are compared; false: all that share a band are one cluster, whatever they share"
+    )
+    exact_within: float | None = Field(
+        4.0,  # 6 of 100,000 pairs beyond it are on the wrong side
+        ge=0,
+        description="standard errors of the sketches around a bound within which two documents are compared by all "
+        "their shingles; null: sketches decide",
     )
     form: Literal["folded", "verbatim"] = Field(
         "folded", description="what is hashed: tokens without form and script, or every character as it stands"

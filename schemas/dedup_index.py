@@ -25,6 +25,8 @@ class EarlierSplit:
 
     bands: str
     verdicts: str
+    documents: str
+    """The texts; an index can do without them."""
 
 
 class Comparison(Config):
@@ -58,7 +60,8 @@ class IndexedSnapshot(Config):
     def splits(self) -> list[EarlierSplit]:
         """Where the files of each split lie."""
         names = [f"part-{number:05d}.parquet" for number in range(len(self.files))]
-        return [EarlierSplit(join(self.run, "bands", name), join(self.run, "verdicts", name)) for name in names]
+        tables = ("bands", "verdicts", "documents")
+        return [EarlierSplit(*(join(self.run, table, name) for table in tables)) for name in names]
 
     def as_comparison(self) -> Comparison:
         """What a run notes that is compared with this one."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from datasketch import MinHash
 
 from ctllm.pipelines.dedup.index import index_settings, read_index
-from ctllm.pipelines.dedup.join import verified_pairs
+from ctllm.pipelines.dedup.join import compare, holding
 from ctllm.pipelines.dedup.minhash import band_keys, banding
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.documents import excerpt_of, fetch_from
@@ -153,4 +153,4 @@ def _meeting(path: str, asked: pa.Table) -> Iterator[pa.Table]:
 
 def _verified(asked: pa.Table, others: pa.Table, config: DedupConfig) -> pa.Table:
     rows = np.column_stack([np.arange(len(others)), np.zeros(len(others), np.int64)])
-    return verified_pairs(others, asked, rows, config=config)
+    return holding(compare(others, asked, rows, config=config), config=config)

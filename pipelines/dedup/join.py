@@ -1,13 +1,15 @@
 """The join: from band files to verified pairs, as one Beam job that shuffles hashes and sketches, never text.
 
-A document is named by its position, file number << 32 | row, in the list of band files: those of earlier snapshots as
-they are given, then the new ones by name. Candidates go first to
+A document is named by its position in the list of band files: those of earlier snapshots as they are given, then the
+new ones by name. Candidates go first to
 the file of their second document, take its sketch along, then to the file of the first, where they are verified: each
-band file is read twice and nothing is read at random. Every file of pairs belongs to one band file.
+band file is read twice and nothing is read at random. Pairs that sketches do not decide go the same way once more, with
+all their shingles (`border`). Every file of pairs belongs to one band file.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Literal
 
@@ -17,10 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
+from ctllm.pipelines.dedup.border import TakeShingles, at_border, border_similarities
 from ctllm.pipelines.dedup.buckets import exact_candidates, near_candidates, unique_pairs
 from ctllm.pipelines.dedup.frames import frame, frames, table_bytes, table_of
 from ctllm.pipelines.dedup.minhash import banding
+from ctllm.pipelines.dedup.positions import FILE_SHIFT_BITS, by_file, positions_in, rows_of, unpacked
 from ctllm.pipelines.dedup.shuffle import Shuffle
+from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.dedup.verify import Sketches, similarities
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
@@ -28,6 +33,7 @@ from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.dedup_index import EarlierSplit
 from ctllm.schemas.duplicates import PAIRS
 from ctllm.schemas.files import (
+    exists,
     join,
     list_files,
     num_rows,
@@ -39,25 +45,31 @@ from ctllm.schemas.files import (
 )
 from ctllm.schemas.progress import Progress, silent
 
-COUNTS = ("pairs", "exact", "near", "url", "refused", "hot_buckets")
+COUNTS = ("pairs", "exact", "near", "url", "refused", "border", "hot_buckets")
 _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several at once
 _MIN_SLICE_BYTES = 1 << 10  # chosen: an element of the shuffle costs the local runner 6 us (engines notes, section 6)
 _PAIRS, _SKETCHES = 0, 1
 _ROW_BYTES = 24
-_FILE_SHIFT_BITS = 32
-_FILE_SHIFT = np.uint64(_FILE_SHIFT_BITS)
-_ROW_MASK = np.uint64(0xFFFFFFFF)
 _SIGNATURES = ("exact", "text", "url")
 _HALVES = [f"{name}_{half}" for name in _SIGNATURES for half in ("high", "low")]
 _VERIFY_COLUMNS = ["key", *_HALVES, "num_shingles", "sketch"]
 
-BandFile = tuple[str, str | None]
-"""Path of BANDS, and for an earlier snapshot that of their VERDICTS, row by row: only what was kept takes part."""
+
+@dataclass(frozen=True)
+class BandFile:
+    """A file of BANDS and what belongs to it, row by row."""
+
+    bands: str
+    documents: str | None
+    """The texts; None where only sketches decide."""
+    verdicts: str | None = None
+    """Of an earlier snapshot: only what was kept takes part."""
 
 
 def find_pairs(
     band_files: Sequence[str],
     *,
+    document_files: Sequence[str] | None = None,
     out: str,
     config: DedupConfig,
     options: RunnerOptions,
@@ -69,20 +81,26 @@ def find_pairs(
     `exact` pairs link each copy, by form or text, to the first of its kind, `near` pairs are all that share a band and
     whose verified Jaccard (or containment) reaches the threshold, `url` pairs, with `by_url`, those of one URL that are
     neither; the others are `refused`; without `verify` none is. Exact copies stand behind the first of them: their near
-    pairs are its near pairs. Of the documents in `earlier` those that were
-    kept take part, as the first of a pair only. What an unfinished attempt left in `out` is deleted; the bytes written
-    depend neither on the number of workers nor on the order of `band_files`.
+    pairs are its near pairs. `border` are those compared by all their shingles, which needs `document_files`, in the
+    order of `band_files`; earlier documents that are not there any more are compared by sketches. Of the documents in
+    `earlier` those that were kept take part, as the first of a pair only. What an unfinished attempt left in `out` is
+    deleted; the bytes written depend neither on the number of workers nor on the order of `band_files`.
     """
     remove_tree(out)
     scratch = join(out, "shuffle")
-    inputs = [*((split.bands, split.verdicts) for split in earlier), *((path, None) for path in sorted(band_files))]
+    documents: Sequence[str | None] = document_files or [None] * len(band_files)
+    inputs = [
+        *(BandFile(split.bands, split.documents if exists(split.documents) else None, split.verdicts)
+          for split in earlier),
+        *(BandFile(*paths) for paths in sorted(zip(band_files, documents, strict=True), key=lambda paths: paths[0])),
+    ]  # fmt: skip
     job = partial(
         _pairs_job,
         inputs=inputs,
-        first_new=len(earlier) << _FILE_SHIFT_BITS,
+        first_new=len(earlier) << FILE_SHIFT_BITS,
         out=out,
         config=config,
-        grouped=partial(Shuffle, options.shuffle_of(_payload_bytes([path for path, _ in inputs], config)), scratch),
+        grouped=partial(Shuffle, options.shuffle_of(_payload_bytes([file.bands for file in inputs], config)), scratch),
     )
     run_job("pairs", job, options=options, watch=out, progress=progress)
     remove_tree(scratch)
@@ -101,7 +119,7 @@ def _pairs_job(
     config: DedupConfig,
     grouped: Callable[[], Shuffle],
 ) -> None:
-    paths = [path for path, _ in inputs]
+    paths, texts = [file.bands for file in inputs], [file.documents for file in inputs]
     bits = partition_bits(_payload_bytes(paths, config), num_files=len(paths))
     candidates = (
         pipeline
@@ -117,10 +135,17 @@ def _pairs_job(
         | "Group by second file" >> grouped()
         | "Take sketches along" >> beam.ParDo(TakeSketches(paths)).with_output_types(tuple[int, bytes])
         | "Group by first file" >> grouped()
-        | "Verify" >> beam.ParDo(VerifyPairs(paths, out, config)).with_output_types(tuple[int, ...])
+        | "Verify" >> beam.ParDo(VerifyPairs(inputs, out, config)).with_outputs("border", main="counts")
+    )
+    settled = (
+        verified.border  # (file of the second document, border pairs)
+        | "Group border by second file" >> grouped()
+        | "Take shingles along" >> beam.ParDo(TakeShingles(texts, config)).with_output_types(tuple[int, bytes])
+        | "Group border by first file" >> grouped()
+        | "Verify exactly" >> beam.ParDo(VerifyBorder(inputs, out, config)).with_output_types(tuple[int, ...])
     )
     _ = (
-        (candidates.hot, verified)
+        (candidates.hot, verified.counts, settled)
         | "All counts" >> beam.Flatten()
         | "Add up" >> beam.CombineGlobally(_add_counts)
         | "Write counts" >> beam.ParDo(WriteCounts(out))
@@ -136,11 +161,11 @@ class ReadBandKeys(beam.DoFn):
 
     def process(self, element: tuple[int, BandFile]) -> Iterator[tuple[int, bytes]]:
         """Rows as in `buckets`, split by the top bits of their key. A URL is one more band."""
-        number, (path, verdicts) = element
-        table = read_parquet(path, columns=[*_HALVES, "bands"])
-        positions = (np.uint64(number) << _FILE_SHIFT) | np.arange(len(table), dtype=np.uint64)
-        if verdicts is not None:
-            kept = read_parquet(verdicts, columns=["kept"]).column("kept").combine_chunks()
+        number, file = element
+        table = read_parquet(file.bands, columns=[*_HALVES, "bands"])
+        positions = positions_in(number, len(table))
+        if file.verdicts is not None:
+            kept = read_parquet(file.verdicts, columns=["kept"]).column("kept").combine_chunks()
             table, positions = table.filter(kept), positions[kept.to_numpy(zero_copy_only=False)]
         halves = [table.column(name).to_numpy() for name in _HALVES]
         _, low, _, _, url, url_low = halves
@@ -173,13 +198,13 @@ class LinkBuckets(beam.DoFn):
     ) -> Iterator[tuple[int, bytes] | TaggedOutput[Literal["hot"], tuple[int, ...]]]:
         """Candidates of one partition; the order in which rows arrive does not matter."""
         partition, packed = element
-        rows = _unpacked(packed, columns=3)
+        rows = unpacked(packed, columns=3)
         if partition >= self._num_partitions:
             pairs = exact_candidates(rows, first_new=self._first_new)
         else:
             pairs, num_hot = near_candidates(rows, max_bucket=self._max_bucket, first_new=self._first_new)
-            yield TaggedOutput("hot", (0, 0, 0, 0, 0, num_hot))
-        for number, own in _by_file(pairs, column=1):
+            yield TaggedOutput("hot", (*[0] * (len(COUNTS) - 1), num_hot))
+        for number, own in by_file(pairs, column=1):
             yield number, own.tobytes()
 
 
@@ -192,38 +217,62 @@ class TakeSketches(beam.DoFn):
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
         """Candidates met in several bands become one here."""
         number, packed = element
-        pairs = unique_pairs(_unpacked(packed, columns=2))
+        pairs = unique_pairs(unpacked(packed, columns=2))
         table = read_parquet(self._paths[number], columns=_VERIFY_COLUMNS)
-        for first_file, own in _by_file(pairs, column=0):
+        for first_file, own in by_file(pairs, column=0):
             positions = np.unique(own[:, 1])
-            sketches = table.take(positions & _ROW_MASK).append_column("position", pa.array(positions))
+            sketches = table.take(rows_of(positions)).append_column("position", pa.array(positions))
             yield first_file, frame(_PAIRS, own.tobytes()) + frame(_SKETCHES, table_bytes(sketches))
 
 
 class VerifyPairs(beam.DoFn):
-    """(file, candidates with sketches) to a file of PAIRS and a tuple of COUNTS."""
+    """(file, candidates with sketches) to a file of PAIRS and a tuple of COUNTS; undecided ones to `border`."""
 
-    def __init__(self, paths: list[str], out: str, config: DedupConfig) -> None:
-        self._paths = paths
+    def __init__(self, files: list[BandFile], out: str, config: DedupConfig) -> None:
+        self._files = files
         self._out = out
         self._config = config
 
-    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, ...]]:
+    def process(
+        self, element: tuple[int, Iterable[bytes]]
+    ) -> Iterator[tuple[int, ...] | TaggedOutput[Literal["border"], tuple[int, bytes]]]:
         """Writes `part-<file number>.parquet`; nothing where no candidate holds."""
         number, packed = element
         contents = frames(packed)
-        pairs = unique_pairs(_unpacked(contents[_PAIRS], columns=2))
-        ours = read_parquet(self._paths[number], columns=_VERIFY_COLUMNS)
+        pairs = unique_pairs(unpacked(contents[_PAIRS], columns=2))
+        ours = read_parquet(self._files[number].bands, columns=_VERIFY_COLUMNS)
         others = table_of(contents[_SKETCHES], ours.schema.append(pa.field("position", pa.uint64()))).sort_by(
             "position"
         )
         other_rows = np.searchsorted(others.column("position").to_numpy(), pairs[:, 1])
-        rows = np.column_stack([(pairs[:, 0] & _ROW_MASK).astype(np.int64), other_rows])
-        verified = verified_pairs(ours, others, rows, config=self._config)
-        if len(verified):
-            write_parquet(join(self._out, f"part-{number:05d}.parquet"), verified)
-        kinds = Counter(verified.column("kind").to_pylist())
-        yield (len(verified), kinds["exact"], kinds["near"], kinds["url"], len(pairs) - len(verified), 0)
+        compared = compare(ours, others, np.column_stack([rows_of(pairs[:, 0]), other_rows]), config=self._config)
+        is_open = compared.is_open & (self._files[number].documents is not None)
+        rows = np.column_stack([pairs, compared.keys, compared.is_url.astype(np.uint64)])[is_open]
+        for second_file, own in by_file(rows, column=1):
+            yield TaggedOutput("border", (second_file, own.tobytes()))
+        yield _write_pairs(compared.chosen(~is_open), join(self._out, f"part-{number:05d}.parquet"), self._config)
+
+
+class VerifyBorder(beam.DoFn):
+    """(file, border pairs with shingles) to a file of PAIRS and a tuple of COUNTS."""
+
+    def __init__(self, files: list[BandFile], out: str, config: DedupConfig) -> None:
+        self._files = files
+        self._out = out
+        self._config = config
+
+    def setup(self) -> None:
+        """Makes the signer."""
+        self._signer = Signer(self._config)
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, ...]]:
+        """Writes `border-<file number>.parquet`; nothing where no pair holds."""
+        number, packed = element
+        rows, jaccard, containment = border_similarities(self._signer, str(self._files[number].documents), packed)
+        never = np.zeros(len(rows), bool)
+        compared = Compared(rows[:, 2:4], jaccard, containment, is_exact=never, is_url=rows[:, 4] == 1, is_open=never)
+        counts = _write_pairs(compared, join(self._out, f"border-{number:05d}.parquet"), self._config)
+        yield tuple(len(rows) if name == "border" else count for name, count in zip(COUNTS, counts, strict=True))
 
 
 class WriteCounts(beam.DoFn):
@@ -237,28 +286,68 @@ class WriteCounts(beam.DoFn):
         write_json(join(self._out, "_counts.json"), dict(zip(COUNTS, element, strict=True)))
 
 
-def verified_pairs(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config: DedupConfig) -> pa.Table:
-    """PAIRS, sorted, of those candidates `rows` (n, 2) between rows of the two tables of bands that hold."""
+@dataclass(frozen=True)
+class Compared:
+    """What is known of some candidates: (n,) each."""
+
+    keys: np.ndarray
+    """(n, 2), uint64"""
+    jaccard: np.ndarray
+    containment: np.ndarray
+    is_exact: np.ndarray
+    is_url: np.ndarray
+    """One URL, and that counts."""
+    is_open: np.ndarray
+    """Too near a bound for the sketches."""
+
+    def chosen(self, rows: np.ndarray) -> "Compared":
+        """Those in `rows`, (n,), bool."""
+        return Compared(*(getattr(self, each.name)[rows] for each in fields(self)))
+
+
+def compare(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config: DedupConfig) -> Compared:
+    """Candidates `rows` (n, 2) between rows of two tables of bands, by their signatures and sketches."""
     ours, others = ours.take(rows[:, 0]), others.take(rows[:, 1])
     each = np.column_stack([np.arange(len(rows))] * 2)
     jaccard, containment = similarities(Sketches.of(ours), Sketches.of(others), each, sketch_size=config.sketch_size)
     is_exact = _same(ours, others, "exact") | _same(ours, others, "text")
     jaccard[is_exact] = containment[is_exact] = 1
-    is_near = jaccard >= config.threshold
+    one, other = (table.column("num_shingles").to_numpy() for table in (ours, others))
+    return Compared(
+        keys=np.column_stack([ours.column("key").to_numpy(), others.column("key").to_numpy()]),
+        jaccard=jaccard,
+        containment=containment,
+        is_exact=is_exact,
+        is_url=config.by_url & _same(ours, others, "url"),
+        is_open=~is_exact & at_border(one, other, jaccard, config=config),
+    )
+
+
+def holding(compared: Compared, *, config: DedupConfig) -> pa.Table:
+    """PAIRS, sorted, of those that are copies."""
+    is_near = compared.jaccard >= config.threshold
     if config.containment is not None:
-        is_near |= containment >= config.containment
-    is_url = config.by_url & _same(ours, others, "url")
-    holds = is_exact | is_near | is_url | (not config.verify)
-    keys = np.sort(np.column_stack([ours.column("key").to_numpy(), others.column("key").to_numpy()]), axis=1)
+        is_near |= compared.containment >= config.containment
+    holds = compared.is_exact | is_near | compared.is_url | (not config.verify)
+    keys = np.sort(compared.keys, axis=1)
     columns = {
         "key_a": keys[:, 0],
         "key_b": keys[:, 1],
-        "kind": np.select([is_exact, is_near, is_url], ["exact", "near", "url"], "near"),
-        "jaccard": jaccard.astype(np.float32),
-        "containment": containment.astype(np.float32),
+        "kind": np.select([compared.is_exact, is_near, compared.is_url], ["exact", "near", "url"], "near"),
+        "jaccard": compared.jaccard.astype(np.float32),
+        "containment": compared.containment.astype(np.float32),
     }
     table = pa.table({name: values[holds] for name, values in columns.items()}).cast(PAIRS)
     return table.sort_by([("key_a", "ascending"), ("key_b", "ascending")])
+
+
+def _write_pairs(compared: Compared, path: str, config: DedupConfig) -> tuple[int, ...]:
+    """Writes those that hold, if any, and counts in COUNTS; none is counted as border."""
+    pairs = holding(compared, config=config)
+    if len(pairs):
+        write_parquet(path, pairs)
+    kinds = Counter(pairs.column("kind").to_pylist())
+    return (len(pairs), kinds["exact"], kinds["near"], kinds["url"], len(compared.keys) - len(pairs), 0, 0)
 
 
 def _same(ours: pa.Table, others: pa.Table, name: str) -> np.ndarray:
@@ -289,14 +378,3 @@ def _add_counts(counts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     for each in counts:
         totals = [total + count for total, count in zip(totals, each, strict=True)]
     return tuple(totals)
-
-
-def _unpacked(packed: Iterable[bytes], *, columns: int) -> np.ndarray:
-    return np.frombuffer(b"".join(packed), np.uint64).reshape(-1, columns)
-
-
-def _by_file(pairs: np.ndarray, *, column: int) -> Iterator[tuple[int, np.ndarray]]:
-    """The pairs of each file that the positions in `column` lie in."""
-    files = pairs[:, column] >> _FILE_SHIFT
-    for number in np.unique(files).tolist():
-        yield number, pairs[files == number]

@@ -1,7 +1,6 @@
 """Everything dedup needs to know of a document, measured in the one pass over its text: a row of BANDS."""
 
 import itertools
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,22 +48,32 @@ class Signer:
         return next(iter(signed.to_batches()), pa.RecordBatch.from_pylist([], schema=BANDS))
 
     def _sign_slice(self, documents: pa.RecordBatch, texts: TextBatch) -> pa.RecordBatch:
-        config = self._config
         keys = documents.column("key").to_numpy()
-        if config.form == "verbatim":
-            found, offsets = verbatim_tokens(texts.codepoints), texts.offsets
-            skipped = np.zeros(len(keys), np.int64)
-        else:
-            is_code = pc.equal(documents.column("lane"), pa.scalar("code")).to_numpy(zero_copy_only=False)
-            fold = partial(tokens, is_code=is_code, fold_variants=config.fold_variants)
-            found, offsets = fold(texts.codepoints, texts.offsets)
-            headers = licence_headers(texts, is_code=is_code)
-            skipped = np.diff(fold(headers.codepoints, headers.offsets)[1])
+        found, offsets = self._tokens(documents, texts)
+        skipped = np.zeros(len(keys), np.int64)
+        if self._config.form == "folded":
+            headers = licence_headers(texts, is_code=_is_code(documents))
+            skipped = np.diff(self._tokens(documents, headers)[1])
         high, low = exact_signatures(found, offsets, keys=keys, skipped=skipped)
         sets = self._shingles(texts, found, offsets)
         halves = [high, low, *text_signatures(texts), *url_signatures(documents.column("url"))]
         columns = [documents.column("key"), *map(pa.array, halves), *self._near_columns(*sets)]
         return pa.record_batch(columns, schema=BANDS)
+
+    def shingles(self, documents: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+        """All shingles of each document (columns lane, text), as they are signed: (shingles,), uint64, and offsets."""
+        texts = TextBatch.of(documents.column("text"))
+        return self._shingles(texts, *self._tokens(documents, texts))
+
+    def _tokens(self, documents: pa.RecordBatch, texts: TextBatch) -> tuple[np.ndarray, np.ndarray]:
+        if self._config.form == "verbatim":
+            return verbatim_tokens(texts.codepoints), texts.offsets
+        return tokens(
+            texts.codepoints,
+            texts.offsets,
+            is_code=_is_code(documents),
+            fold_variants=self._config.fold_variants,
+        )
 
     def _shingles(self, texts: TextBatch, found: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         config = self._config
@@ -91,3 +100,7 @@ class Signer:
             pa.ListArray.from_arrays(band_offsets, pa.array(keys_DB[has_bands].ravel())),
             pa.Array.from_buffers(pa.binary(), len(num_shingles), buffers),
         ]
+
+
+def _is_code(documents: pa.RecordBatch) -> np.ndarray:
+    return np.asarray(pc.equal(documents.column("lane"), pa.scalar("code")).to_numpy(zero_copy_only=False))

@@ -112,6 +112,7 @@ def band_files(tmp_path: Path, documents: Callable[..., pa.RecordBatch]) -> Call
             batch = documents(texts[start : start + rows], lane=lane, first_key=first_key + start, urls=own)
             paths.append(str(tmp_path / "bands" / f"{name}-{start // rows:05d}.parquet"))
             write_parquet(paths[-1], signer.sign(batch))
+            write_parquet(paths[-1].replace("/bands/", "/texts/"), batch)
         return paths
 
     return write

@@ -32,7 +32,7 @@ def test_corpus_of_one_document_many_times_keeps_one(band_files: BandFiles, tmp_
     config = DedupConfig(max_bucket=5)
     paths = band_files(texts, config=config, rows=100)
     counts, duplicates = deduplicated(paths, tmp_path / "pairs", texts, config)
-    assert counts == {"pairs": 299, "exact": 299, "near": 0, "url": 0, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 299, "exact": 299, "near": 0, "url": 0, "refused": 0, "border": 0, "hot_buckets": 0}
     assert duplicates["key"].to_pylist() == list(range(1, 300))
     assert set(duplicates["kept_key"].to_pylist()) == {0}
     assert set(duplicates["cluster_size"].to_pylist()) == {300}

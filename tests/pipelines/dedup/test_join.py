@@ -1,8 +1,11 @@
 """The whole join on natural Chinese text: what is found, what is not, and that bytes never depend on the workers."""
 
+import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import opencc
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +21,7 @@ from ctllm.schemas.files import write_parquet
 BandFiles = Callable[..., list[str]]
 HEADER = "首页 > 文化频道 > 正文 来源：本站 作者：编辑部 发布时间：2024-03-05\n"
 FOOTER = "\n上一篇 下一篇 版权所有 未经许可不得转载"
+HAN = re.compile(r"[\u4e00-\u9fff]")
 HALF_WIDTH = str.maketrans("，。、：；！？（）", ",.,:;!?()")
 
 
@@ -79,7 +83,7 @@ def test_short_copies_are_found_exactly(band_files: BandFiles, tmp_path: Path) -
     paths = band_files(["你好，世界", "世界你好", "你好 世界！", "", "", "你好世界"], config=DedupConfig(), rows=2)
     counts, table = joined(paths, tmp_path / "pairs", DedupConfig())
     assert pairs_of(table) == {(0, 2): ("exact", 1.0), (0, 5): ("exact", 1.0)}
-    assert counts == {"pairs": 2, "exact": 2, "near": 0, "url": 0, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 2, "exact": 2, "near": 0, "url": 0, "refused": 0, "border": 0, "hot_buckets": 0}
 
 
 def test_same_text_is_a_copy_whatever_its_form(band_files: BandFiles, tmp_path: Path) -> None:
@@ -89,7 +93,7 @@ def test_same_text_is_a_copy_whatever_its_form(band_files: BandFiles, tmp_path: 
     (other,) = band_files([code, "！！！"], config=DedupConfig(), lane="code", name="part-code", first_key=4)
     counts, table = joined([*paths, other], tmp_path / "pairs", DedupConfig())
     assert pairs_of(table) == dict.fromkeys([(0, 2), (0, 5), (3, 4)], ("exact", 1.0))
-    assert counts == {"pairs": 3, "exact": 3, "near": 0, "url": 0, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 3, "exact": 3, "near": 0, "url": 0, "refused": 0, "border": 0, "hot_buckets": 0}
 
 
 def test_documents_of_one_url_are_copies_where_asked_for(
@@ -102,7 +106,7 @@ def test_documents_of_one_url_are_copies_where_asked_for(
     counts, table = joined(paths, tmp_path / "by_url", DedupConfig(by_url=True))
     kinds = {pair: kind for pair, (kind, _) in pairs_of(table).items()}
     assert kinds == {(0, 1): "url", (0, 2): "near", (1, 2): "url", (0, 3): "exact"}
-    assert counts == {"pairs": 4, "exact": 1, "near": 1, "url": 2, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 4, "exact": 1, "near": 1, "url": 2, "refused": 0, "border": 0, "hot_buckets": 0}
     assert pairs_of(table)[0, 1][1] < 0.1
     joined(paths, tmp_path / "by_text", DedupConfig())
     assert pairs_of(pq.read_table(tmp_path / "by_text")).keys() == {(0, 2), (0, 3)}
@@ -119,7 +123,7 @@ def test_bytes_do_not_depend_on_workers_or_order(
     assert contents[0] == contents[1]
     assert sorted(contents[0]) == ["_counts.json", "part-00000.parquet", "part-00001.parquet"]
     assert list(pairs_of(table)) == sorted(pairs_of(table))
-    assert counts == {"pairs": 10, "exact": 5, "near": 5, "url": 0, "refused": 0, "hot_buckets": 0}
+    assert counts == {"pairs": 10, "exact": 5, "near": 5, "url": 0, "refused": 0, "border": 0, "hot_buckets": 0}
 
 
 def test_bytes_do_not_depend_on_the_shuffle(
@@ -130,7 +134,9 @@ def test_bytes_do_not_depend_on_the_shuffle(
     for path in paths[:2]:
         kept = pa.array([False, True, True])
         write_parquet(path.replace("bands", "verdicts"), pa.table([kept], names=["kept"]))
-    earlier = [EarlierSplit(path, path.replace("bands", "verdicts")) for path in paths[:2]]
+    earlier = [
+        EarlierSplit(path, path.replace("bands", "verdicts"), path.replace("bands", "gone")) for path in paths[:2]
+    ]
     contents = []
     for mode in ("gbk", "files"):
         options = RunnerOptions(workers=2, shuffle=mode)
@@ -141,6 +147,46 @@ def test_bytes_do_not_depend_on_the_shuffle(
     expected = {(1, 6), (1, 11), (2, 7), (2, 12), (4, 9), (4, 14), (5, 10), (8, 13)}  # 0 and 3 were not kept
     assert found.keys() == expected
     assert counts["exact"] == 3
+
+
+def windows_of(text: str) -> set[str]:
+    """Windows of five Han characters, without what stands between them."""
+    han = "".join(HAN.findall(text))
+    return {han[at : at + 5] for at in range(len(han) - 4)}
+
+
+def test_pairs_near_the_threshold_are_compared_by_all_shingles(
+    band_files: BandFiles, tmp_path: Path, essays: list[str]
+) -> None:
+    """Sketches of 32 err by 0.07: every pair within four times that gets its true Jaccard, and is kept by that.
+
+    Within fewer standard errors fewer are looked at. Bytes depend on neither workers nor shuffle.
+    """
+    added = essays[0][::-1][100:160]
+    texts = [text[:180] + added[:length] for text in essays for length in (0, 20, 30, 40, 50, 60)]
+    sets = list(map(windows_of, texts))
+    every = itertools.combinations(range(len(texts)), 2)
+    true = {(one, other): len(sets[one] & sets[other]) / len(sets[one] | sets[other]) for one, other in every}
+    config = DedupConfig(sketch_size=32, bands=(32, 4))
+    paths = band_files(texts, config=config, rows=7)
+    documents = [path.replace("/bands/", "/texts/") for path in paths]
+    contents, counts = {}, {}
+    runs = (("sketch", None, 1, "gbk"), ("narrow", 1.0, 1, "gbk"), ("one", 4.0, 1, "gbk"), ("two", 4.0, 2, "files"))
+    for name, within, workers, mode in runs:
+        counts[name] = find_pairs(
+            paths[::-1] if name == "two" else paths,
+            document_files=documents[::-1] if name == "two" else documents,
+            out=str(tmp_path / name),
+            config=config.model_copy(update={"exact_within": within}),
+            options=RunnerOptions(workers=workers, shuffle=mode),  # type: ignore[arg-type]
+        )
+        contents[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+    found = {name: pairs_of(pq.read_table(tmp_path / name)) for name, *_ in runs}
+    assert contents["one"] == contents["two"]
+    assert found["one"].keys() == {pair for pair, jaccard in true.items() if jaccard >= 0.8} != found["sketch"].keys()
+    near = {pair: jaccard for pair, (_, jaccard) in found["one"].items() if true[pair] < 0.95}
+    assert near == {pair: np.float32(true[pair]) for pair in near}
+    assert 0 == counts["sketch"]["border"] < counts["narrow"]["border"] < counts["one"]["border"] <= len(true)
 
 
 def test_run_over_a_killed_one_starts_clean(band_files: BandFiles, tmp_path: Path, essays: list[str]) -> None:

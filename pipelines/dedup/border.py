@@ -1,0 +1,131 @@
+"""Pairs near a bound, compared by all their shingles: what a sketch of some hundred cannot tell apart.
+
+A sketch of k shingles knows a Jaccard J with a standard error of sqrt(J (1 - J) / k). Pairs whose estimate lies within
+some of them of the threshold are looked at again with the texts: the shingle sets of their second documents travel to
+the file of the first. Shingles, never text, are shuffled, and only those of documents at the border.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+import numba as nb
+import numpy as np
+
+from ctllm.pipelines.dedup.frames import frame, frames
+from ctllm.pipelines.dedup.positions import by_file, rows_of, unpacked
+from ctllm.pipelines.dedup.signature import Signer
+from ctllm.pipelines.documents import read_rows
+from ctllm.schemas.curation_config import DedupConfig
+
+BORDER_COLUMNS = 5
+"""Of a border pair, uint64: positions of both, keys of both, 1 where they have one URL."""
+
+_PAIRS, _POSITIONS, _SIZES, _SHINGLES = range(4)
+
+
+def at_border(one: np.ndarray, other: np.ndarray, jaccard: np.ndarray, *, config: DedupConfig) -> np.ndarray:
+    """Which pairs the sketches do not decide, from both numbers of shingles and the estimated Jaccard: (n,), bool.
+
+    Both have shingles and one at least has more than its sketch; else the estimate is the truth. The Jaccard at which
+    the containment of a pair meets its bound follows from its sizes.
+    """
+    if config.exact_within is None or not config.verify:
+        return np.zeros(len(jaccard), bool)
+    bounds = [np.full(len(jaccard), config.threshold)]
+    if config.containment is not None:
+        shared = config.containment * np.minimum(one, other)
+        bounds.append(shared / np.maximum(one + other - shared, 1))
+    is_near = np.zeros(len(jaccard), bool)
+    for bound in bounds:
+        errors = np.sqrt(bound * (1 - bound) / config.sketch_size)
+        is_near |= np.abs(jaccard - bound) <= config.exact_within * errors
+    is_estimated = (np.minimum(one, other) > 0) & (np.maximum(one, other) > config.sketch_size)
+    return np.asarray(is_near & is_estimated)
+
+
+class TakeShingles(beam.DoFn):
+    """(file, border pairs with their second document in it) to (file of the first, pairs and those shingle sets)."""
+
+    def __init__(self, texts: list[str | None], config: DedupConfig) -> None:
+        self._texts, self._config = texts, config
+
+    def setup(self) -> None:
+        """Makes the signer."""
+        self._signer = Signer(self._config)
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Reads the row groups of one file of documents that hold the second ones."""
+        number, packed = element
+        pairs = unpacked(packed, columns=BORDER_COLUMNS)
+        positions = np.unique(pairs[:, 1])
+        shingles, offsets = shingle_sets(self._signer, str(self._texts[number]), positions)
+        for first_file, own in by_file(pairs, column=0):
+            chosen = np.searchsorted(positions, np.unique(own[:, 1]))
+            sets = [shingles[offsets[at] : offsets[at + 1]] for at in chosen]
+            sizes = np.diff(offsets)[chosen]
+            parts = ((_PAIRS, own), (_POSITIONS, positions[chosen]), (_SIZES, sizes), (_SHINGLES, np.concatenate(sets)))
+            yield first_file, b"".join(frame(kind, values.tobytes()) for kind, values in parts)
+
+
+def border_similarities(
+    signer: Signer, path: str, packed: Iterable[bytes]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Border pairs whose first documents are in `path`, (n, BORDER_COLUMNS); their exact Jaccard and containment.
+
+    `packed` is what TakeShingles gave for the file, in any order.
+    """
+    contents = frames(packed)
+    pairs = unpacked(contents[_PAIRS], columns=BORDER_COLUMNS)
+    others = np.frombuffer(b"".join(contents[_POSITIONS]), np.uint64)
+    sizes = np.frombuffer(b"".join(contents[_SIZES]), np.int64)
+    other_sets = np.frombuffer(b"".join(contents[_SHINGLES]), np.uint64)
+    other_offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    positions = np.unique(pairs[:, 0])
+    sets, offsets = shingle_sets(signer, path, positions)
+    order = np.argsort(others, kind="stable")
+    rows = np.column_stack(
+        [np.searchsorted(positions, pairs[:, 0]), order[np.searchsorted(others, pairs[:, 1], sorter=order)]]
+    )
+    shared = np.empty(len(rows), np.int64)
+    _count_shared(sets, offsets, other_sets, other_offsets, rows, shared)
+    one, other = np.diff(offsets)[rows[:, 0]], np.diff(other_offsets)[rows[:, 1]]
+    jaccard = shared / np.maximum(one + other - shared, 1)
+    return pairs, jaccard, shared / np.maximum(np.minimum(one, other), 1)
+
+
+def shingle_sets(signer: Signer, path: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted shingles of the documents at `positions`, ascending, of a file of DOCUMENTS: (shingles,) and offsets."""
+    documents = read_rows(path, rows_of(positions), columns=["lane", "text"])
+    shingles, offsets = signer.shingles(documents.combine_chunks().to_batches()[0])
+    for start, end in itertools.pairwise(offsets):
+        shingles[start:end].sort()
+    return shingles, offsets
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _count_shared(  # noqa: PLR0917 - a kernel takes its arrays by position
+    sets: np.ndarray,
+    offsets: np.ndarray,
+    other_sets: np.ndarray,
+    other_offsets: np.ndarray,
+    rows: np.ndarray,
+    shared: np.ndarray,
+) -> None:
+    """Size of the intersection of each pair of ascending sets."""
+    for pair in range(rows.shape[0]):
+        one = sets[offsets[rows[pair, 0]] : offsets[rows[pair, 0] + 1]]
+        other = other_sets[other_offsets[rows[pair, 1]] : other_offsets[rows[pair, 1] + 1]]
+        i = 0
+        j = 0
+        found = 0
+        while i < one.shape[0] and j < other.shape[0]:
+            if one[i] == other[j]:
+                found += 1
+                i += 1
+                j += 1
+            elif one[i] < other[j]:
+                i += 1
+            else:
+                j += 1
+        shared[pair] = found
