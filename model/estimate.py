@@ -16,9 +16,9 @@ from ctllm.model.losses import CHUNK_POSITIONS
 from ctllm.model.transformer import num_parameters
 from ctllm.schemas.config import Config
 from ctllm.schemas.errors import ConfigError
-from ctllm.schemas.training_config import LoopConfig, ModelConfig, PretrainConfig
+from ctllm.schemas.training_config import LoopConfig, ModelConfig, OptimizerConfig, PretrainConfig, Recompute
 
-STATE_BYTES = 16  # float32 weight, gradient and AdamW's two moments, of each parameter
+STATE_BYTES = {"adamw": 16, "muon": 12}  # float32 weight, gradient and two moments, or one, of each parameter
 SCALING = ((1, 1.0), (8, 0.98), (64, 0.93), (512, 0.80))  # GPUs and efficiency, training-reference 4: assumed
 GIB = 2**30
 
@@ -60,27 +60,49 @@ class TrainingEstimate(Config):
     """In the currency of the price; None without a price."""
 
 
-def estimate_memory(model: ModelConfig, loop: LoopConfig, *, gpus: int = 1) -> MemoryEstimate:
+def estimate_memory(
+    model: ModelConfig, loop: LoopConfig, *, optimizer: OptimizerConfig | None = None, gpus: int = 1
+) -> MemoryEstimate:
     """Of one GPU. Each layer keeps, for a position, 28 d_model + 8 d_ffn bytes in bfloat16 and 40 and 16 in float32.
 
-    The last norm adds 8 d_model. With grouped heads it is an upper bound: keys and values count as wide as queries.
+    The last norm adds 8 d_model. What is computed again is not kept, but once for one layer. With grouped heads it is
+    an upper bound: keys and values count as wide as queries.
     """
     is_half = loop.compute_dtype == "bfloat16"
     micro_batch = loop.sequences_per_micro_batch or math.ceil(loop.sequences_per_step / gpus)
     positions = micro_batch * model.context_length
     width, per_value = model.d_model, 2 if is_half else 4
     per_layer = (28 if is_half else 40) * width + (8 if is_half else 16) * model.d_ffn + 4 * model.num_heads + 8
+    kept, again = _kept_per_layer(model, loop.recompute, everything=per_layer, per_value=per_value)
     logits = min(CHUNK_POSITIONS, positions) * model.vocab_size * (4 + per_value)
     parameters, members = num_parameters(model), loop.shard_processes or gpus
     embeddings = (1 if model.tied_embeddings else 2) * model.vocab_size * model.d_model
     two_layers = 2 * (parameters - embeddings) // model.num_layers
     return MemoryEstimate(
-        states=math.ceil(STATE_BYTES * parameters / members),
-        weight_copies=2 * parameters if is_half else 0,
-        activations=positions * (model.num_layers * per_layer + 8 * width),
+        states=math.ceil(_state_bytes(model, optimizer) / members),
+        weight_copies=(2 * parameters if again == 0 else 2 * embeddings + two_layers) if is_half else 0,
+        activations=positions * (model.num_layers * kept + again + 8 * width),
         gathered=8 * (embeddings + two_layers) if members > 1 else 0,
         loss=logits + positions * width * per_value,
     )
+
+
+def _state_bytes(model: ModelConfig, optimizer: OptimizerConfig | None) -> int:
+    """Muon keeps one moment of the layers' matrices; embedding, head and norms have AdamW's two."""
+    matrices = model.num_layers * (
+        2 * model.d_model * model.head_dim * (model.num_heads + model.kv_heads) + 3 * model.d_model * model.d_ffn
+    )
+    kind = "adamw" if optimizer is None else optimizer.kind
+    return STATE_BYTES["adamw"] * (num_parameters(model) - matrices) + STATE_BYTES[kind] * matrices
+
+
+def _kept_per_layer(model: ModelConfig, recompute: Recompute, *, everything: int, per_value: int) -> tuple[int, int]:
+    """Bytes of a position that a layer keeps, and those of the one layer that is being computed again."""
+    if recompute == "none":
+        return everything, 0
+    if recompute == "full":
+        return per_value * model.d_model, everything
+    return per_value * (7 * model.d_model + 2 * model.d_ffn) + 4 * model.num_heads, everything
 
 
 def estimate_training(
@@ -108,7 +130,7 @@ def estimate_training(
         num_parameters=num_parameters(config.model),
         tokens=total,
         gpus=gpus,
-        memory=estimate_memory(config.model, config.loop, gpus=gpus),
+        memory=estimate_memory(config.model, config.loop, optimizer=config.optimizer, gpus=gpus),
         flop_per_token=flops,
         tokens_per_s=rate,
         days=hours / 24,
@@ -117,14 +139,16 @@ def estimate_training(
     )
 
 
-def check_memory(model: ModelConfig, loop: LoopConfig, *, available: int, gpus: int = 1) -> None:
+def check_memory(
+    model: ModelConfig, loop: LoopConfig, *, available: int, optimizer: OptimizerConfig | None = None, gpus: int = 1
+) -> None:
     """Raises ConfigError when one step needs more than `available` bytes: said before an hour of loading, not after."""
-    memory = estimate_memory(model, loop, gpus=gpus)
+    memory = estimate_memory(model, loop, optimizer=optimizer, gpus=gpus)
     if memory.total > available:
         parts = ", ".join(f"{name} {size / GIB:.1f}" for name, size in memory.model_dump().items())
         raise ConfigError(
             f"model {model.name}: a step needs {memory.total / GIB:.1f} GiB ({parts}), the device has "
-            f"{available / GIB:.1f}; lower loop.sequences_per_micro_batch or choose a smaller model"
+            f"{available / GIB:.1f}; lower loop.sequences_per_micro_batch, set loop.recompute or take a smaller model"
         )
 
 

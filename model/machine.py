@@ -6,6 +6,7 @@ The back end is chosen once: a resume on the same device keeps it, so that all s
 import torch
 
 from ctllm.model.attention import pick_backend
+from ctllm.model.block_execution import is_compiled
 from ctllm.model.distributed import local_rank, num_processes
 from ctllm.model.flops import measured_gemm_flops, peak_flops
 from ctllm.schemas.errors import ConfigError
@@ -58,6 +59,7 @@ def open_machine(
         compute_dtype=loop.compute_dtype,
         attention="sdpa" if attention == "auto" else attention,
         attention_seconds=seconds,
+        compiled=is_compiled(loop, device=device),
         peak_flops=peak_flops(name),
         gemm_flops=round(measured_gemm_flops(device, dtype)),
     )
@@ -68,10 +70,11 @@ def open_machine(
 def sentence(machine: TrainingMachine) -> str:
     """The machine in one line, as shown when a run starts."""
     probed = ", ".join(f"{name} {1000 * each:.2f} ms" for name, each in machine.attention_seconds.items())
+    compiled = ", layers compiled" if machine.compiled else ""
     devices = f"{machine.processes} x {machine.device}" if machine.processes > 1 else machine.device
     return (
         f"{devices}, {machine.compute_dtype}, matrix products {machine.gemm_flops / 1e12:.3g} TFLOP/s, "
-        f"attention {machine.attention}{f' ({probed})' if probed else ''}"
+        f"attention {machine.attention}{f' ({probed})' if probed else ''}{compiled}"
     )
 
 

@@ -10,7 +10,7 @@ from ctllm.schemas.errors import ConfigError, OutputError
 from ctllm.schemas.files import exists, join, read_json, write_json
 from ctllm.schemas.training_run import IDENTITY
 
-FREE_LOOP_KEYS = ("shard_processes",)
+FREE_LOOP_KEYS = ("shard_processes", "recompute")
 """Keys of `loop` that say where and how a step is computed, not what: a resume may change them."""
 
 

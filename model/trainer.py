@@ -30,6 +30,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import torch
 
 from ctllm.model.batches import TensorBatch
+from ctllm.model.block_execution import is_compiled, set_up_layers
 from ctllm.model.checkpoint import CHECKPOINTS, CheckpointWriter, latest_checkpoint, restore, take_snapshot
 from ctllm.model.distributed import World, local_part, open_world, reshard
 from ctllm.model.flops import median_speed, step_speed
@@ -88,14 +89,16 @@ class Trainer(Generic[B]):
         """Trains to the last step or the time limit, and writes the summary.
 
         Raises OutputError when the run directory is taken or a checkpoint cannot be written, ConfigError when `resume`
-        meets another identity, the attention back end has no kernel here or the processes do not divide the step, and
-        StageError after a signal (a checkpoint is written first), when the loss is not a number or when another process
-        is lost (none is).
+        meets another identity, the attention back end has no kernel here or the processes do not divide the step,
+        MissingPartError when layers are to be compiled without a compiler, and StageError after a signal (a checkpoint
+        is written first), when the loss is not a number or when another process is lost (none is).
         """
         self._started = time.monotonic()
         device = pick_device(self.loop)
         check_attention(self.loop, device=device)
+        compiled = is_compiled(self.loop, device=device)
         with open_world(self.loop, device) as self.world:
+            set_up_layers(self.model, recompute=self.loop.recompute, compiled=compiled)
             self.world.place(self.model)
             self.model.train()
             self.model.compute_dtype = getattr(torch, self.loop.compute_dtype)

@@ -15,6 +15,8 @@ from ctllm.schemas.mixture import MixtureConfig
 
 Backend = Literal["sdpa", "flex", "varlen"]
 """How attention over packed documents is computed; `model/attention.py` says what each is."""
+Recompute = Literal["none", "selective", "full"]
+"""Which activations are computed again in the backward pass; `model/block_execution.py` says what each costs."""
 HELD_OUT_SHARE = 0.02  # chosen: 200 of 10,000 documents; more would cost training text
 
 
@@ -159,6 +161,12 @@ class LoopConfig(Config):
     )
     attention: Literal["auto"] | Backend = Field(
         "auto", description="back end for packed documents; auto = on a GPU the fastest by a probe, else sdpa"
+    )
+    compile_layers: Literal["auto", "always", "never"] = Field(
+        "auto", description="torch.compile, each layer on its own; auto = on a GPU"
+    )
+    recompute: Recompute = Field(
+        "none", description="activations computed again instead of kept: saves memory, costs up to a third more work"
     )
     seed: int = Field(0, ge=0, description="initial weights")
 

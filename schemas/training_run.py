@@ -43,6 +43,8 @@ class TrainingMachine(Config):
     """Back end for packed documents; a resume on the same device keeps it."""
     attention_seconds: dict[str, float] = {}
     """What the probe measured: one forward and backward pass of one layer's attention; empty when none ran."""
+    compiled: bool = False
+    """Whether the layers were compiled."""
     peak_flops: float | None
     """Operations a second by the data sheet, dense bfloat16; None for a device that is not in our table."""
     gemm_flops: float

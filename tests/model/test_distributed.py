@@ -118,7 +118,7 @@ def runs(
     lives = [
         ("one", {}, [{"size": 1}]),
         ("two", {"loop": micro}, [{"size": 2}]),
-        ("groups", {"loop": {**loop, "shard_processes": 1}}, [{"size": 2}]),
+        ("groups", {"loop": {**loop, "shard_processes": 1, "recompute": "selective"}}, [{"size": 2}]),
         ("one_two_one", {}, [{"size": size, "max_seconds": limit} for size, limit in ((1, 0), (2, 0), (1, None))]),
         ("killed", {"loop": micro}, [{"size": 2, "killed_at": 7}, {"size": 2}]),
         ("uneven", {"loop": {**loop, "sequences_per_step": 3}}, [{"size": 2}]),
@@ -144,7 +144,7 @@ def assert_same(runs: Runs, name: str, other: str) -> None:
 
 @pytest.mark.parametrize("name", ["two", "groups"])
 def test_two_processes_compute_what_one_computes(runs: Runs, name: str) -> None:
-    """Sharded (with micro-batches), or each with a whole copy: same losses, gradient norms, weights, held-out bits."""
+    """Sharded with micro-batches, or whole copies with recomputation: losses, norms, weights, held-out bits."""
     assert runs.codes[name] == [[0, 0]]
     assert_same(runs, name, "one")
     summary, expected = (json.loads((runs.root / each / "summary.json").read_text()) for each in (name, "one"))
