@@ -97,6 +97,9 @@ def evaluation_table(result: EvaluationResult) -> list[dict[str, Any]]:
     for name, choice in result.choice.items():
         basis = f"{choice.items} questions; chance {choice.chance:.3f}; standard error {choice.standard_error:.3f}"
         rows.append({"measure": f"accuracy, {name}", "value": round(choice.accuracy_micro, 4), "measured on": basis})
+    for name, text in result.text.items():
+        basis = f"{text.items} items; standard error {text.standard_error:.3f}"
+        rows.append({"measure": f"accuracy, {name}", "value": round(text.accuracy, 4), "measured on": basis})
     if pairs := result.preferences:
         basis = f"{pairs.pairs} pairs; standard error {pairs.standard_error:.3f}"
         rows.append({"measure": "preference accuracy", "value": round(pairs.accuracy, 4), "measured on": basis})

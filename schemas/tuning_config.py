@@ -1,4 +1,4 @@
-"""The configs of SFT, DPO and evaluation: what follows pretraining."""
+"""The configs of SFT, DPO and generation: what follows pretraining."""
 
 from typing import Literal
 
@@ -54,51 +54,6 @@ class DpoConfig(Config):
     def _robust_needs_smoothing(self) -> "DpoConfig":
         if (self.loss == "robust") != (self.label_smoothing > 0):
             raise ValueError("label_smoothing belongs to loss: robust, which needs it above 0; set both or neither")
-        return self
-
-
-class ChoiceTaskConfig(Config):
-    """One multiple-choice benchmark, scored by log-likelihood."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    items: tuple[str, ...] = Field(min_length=1, description="JSONL or CSV files or globs; a file is a subject")
-    form: Literal["letter", "cloze"] = Field(
-        "letter", description="letter: all choices are shown, A to D compared; cloze: the answers' own text compared"
-    )
-    language: Literal["zh", "en"] = Field("zh", description="language of the words around the question")
-    shots: tuple[str, ...] = Field((), description="files or globs the examples in front of each question come from")
-    num_shots: int = Field(0, ge=0, description="first items of the subject's own file in `shots`")
-    max_items: int | None = Field(None, ge=1, description="per subject, the first ones; null = all")
-
-    @model_validator(mode="after")
-    def _shots_have_a_file(self) -> "ChoiceTaskConfig":
-        if bool(self.shots) != bool(self.num_shots):
-            raise ValueError("num_shots and shots go together: where the examples come from, and how many")
-        return self
-
-
-class EvaluateConfig(Config):
-    """The whole of `ctllm evaluate`; a part that is not given is not measured."""
-
-    tokens: str | None = Field(None, description="directory of token shards, for bits per byte")
-    plan: str | None = Field(None, description="directory of the plan that names the held-out documents")
-    choice: tuple[ChoiceTaskConfig, ...] = ()
-    preferences: str | None = Field(None, description="directory of preference pairs, for preference accuracy")
-    preference_data: TuningDataConfig = Field(
-        TuningDataConfig(), description="as in the config of DPO: what that holds out is what is measured here"
-    )
-    sequences_per_batch: int = Field(16, ge=1, description="sequences of one forward pass")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-
-    @model_validator(mode="after")
-    def _something_is_measured(self) -> "EvaluateConfig":
-        if (self.tokens is None) != (self.plan is None):
-            raise ValueError("tokens and plan go together: the shards, and which of their documents are held out")
-        if not (self.plan or self.choice or self.preferences):
-            raise ValueError("nothing to measure: give tokens and plan, choice tasks or preferences")
-        names = [task.name for task in self.choice]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two choice tasks have one name: {', '.join(sorted(names))}")
         return self
 
 

@@ -32,13 +32,19 @@ class ChoiceSubject(Config):
 
     items: int
     accuracy: float
+    standard_error: float
+    items_contaminated: int
 
 
 class ChoiceResult(Config):
     """One multiple-choice benchmark, with everything a comparison needs."""
 
     form: str
+    style: str
+    """Whose words stand around the questions."""
     language: str
+    normalisation: str
+    """bytes: log-probabilities were compared per byte of the answer; none: as they are."""
     num_shots: int
     prompt_digest: str
     """Of the words around the questions and of the examples: scores with different digests cannot be compared."""
@@ -47,8 +53,14 @@ class ChoiceResult(Config):
     """Over items."""
     accuracy_macro: float
     """Mean over subjects."""
+    accuracy_of_sums: float
+    """Over items, with log-probabilities as they are: lm-eval's `acc`, where accuracy_micro is its `acc_norm`."""
     standard_error: float
     """Of accuracy_micro."""
+    items_contaminated: int
+    """Found in documents that the curation run kept; 0 also when no run was given."""
+    accuracy_clean: float | None
+    """Over the other items; null when there are none."""
     chance: float
     """Expected accuracy of guessing."""
     constant_letter: str
@@ -58,12 +70,35 @@ class ChoiceResult(Config):
     answers_by_letter: dict[str, int]
     """What the model chose."""
     compared_tokens: dict[str, list[int]]
-    """letter: the tokens of each letter; cloze: empty, every item has its own."""
+    """letter: the tokens scored for each letter of the first item; cloze: empty, every item has its own."""
+    compared_texts: dict[str, list[str]]
+    """How the tokenizer writes them."""
     items_truncated: int
     """Examples or question were cut at the left to fit the context."""
     items_unreadable: int
     """Rows without question, choices or answer; not among `items`."""
     subjects: dict[str, ChoiceSubject]
+
+
+class TextResult(Config):
+    """One benchmark whose answers are texts: predicted words, numbers or programs that the model wrote."""
+
+    kind: str
+    num_shots: int
+    prompt_digest: str
+    """Of the words around the items and of the examples."""
+    items: int
+    accuracy: float
+    standard_error: float
+    items_contaminated: int
+    accuracy_clean: float | None
+    perplexity: float | None
+    """last_word: exp of the mean negative log-probability of an item's words; else null."""
+    outcomes: dict[str, int]
+    """program: how many passed, failed, timed out ...; else empty."""
+    items_truncated: int
+    """Examples were left out, or the context cut at the left, to fit."""
+    items_unreadable: int
 
 
 class PreferenceResult(Config):
@@ -91,6 +126,11 @@ class EvaluationResult(Config):
     bits_per_byte: dict[str, dict[str, float]]
     """Lane to value and what it was measured on."""
     choice: dict[str, ChoiceResult]
+    text: dict[str, TextResult] = {}
+    curation: str | None = None
+    """The curation run that contaminated items were looked up in."""
+    missing: list[str] = []
+    """Benchmarks of the suite whose files were not there."""
     preferences: PreferenceResult | None
     seconds: float
 
@@ -100,11 +140,39 @@ class EvaluationResult(Config):
             (f"bits per byte, {lane}", f"{figures['bits_per_byte']:.3f} ({figures['num_bytes']:,.0f} bytes)")
             for lane, figures in self.bits_per_byte.items()
         ]
-        for name, task in self.choice.items():
-            setting = f"{task.form}, {task.num_shots}-shot, {task.items} items, prompt {task.prompt_digest}"
-            chance = f"chance {task.chance:.3f}, always {task.constant_letter} {task.constant_letter_accuracy:.3f}"
-            rows.append((f"{name} ({setting})", f"{task.accuracy_micro:.3f} ± {task.standard_error:.3f} ({chance})"))
+        rows += [(_choice_setting(name, task), _choice_value(task)) for name, task in self.choice.items()]
+        rows += [(_text_setting(name, task), _text_value(task)) for name, task in self.text.items()]
         if pairs := self.preferences:
             value = f"{pairs.accuracy:.3f} ± {pairs.standard_error:.3f}"
             rows.append((f"preference accuracy ({pairs.pairs} pairs)", value))
         return rows
+
+
+def _choice_setting(name: str, task: ChoiceResult) -> str:
+    words = f"{task.form}, {task.style}, {task.num_shots}-shot"
+    return f"{name} ({words}, {task.items} items, prompt {task.prompt_digest})"
+
+
+def _choice_value(task: ChoiceResult) -> str:
+    macro = f", macro {task.accuracy_macro:.3f}" if len(task.subjects) > 1 else ""
+    baselines = f"chance {task.chance:.3f}, always {task.constant_letter} {task.constant_letter_accuracy:.3f}"
+    value = f"{task.accuracy_micro:.3f} ± {task.standard_error:.3f}{macro}"
+    return f"{value} ({baselines}{_clean(task.items_contaminated, task.accuracy_clean)})"
+
+
+def _text_setting(name: str, task: TextResult) -> str:
+    return f"{name} ({task.num_shots}-shot, {task.items} items, prompt {task.prompt_digest})"
+
+
+def _text_value(task: TextResult) -> str:
+    more = "" if task.perplexity is None else f", perplexity {task.perplexity:.4g}"
+    more += "".join(f", {number} {outcome}" for outcome, number in sorted(task.outcomes.items()))
+    clean = _clean(task.items_contaminated, task.accuracy_clean)
+    return f"{task.accuracy:.3f} ± {task.standard_error:.3f}{more}{clean}"
+
+
+def _clean(num_contaminated: int, accuracy: float | None) -> str:
+    if not num_contaminated:
+        return ""
+    value = "none left" if accuracy is None else f"{accuracy:.3f}"
+    return f", without {num_contaminated} contaminated {value}"

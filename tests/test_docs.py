@@ -11,13 +11,15 @@ import yaml
 from ctllm.schemas.config import Config, read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.end_to_end_config import EndToEndConfig
+from ctllm.schemas.evaluation_config import BenchmarkCatalogue, EvaluateConfig
 from ctllm.schemas.recipes import Recipe
 from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfig, TokenizerConfig
-from ctllm.schemas.tuning_config import DpoConfig, EvaluateConfig, SftConfig
+from ctllm.schemas.tuning_config import DpoConfig, SftConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MODELS: dict[str, type[Config]] = {
+    "benchmarks": BenchmarkCatalogue,
     "curation": CurationConfig,
     "dpo": DpoConfig,
     "end_to_end": EndToEndConfig,

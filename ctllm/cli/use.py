@@ -1,38 +1,19 @@
-"""Commands on a trained model: evaluate, export, import, generate."""
+"""Commands on a trained model: export, import, generate."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ctllm.cli.console import console, print_table, progress_shown
-from ctllm.cli.curation import Overrides
-from ctllm.schemas.config import read_config
+from ctllm.cli.console import console, progress_shown
 
 Checkpoint = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="a checkpoint, or a training run (its newest)")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (evaluate, export, generate):
+    for command in (export, generate):
         app.command()(command)
     app.command("import")(import_model)
-
-
-def evaluate(
-    checkpoint: Checkpoint,
-    out: Annotated[str, typer.Option(help="directory to write evaluation.json into")],
-    config: Annotated[Path, typer.Option("--config", help="YAML file")] = Path("configs/evaluate/demo.yaml"),
-    overrides: Overrides = None,
-) -> None:
-    """Measure a checkpoint: bits per byte per lane, multiple choice, preference accuracy."""
-    from ctllm.model.evaluation.suite import evaluate_checkpoint
-    from ctllm.schemas.tuning_config import EvaluateConfig
-
-    settings = read_config(config, EvaluateConfig, overrides=overrides or [])
-    with progress_shown() as progress:
-        result = evaluate_checkpoint(checkpoint, config=settings, out=out, progress=progress)
-    print_table("evaluation", ["measure", "value"], result.rows())
 
 
 def export(

@@ -1,13 +1,17 @@
-"""Everything that is measured on one checkpoint, in one file: `evaluation.json`, schema `EvaluationResult`."""
+"""All that is measured on one checkpoint: `evaluation.json`, schema `EvaluationResult`, and the tables beside it."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
-from ctllm.model.evaluation.choice import ChoiceTask
+from ctllm.model.evaluation.choice import CLEAN, ChoiceTask
+from ctllm.model.evaluation.contaminated import read_contaminated
+from ctllm.model.evaluation.tables import ITEMS, SCORES, ItemRow, write_items, write_scores
+from ctllm.model.evaluation.text_tasks import TextTask
 from ctllm.model.plan import Plan
 from ctllm.model.preference_pairs import preference_accuracy, tokenize_pairs
 from ctllm.model.token_shards import TokenShards
@@ -15,26 +19,28 @@ from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.transformer import Transformer, num_parameters
 from ctllm.model.tuning_data import read_tuning_data
 from ctllm.schemas.errors import InputError
+from ctllm.schemas.evaluation_config import EvaluateConfig
 from ctllm.schemas.files import join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.training_run import TrainingState
-from ctllm.schemas.tuning_config import EvaluateConfig
-from ctllm.schemas.tuning_run import EVALUATION, EvaluationResult, PreferenceResult
+from ctllm.schemas.tuning_run import EVALUATION, ChoiceResult, EvaluationResult, PreferenceResult, TextResult
 
 
 def evaluate_checkpoint(
-    checkpoint: str, *, config: EvaluateConfig, out: str, progress: Progress = silent
+    checkpoint: str, *, config: EvaluateConfig, out: str, missing: Sequence[str] = (), progress: Progress = silent
 ) -> EvaluationResult:
-    """Measures a checkpoint (or a run's newest one), writes `out/evaluation.json` and returns what stands there.
+    """Measures a checkpoint (or a run's newest one), writes the files to `out` and returns what stands in the first.
 
-    Raises InputError when something to measure on is missing, or was made with another tokenizer.
+    `missing` names benchmarks that were wanted and are not there. Raises InputError when something to measure on is
+    missing, or was made with another tokenizer.
     """
     started = time.monotonic()
     directory = find_checkpoint(checkpoint)
-    tasks = {task.name: ChoiceTask(task) for task in config.choice}  # before the model: a wrong path fails at once
+    tasks = _Tasks(config)  # before the model: a wrong path fails at once
     model, model_config = load_model(directory, device=_device(config))
     tokenizer = Tokenizer(directory)
     plan_digest, bits = _bits_per_byte(config, model, tokenizer=tokenizer, progress=progress)
+    choice, text, items = tasks.run(model, tokenizer, progress=progress)
     result = EvaluationResult(
         checkpoint=directory,
         step=TrainingState.model_validate_json((Path(directory) / "state.json").read_text()).step,
@@ -44,15 +50,54 @@ def evaluate_checkpoint(
         config=config.model_dump(mode="json"),
         plan_digest=plan_digest,
         bits_per_byte=bits,
-        choice={
-            name: task.run(model, tokenizer=tokenizer, per_batch=config.sequences_per_batch, progress=progress)
-            for name, task in tasks.items()
-        },
+        choice=choice,
+        text=text,
+        curation=config.curation,
+        missing=list(missing),
         preferences=_preferences(config, model, tokenizer=tokenizer, progress=progress),
         seconds=round(time.monotonic() - started, 3),
     )
+    write_items(join(out, ITEMS), items)
+    write_scores(join(out, SCORES), result)
     write_json(join(out, EVALUATION), result.model_dump(mode="json"))
     return result
+
+
+class _Tasks:
+    """The benchmarks of a config, their files read."""
+
+    def __init__(self, config: EvaluateConfig) -> None:
+        self._config = config
+        self._choice = {task.name: ChoiceTask(task) for task in config.choice}
+        self._text = {task.name: TextTask(task) for task in config.text}
+        self._contaminated = CLEAN
+        if config.curation is not None:
+            self._contaminated = read_contaminated(config.curation, max_overlap=config.max_benchmark_overlap)
+
+    def run(
+        self, model: Transformer, tokenizer: Tokenizer, *, progress: Progress
+    ) -> tuple[dict[str, ChoiceResult], dict[str, TextResult], list[ItemRow]]:
+        """Results by name, and the rows of all items."""
+        choice, text, items = dict[str, ChoiceResult](), dict[str, TextResult](), list[ItemRow]()
+        for name, task in self._choice.items():
+            choice[name], rows = task.run(
+                model,
+                tokenizer=tokenizer,
+                per_batch=self._config.sequences_per_batch,
+                contaminated=self._contaminated,
+                progress=progress,
+            )
+            items += rows
+        for name, written in self._text.items():
+            text[name], rows = written.run(
+                model,
+                tokenizer=tokenizer,
+                per_batch=self._config.sequences_per_batch,
+                contaminated=self._contaminated,
+                progress=progress,
+            )
+            items += rows
+        return choice, text, items
 
 
 def _device(config: EvaluateConfig) -> str:

@@ -14,24 +14,19 @@
 Any of them gzipped. A query's `Passage: …` (BoolQ) is an encyclopedia's text, not the benchmark's, and does not count.
 """
 
-import csv
 import hashlib
-import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ctllm.schemas.benchmark_files import UNREADABLE, Row, benchmark_ending, item_id, parse_rows
 from ctllm.schemas.curation_config import DecontaminationConfig
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import packaged
 
-KNOWN_ENDINGS = (".jsonl", ".json", ".csv", ".parquet")
 KNOWN_FORMATS = (
     "JSONL or JSON with question, text, prompt, query, turns or sentences; CSV or Parquet with question, A to D"
 )
@@ -42,11 +37,8 @@ QUESTION_FIELDS = (
 )  # fmt: skip
 """The first whose last field holds a text is the item; the fields before it may be empty."""
 OPTION_FIELDS = ("options", "choices", "candidates")
-ID_FIELDS = ("id", "id_", "task_id", "question_id", "idx")
 _PASSAGE = re.compile(r"\s*Passage:.*?\nQuestion:\s*", re.DOTALL)
 _LABEL = re.compile(r"\s*[（(]?[A-H][)）.．、:：]\s*")
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -77,8 +69,10 @@ def read_items(pattern: str) -> Iterator[BenchmarkItem]:
     for path, benchmark in benchmarks.items():
         try:
             with fs.open(path, "rb", compression="infer") as file:
-                yield from _items(_rows(file.read(), path), benchmark, path)
-        except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+                if benchmark_ending(path) is None:
+                    raise InputError(f"decontamination.benchmarks: {path} has no known ending; give {KNOWN_FORMATS}")
+                yield from _items(parse_rows(file.read(), path), benchmark, path)
+        except UNREADABLE as error:
             raise InputError(
                 f"decontamination.benchmarks: cannot read {path} ({error}); give {KNOWN_FORMATS}"
             ) from error
@@ -100,59 +94,13 @@ def _files(pattern: str) -> tuple[Any, dict[str, str]]:
     is_directory = fs.isdir(location)
     paths = [path for path in sorted(fs.find(location) if is_directory else fs.glob(location)) if not fs.isdir(path)]
     if is_directory:
-        paths = [path for path in paths if _ending(path)]
+        paths = [path for path in paths if benchmark_ending(path)]
     if not paths:
         raise InputError(f"decontamination.benchmarks: nothing matches {pattern}; check the path, or drop it")
     fixed = re.split(r"[*?\[]", location, maxsplit=1)[0]
     root = location.rstrip("/") + "/" if is_directory else fixed.rpartition("/")[0] + "/"
     names = {path: path.removeprefix(root).removesuffix(".gz") for path in paths}
-    return fs, {path: name.removesuffix(_ending(path) or "") for path, name in names.items()}
-
-
-def _ending(path: str) -> str | None:
-    return next((ending for ending in KNOWN_ENDINGS if path.removesuffix(".gz").endswith(ending)), None)
-
-
-def _rows(content: bytes, path: str) -> list[Row]:
-    """The rows of a file as dictionaries, field names in lower case."""
-    ending = _ending(path)
-    if ending == ".parquet":
-        rows = pq.read_table(io.BytesIO(content)).to_pylist()
-    elif ending == ".csv":
-        rows = _csv_rows(content.decode("utf-8-sig"))
-    elif ending is None:
-        raise InputError(f"decontamination.benchmarks: {path} has no known ending; give {KNOWN_FORMATS}")
-    else:
-        rows = _json_rows(content.decode("utf-8-sig"), path)
-    return [{str(name).lower(): value for name, value in row.items()} for row in rows]
-
-
-def _csv_rows(text: str) -> list[Row]:
-    table = list(csv.reader(io.StringIO(text)))
-    if table and "question" not in {name.lower() for name in table[0]} and len(table[0]) == 6:
-        table.insert(0, ["question", "A", "B", "C", "D", "answer"])  # MMLU as first published
-    return [dict(zip(table[0], cells, strict=False)) for cells in table[1:]]
-
-
-def _json_rows(text: str, path: str) -> list[Row]:
-    try:
-        whole = json.loads(text)
-    except ValueError:
-        return [
-            _json_line(line, number, path) for number, line in enumerate(text.splitlines(), start=1) if line.strip()
-        ]
-    if isinstance(whole, dict) and isinstance(whole.get("example"), list):
-        whole = whole["example"]
-    rows = whole if isinstance(whole, list) else [whole]
-    return [row if isinstance(row, dict) else {} for row in rows]
-
-
-def _json_line(line: str, number: int, path: str) -> Row:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}, line {number}: not JSON ({error})") from error
-    return row if isinstance(row, dict) else {}
+    return fs, {path: name.removesuffix(benchmark_ending(path) or "") for path, name in names.items()}
 
 
 def _items(rows: Iterable[Row], benchmark: str, path: str) -> Iterator[BenchmarkItem]:
@@ -162,8 +110,7 @@ def _items(rows: Iterable[Row], benchmark: str, path: str) -> Iterator[Benchmark
         question = _question(row)
         if question is None:
             raise InputError(f"{path}, line {number}: none of the known fields holds a text; give {KNOWN_FORMATS}")
-        item_id = next((str(row[name]) for name in ID_FIELDS if row.get(name) not in (None, "")), str(number))
-        yield BenchmarkItem(benchmark, item_id, question, _options(row))
+        yield BenchmarkItem(benchmark, item_id(row, number), question, _options(row))
 
 
 def _question(row: Row) -> str | None:

@@ -7,7 +7,7 @@ from ctllm.model.checkpoint import load_model
 from ctllm.model.evaluation.suite import evaluate_checkpoint
 from ctllm.model.model_card import model_card
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.tuning_config import ChoiceTaskConfig, EvaluateConfig
+from ctllm.schemas.evaluation_config import ChoiceTaskConfig, EvaluateConfig
 
 
 def test_the_card_states_what_the_model_is(make_exported: Callable[..., str]) -> None:

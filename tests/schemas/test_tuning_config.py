@@ -6,7 +6,8 @@ import pytest
 
 from ctllm.schemas.config import Config, parse_config, read_config
 from ctllm.schemas.errors import ConfigError
-from ctllm.schemas.tuning_config import ChoiceTaskConfig, DpoConfig, EvaluateConfig, SftConfig, TuningDataConfig
+from ctllm.schemas.evaluation_config import ChoiceTaskConfig, EvaluateConfig
+from ctllm.schemas.tuning_config import DpoConfig, SftConfig, TuningDataConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SHIPPED = [
@@ -43,7 +44,7 @@ def test_combinations_that_cannot_work_are_refused() -> None:
         ({**dpo, "label_smoothing": 0.1}, DpoConfig, "belongs to loss: robust"),
         ({**dpo, "loss": "robust"}, DpoConfig, "belongs to loss: robust"),
         ({**task, "num_shots": 5}, ChoiceTaskConfig, "go together"),
-        ({"choice": [task, task]}, EvaluateConfig, "two choice tasks have one name"),
+        ({"choice": [task, task]}, EvaluateConfig, "two tasks have one name"),
     ]
     for values, model, message in cases:
         with pytest.raises(ConfigError, match=message):

@@ -12,7 +12,7 @@ from ctllm.model.checkpoint import load_model
 from ctllm.model.evaluation.choice import ChoiceTask, per_byte
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.tuning_config import ChoiceTaskConfig
+from ctllm.schemas.evaluation_config import ChoiceTaskConfig
 
 CHOICES = ("春天", "the hot one", "秋", "snow 冬")
 
@@ -49,7 +49,7 @@ def test_figures_are_those_of_a_plain_recomputation(checkpoint: str, items: str,
     """The chosen letters are those with the best score: of the letter, or of the answer's text per byte."""
     config = ChoiceTaskConfig.model_validate({"name": "seasons", "items": [items], "form": form})
     model, _ = load_model(checkpoint)
-    result = ChoiceTask(config).run(model, tokenizer=Tokenizer(checkpoint), per_batch=3)
+    result, rows = ChoiceTask(config).run(model, tokenizer=Tokenizer(checkpoint), per_batch=3)
     chosen = []
     for subject, number in (("B", 5), ("C", 3)):
         for n in range(number):
@@ -63,6 +63,9 @@ def test_figures_are_those_of_a_plain_recomputation(checkpoint: str, items: str,
                 scores = [score / len(text.encode()) for score, text in zip(sums, CHOICES, strict=True)]
             chosen.append(("ABCD"[scores.index(max(scores))], subject))
     hits = [answer == right for answer, right in chosen]
+    assert [(row.given, row.answer, row.is_right) for row in rows] == [
+        (*each, hit) for each, hit in zip(chosen, hits, strict=True)
+    ]
     assert result.accuracy_micro == sum(hits) / 8
     assert result.accuracy_macro == pytest.approx((sum(hits[:5]) / 5 + sum(hits[5:]) / 3) / 2)
     assert result.answers_by_letter == Counter(answer for answer, _ in chosen)
@@ -85,7 +88,8 @@ def test_shots_come_first_and_change_the_digest(items: str, tmp_path: Path) -> N
     shots = {"shots": [str(tmp_path / "*_dev.jsonl")], "num_shots": 1}
     base = {"name": "seasons", "items": [items]}
     plain, shot = (ChoiceTask(ChoiceTaskConfig.model_validate(each)) for each in (base, {**base, **shots}))
-    assert shot.examples == {name: f"{name} 例？\nA. 甲\nB. 乙\n答案：B\n\n" for name in ("one", "two")}
+    header = "以下是单项选择题，请选出其中的正确答案。\n\n"
+    assert shot.beginnings == {name: f"{header}{name} 例？\nA. 甲\nB. 乙\n答案：B\n\n" for name in ("one", "two")}
     assert plain.prompt_digest() != shot.prompt_digest()
     with pytest.raises(InputError, match="fewer than 2 examples for one"):
         ChoiceTask(ChoiceTaskConfig.model_validate({**base, **shots, "num_shots": 2}))
@@ -97,5 +101,5 @@ def test_long_questions_are_cut_at_the_left(checkpoint: str, tmp_path: Path) -> 
     (tmp_path / "long.jsonl").write_text(json.dumps(line, ensure_ascii=False))
     config = ChoiceTaskConfig(name="long", items=(str(tmp_path / "long.jsonl"),))
     model, _ = load_model(checkpoint)
-    result = ChoiceTask(config).run(model, tokenizer=Tokenizer(checkpoint), per_batch=8)
+    result, _ = ChoiceTask(config).run(model, tokenizer=Tokenizer(checkpoint), per_batch=8)
     assert (result.items, result.items_truncated) == (1, 1)

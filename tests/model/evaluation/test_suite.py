@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ctllm.model.checkpoint import load_model
 from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documents
 from ctllm.model.evaluation.suite import evaluate_checkpoint
+from ctllm.model.evaluation.tables import ITEMS, SCORES
 from ctllm.model.plan import Plan, make_plan
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError, InputError
+from ctllm.schemas.evaluation_config import EvaluateConfig
 from ctllm.schemas.files import file_digest, read_json, write_json
 from ctllm.schemas.training_config import PlanConfig
-from ctllm.schemas.tuning_config import EvaluateConfig
 from ctllm.schemas.tuning_run import EvaluationResult
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,6 +51,11 @@ def test_everything_is_measured(checkpoint: str, overrides: list[str], tmp_path:
         "mini_zh": (24, "cloze"),
         "mini_en": (12, "cloze"),
     }
+    items, scores = (pq.read_table(tmp_path / "out" / name).to_pylist() for name in (ITEMS, SCORES))
+    assert {name: sum(row["task"] == name for row in items) for name in result.choice} == {"mini_zh": 24, "mini_en": 12}
+    for row in scores:
+        right = [each["is_right"] for each in items if each["task"] == row["task"]]
+        assert (row["items"], row["accuracy"]) == (len(right), sum(right) / len(right))
     assert result.preferences is not None
     assert result.preferences.pairs == 2
     assert [row[0].split(",")[0] for row in result.rows()][:2] == ["bits per byte", "bits per byte"]

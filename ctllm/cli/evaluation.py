@@ -1,0 +1,64 @@
+"""Commands that measure a trained model: evaluate."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ctllm.cli.console import console, print_table, progress_shown
+from ctllm.cli.curation import Overrides
+from ctllm.cli.use import Checkpoint
+from ctllm.schemas.config import read_config
+from ctllm.schemas.evaluation_config import Style
+
+SuiteName = Literal["zh", "en", "code", "full"]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this module to the command line."""
+    app.command()(evaluate)
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    out: Annotated[str, typer.Option(help="directory to write evaluation.json and its tables into")],
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file: own texts, tasks, preferences")] = None,
+    overrides: Overrides = None,
+    suite: Annotated[SuiteName | None, typer.Option(help="published benchmarks")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="directory with folders ceval, mmlu …; may be repeated")
+    ] = None,
+    style: Annotated[Style, typer.Option(help="whose words stand around a suite's questions")] = "lm_eval",
+    shots: Annotated[int | None, typer.Option(min=0, help="examples, in place of each benchmark's own number")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first N items of each file")] = None,
+    skip_missing: Annotated[bool, typer.Option("--skip-missing", help="measure what is there of the suite")] = False,
+    curation: Annotated[
+        str | None, typer.Option(help="curation run: scores also without the items that it found in kept documents")
+    ] = None,
+) -> None:
+    """Measure a checkpoint: bits per byte, benchmarks, preference accuracy."""
+    from ctllm.model.evaluation.suite import evaluate_checkpoint
+    from ctllm.model.evaluation.suites import suite_tasks
+    from ctllm.schemas.evaluation_config import EvaluateConfig
+
+    path = config or (None if suite else Path("configs/evaluate/demo.yaml"))
+    settings = read_config(path, EvaluateConfig, overrides=overrides or []) if path else None
+    missing: tuple[str, ...] = ()
+    if suite:
+        tasks = suite_tasks(
+            suite,
+            data=data or [],
+            style=style,
+            num_shots=shots,
+            max_items=limit,
+            allows_missing=skip_missing,
+        )
+        settings, missing = tasks.added_to(settings), tasks.missing
+    assert settings is not None
+    if curation:
+        settings = settings.model_copy(update={"curation": curation})
+    with progress_shown() as progress:
+        result = evaluate_checkpoint(checkpoint, config=settings, out=out, missing=missing, progress=progress)
+    print_table("evaluation", ["measure", "value"], result.rows())
+    for sentence in missing:
+        console.print(f"missing: {sentence}", markup=False)
