@@ -8,6 +8,7 @@ from ctllm.pipelines.signals.repetition import DUPLICATE_SIZES, TOP_SIZES, measu
 from ctllm.pipelines.signals.words import units_of
 
 UNITS = st.lists(st.sampled_from(["一", "二", "三", "ab", "cde"]), max_size=60)
+PHRASES = st.lists(st.sampled_from([*"一二甲乙丙", "天地玄黄宇", "地玄黄宇宙洪荒"]), max_size=30).map("".join).map(list)
 
 
 def measured(text: str) -> dict[str, float]:
@@ -39,7 +40,7 @@ def plain(units: list[str]) -> dict[str, float]:
     return signals
 
 
-@given(UNITS)
+@given(UNITS | PHRASES)
 def test_repetition_equals_a_plain_python_version(units: list[str]) -> None:
     """Skipping what the smaller n-gram ruled out changes no value."""
     assert measured(" ".join(units)) == pytest.approx(plain(units), abs=1e-12)
@@ -63,3 +64,8 @@ def test_laughter_is_covered_whole() -> None:
     signals = measured("哈" * 40)
     assert signals["top_2gram_share"] == 1.0
     assert signals["duplicate_5gram_share"] == pytest.approx(39 / 40)
+
+
+def test_a_pair_beyond_the_counter_still_covers_most() -> None:
+    """A pair that stands more often than its counter counts is not ruled out by one with the larger bound."""
+    assert measured("一二" * 200_000 + "abc de " * 40_000)["top_2gram_share"] == pytest.approx(2 / 3, abs=1e-5)
