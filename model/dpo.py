@@ -7,6 +7,7 @@ policy that is its reference has gained nothing, so the sigmoid loss must be ln 
 Suffixes: B pairs of a batch, N pairs, 2 the chosen and the rejected answer, T positions.
 """
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,14 +34,21 @@ from ctllm.model.preference_pairs import (
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer
-from ctllm.model.tuning_data import read_tuning_data, rows_of_step, tuning_context_length, tuning_identity
+from ctllm.model.tuning_data import (
+    read_tuning_data,
+    rows_of_step,
+    tuning_context_length,
+    tuning_identity,
+    write_row_cuts,
+)
 from ctllm.schemas.errors import AccountingError, InputError
 from ctllm.schemas.files import exists, join, read_parquet, write_json, write_parquet
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
-from ctllm.schemas.training_run import TrainingSummary
+from ctllm.schemas.training_run import LedgerLine, TrainingSummary
 from ctllm.schemas.tuning_config import DpoConfig
 from ctllm.schemas.tuning_run import DATA_REPORT, TuningDataReport
 
+FALL_NATS = 1.0  # chosen: both answers e times less likely than for the reference; noise of a batch is far below
 REFERENCE_TOLERANCE = 1e-6  # on the loss before the first step (training-reference 12)
 
 REFERENCE = pa.schema(
@@ -84,11 +92,26 @@ def dpo(
         ),
         packed_length=None,
         evaluate=objective.evaluate,
+        watch=both_fall,
         progress=progress,
     )
     summary = trainer.train(resume=resume, max_seconds=max_seconds)
     write_json(join(config.out, DATA_REPORT), _report(train, held_out).model_dump())
+    write_row_cuts(config.out, [*train.cuts, *held_out.cuts])
     return summary
+
+
+def both_fall(recent: Sequence[LedgerLine]) -> str:
+    """The usual silent failure of DPO: the margin grows while both answers become unlikely, the chosen one too."""
+    chosen, rejected = (
+        statistics.fmean(line.values[f"{answer}_gain"] for line in recent) for answer in ("chosen", "rejected")
+    )
+    if max(chosen, rejected) > -FALL_NATS:
+        return ""
+    return (
+        f"chosen and rejected answers both lose likelihood: {chosen:.1f} and {rejected:.1f} nats against the reference "
+        f"over {len(recent)} steps; lower optimizer.learning_rate, raise beta, or try loss: apo_zero"
+    )
 
 
 @dataclass(frozen=True)
@@ -205,9 +228,9 @@ def _report(train: Pairs, held_out: Pairs) -> TuningDataReport:
         rows_trained=len(train.pairs),
         rows_held_out=len(held_out.pairs),
         rows_by_lane={lane: lanes.count(lane) for lane in sorted(set(lanes))},
-        rows_truncated=train.num_truncated + held_out.num_truncated,
-        tokens_cut=train.tokens_cut + held_out.tokens_cut,
-        rows_dropped=train.num_dropped + held_out.num_dropped,
+        rows_truncated=sum(cut.reason == "cut" for cut in [*train.cuts, *held_out.cuts]),
+        tokens_cut=sum(cut.tokens_cut for cut in [*train.cuts, *held_out.cuts]),
+        rows_dropped=sum(cut.reason != "cut" for cut in [*train.cuts, *held_out.cuts]),
         label_tokens=sum(sum(pair.num_tokens) for pair in train.pairs),
         padding_share=0.0,
     )

@@ -15,7 +15,7 @@ from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.transformer import Transformer
 from ctllm.model.tuning_data import Row
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.tuning_run import PreferenceResult
+from ctllm.schemas.tuning_run import PreferenceResult, RowCut, RowCutReason
 
 PAIRS_PER_BATCH = 8  # chosen; decides the padding and with it the last bits of a log-probability
 
@@ -39,24 +39,31 @@ class Pairs:
     """Tokenized pairs and what the context length cost."""
 
     pairs: list[Pair]
-    num_truncated: int
-    tokens_cut: int
-    num_dropped: int
+    cuts: list[RowCut]
 
 
 def tokenize_pairs(rows: Sequence[Row], *, tokenizer: Tokenizer, context_length: int) -> Pairs:
-    """Prompt and answers in the chat format, cut after `context_length` positions; without an answer left, dropped."""
-    pairs, num_truncated, tokens_cut = [], 0, 0
+    """Prompt and answers in the chat format, cut after `context_length` positions.
+
+    A pair without room for an answer, or whose answers are equal after the cut, is dropped.
+    """
+    pairs, cuts = [], []
     for row in rows:
         prompt = render_chat(row["prompt"], tokenizer=tokenizer, opens_answer=True).tokens
         answers = [render_answer(row[name], tokenizer=tokenizer) for name in ("chosen", "rejected")]
         room = max(0, context_length + 1 - len(prompt))
         cut = sum(max(0, len(answer) - room) for answer in answers)
-        num_truncated, tokens_cut = num_truncated + (cut > 0), tokens_cut + cut
-        if room:
-            chosen, rejected = (Completion(prompt, answer[:room]) for answer in answers)
+        chosen, rejected = (Completion(prompt, answer[:room]) for answer in answers)
+        reason: RowCutReason | None = "cut" if cut else None
+        if not room:
+            reason = "prompt_fills_context"
+        elif chosen == rejected:
+            reason = "answers_equal"
+        if reason in (None, "cut"):
             pairs.append(Pair(row["lane"], chosen, rejected))
-    return Pairs(pairs, num_truncated, tokens_cut, len(rows) - len(pairs))
+        if reason:
+            cuts.append(RowCut(id=row["id"], source=row["source"], reason=reason, tokens_cut=cut))
+    return Pairs(pairs, cuts)
 
 
 def pairs_digest(pairs: Sequence[Pair]) -> str:

@@ -15,13 +15,20 @@ from ctllm.model.pretrain import next_token_loss
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer
-from ctllm.model.tuning_data import Row, read_tuning_data, rows_of_step, tuning_context_length, tuning_identity
+from ctllm.model.tuning_data import (
+    Row,
+    read_tuning_data,
+    rows_of_step,
+    tuning_context_length,
+    tuning_identity,
+    write_row_cuts,
+)
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.training_run import TrainingSummary
 from ctllm.schemas.tuning_config import SftConfig
-from ctllm.schemas.tuning_run import DATA_REPORT, TuningDataReport
+from ctllm.schemas.tuning_run import DATA_REPORT, RowCut, RowCutReason, TuningDataReport
 
 
 def sft(
@@ -60,6 +67,10 @@ def sft(
     )
     summary = trainer.train(resume=resume, max_seconds=max_seconds)
     write_json(join(config.out, DATA_REPORT), report.model_dump())
+    everything = zip([*data.train, *data.held_out], [*train, *held_out], strict=True)
+    write_row_cuts(
+        config.out, (row_cut(row, chat) for row, chat in everything if chat.tokens_cut or not chat.is_usable)
+    )
     return summary
 
 
@@ -72,6 +83,11 @@ class CutChat:
     num_labels: int
     tokens_cut: int
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether something of the assistant's is left."""
+        return self.num_labels > 0
+
 
 def cut_chat(chat: RenderedChat, *, lane: str, context_length: int) -> CutChat:
     """The first `context_length` positions; labels are the assistant's tokens, each predicted from the one before."""
@@ -80,6 +96,12 @@ def cut_chat(chat: RenderedChat, *, lane: str, context_length: int) -> CutChat:
     labels = np.where(is_assistant[1:], tokens[1:], IGNORED)
     num_labels = int(is_assistant[1:].sum())
     return CutChat(lane, (tokens[:-1], labels), num_labels, len(chat.tokens) - len(tokens))
+
+
+def row_cut(row: Row, chat: CutChat) -> RowCut:
+    """The line of `row_cuts.jsonl` for a conversation that was shortened or has nothing to learn from."""
+    reason: RowCutReason = "cut" if chat.is_usable else "no_answer_left"
+    return RowCut(id=row["id"], source=row["source"], reason=reason, tokens_cut=chat.tokens_cut)
 
 
 def _cut_all(rows: Sequence[Row], *, tokenizer: Tokenizer, context_length: int) -> list[CutChat]:
@@ -136,7 +158,7 @@ def _report(packed: PackedChats, train: Sequence[CutChat], held_out: Sequence[Cu
         rows_trained=len(trained),
         rows_held_out=sum(chat.num_labels > 0 for chat in held_out),
         rows_by_lane=dict(sorted(Counter(chat.lane for chat in trained).items())),
-        rows_truncated=sum(chat.tokens_cut > 0 for chat in everything),
+        rows_truncated=sum(chat.tokens_cut > 0 and chat.is_usable for chat in everything),
         tokens_cut=sum(chat.tokens_cut for chat in everything),
         rows_dropped=sum(chat.num_labels == 0 for chat in everything),
         label_tokens=sum(chat.num_labels for chat in trained),

@@ -22,7 +22,8 @@ the bits of an uninterrupted one on the same CPU. Started by torchrun, the same 
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
@@ -52,6 +53,14 @@ from ctllm.schemas.training_run import SUMMARY, LedgerLine, TrainingMachine, Tra
 B = TypeVar("B", bound=TensorBatch)
 
 
+ALARM_STEPS = 10  # chosen: fewer follow single batches, and an alarm may wait for as many
+
+
+def no_alarm(_recent: Sequence[LedgerLine]) -> str:
+    """Watches nothing."""
+    return ""
+
+
 def no_evaluation(_model: Transformer) -> Mapping[str, float]:
     """Measures nothing."""
     return {}
@@ -75,6 +84,8 @@ class Trainer(Generic[B]):
     packed_length: int | None
     """Length of sequences in which documents do not see each other; None when there are none."""
     evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
+    watch: Callable[[Sequence[LedgerLine]], str] = no_alarm
+    """What is wrong, seen from the last `ALARM_STEPS` lines of the ledger; "" when nothing is."""
     progress: Progress = silent
     world: World = field(init=False)
     machine: TrainingMachine = field(init=False)
@@ -83,6 +94,7 @@ class Trainer(Generic[B]):
     ledger: Ledger = field(init=False)
     writer: CheckpointWriter = field(init=False)
     spikes: SpikeDetector = field(init=False)
+    _recent: deque[LedgerLine] = field(init=False)
     _started: float = field(init=False)
 
     def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
@@ -132,8 +144,11 @@ class Trainer(Generic[B]):
     def _steps(self, stop: StopRequest, *, max_seconds: float | None) -> None:
         with Ledger(self.run, num_bytes=self.state.ledger_bytes, writes=self.world.is_first) as self.ledger:
             self.world.meet()  # the ledger is cut before anybody reads it
-            applied = (line.grad_norm for line in read_ledger(self.run) if not line.skipped)
-            self.spikes = SpikeDetector(self.optimizer.skip_spikes_above, norms=applied)
+            lines = read_ledger(self.run)
+            self.spikes = SpikeDetector(
+                self.optimizer.skip_spikes_above, norms=(line.grad_norm for line in lines if not line.skipped)
+            )
+            self._recent = deque(lines, maxlen=ALARM_STEPS)
             for step in range(self.state.step, self.loop.steps):
                 self._finish_step(self._step(step))
                 late = max_seconds is not None and time.monotonic() - self._started >= max_seconds
@@ -152,12 +167,19 @@ class Trainer(Generic[B]):
                     return
 
     def _finish_step(self, line: LedgerLine) -> None:
+        was_alarmed = bool(self._recent and self._recent[-1].alarm)
+        self._recent.append(line)
+        if len(self._recent) == ALARM_STEPS and (alarm := self.watch(self._recent)):
+            line = line.model_copy(update={"alarm": alarm})
+            self._recent[-1] = line
         self.ledger.append(line)
         self.state = self.state.model_copy(
             update={"step": line.step + 1, "label_tokens": self.state.label_tokens + line.label_tokens}
         )
         values = {"loss": line.loss, "tokens_per_s": line.tokens_per_s, **_shares(line), **line.evaluation}
-        self.progress(ProgressEvent(self.stage, line.step + 1, self.loop.steps, unit="steps", values=values))
+        message = "" if was_alarmed else line.alarm  # once, when it begins
+        event = ProgressEvent(self.stage, line.step + 1, self.loop.steps, unit="steps", values=values, message=message)
+        self.progress(event)
 
     def _step(self, step: int) -> LedgerLine:
         """One optimizer step, measured before and after where that is due."""
@@ -273,6 +295,7 @@ class Trainer(Generic[B]):
             first_loss=lines[0].loss,
             last_loss=statistics.fmean(line.loss for line in lines[-10:]),
             skipped_steps=sum(line.skipped for line in lines),
+            alarmed_steps=sum(bool(line.alarm) for line in lines),
             evaluation_before=lines[0].evaluation_before,
             evaluation=evaluations[-1] if evaluations else {},
             tokens_per_s=statistics.median(line.tokens_per_s for line in lines),

@@ -1,6 +1,7 @@
 """Rows of converted chat data for SFT or DPO: a held-out part, a language ratio, an order; all by hashes of texts."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 
 from ctllm.schemas.conversations import TABLES, ConversationKind
 from ctllm.schemas.errors import ConfigError, InputError
-from ctllm.schemas.files import exists, join, list_files, read_parquet
+from ctllm.schemas.files import exists, join, list_files, read_parquet, written_whole
 from ctllm.schemas.manifest import SUCCESS
 from ctllm.schemas.mixture import key_hash
 from ctllm.schemas.training_config import ModelConfig
 from ctllm.schemas.tuning_config import DpoConfig, SftConfig, TuningDataConfig
+from ctllm.schemas.tuning_run import ROW_CUTS, RowCut
 
 Row = dict[str, Any]
 """A row of CONVERSATIONS or PREFERENCES."""
@@ -94,6 +96,13 @@ def rows_of_step(step: int, *, num_rows: int, rows_per_step: int, seed: int) -> 
             orders[number_of_pass] = np.random.default_rng([seed, number_of_pass]).permutation(num_rows)
         numbers.append(int(orders[number_of_pass][place]))
     return numbers
+
+
+def write_row_cuts(run: str, cuts: Iterable[RowCut]) -> None:
+    """Writes `RUN/row_cuts.jsonl`, one line for each row that was shortened or dropped."""
+    with written_whole(join(run, ROW_CUTS)) as file:
+        for cut in cuts:
+            file.write(cut.model_dump_json().encode() + b"\n")
 
 
 def tuning_context_length(asked: int | None, *, model: ModelConfig) -> int:

@@ -82,6 +82,8 @@ class LedgerLine(Config):
     skipped: bool = False
     """The gradient norm was a spike (`optimizer.skip_spikes_above`): weights and moments stayed as they were."""
     learning_rate: float
+    alarm: str = ""
+    """What is wrong with the last steps although the loss is a number; empty when nothing is."""
     tokens_per_s: float
     """Labels a second."""
     speed: StepSpeed | None = None
@@ -109,6 +111,8 @@ class TrainingSummary(Config):
     """Mean over the last 10 steps."""
     skipped_steps: int = 0
     """Steps whose gradient norm was a spike."""
+    alarmed_steps: int = 0
+    """Steps at which the ledger holds an alarm."""
     evaluation_before: dict[str, float]
     evaluation: dict[str, float]
     tokens_per_s: float

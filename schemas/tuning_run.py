@@ -1,12 +1,26 @@
 """What SFT, DPO and evaluation report beside the summary of training."""
 
-from typing import Any
+from typing import Any, Literal
 
 from ctllm.schemas.config import Config
 
 DATA_REPORT = "data.json"
 """Name in the run directory of SFT and DPO."""
 EVALUATION = "evaluation.json"
+
+
+ROW_CUTS = "row_cuts.jsonl"
+RowCutReason = Literal["cut", "no_answer_left", "prompt_fills_context", "answers_equal"]
+"""cut: shortened and used; the others: nothing to learn from was left, the row was dropped."""
+
+
+class RowCut(Config):
+    """A line of `RUN/row_cuts.jsonl`: a row that the context length shortened or cost."""
+
+    id: str
+    source: str
+    reason: RowCutReason
+    tokens_cut: int
 
 
 class TuningDataReport(Config):
@@ -17,7 +31,7 @@ class TuningDataReport(Config):
     rows_by_lane: dict[str, int]
     """Of the rows trained on."""
     rows_truncated: int
-    """Cut at the context length, held-out rows included."""
+    """Cut at the context length and used, held-out rows included; `row_cuts.jsonl` names them and the dropped ones."""
     tokens_cut: int
     rows_dropped: int
     """Nothing to learn from was left after the cut."""

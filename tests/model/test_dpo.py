@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from ctllm.model.checkpoint import load_model, weights_digest
-from ctllm.model.dpo import REFERENCE, Objective, dpo
+from ctllm.model.dpo import REFERENCE, Objective, both_fall, dpo
 from ctllm.model.ledger import read_ledger
 from ctllm.model.preference_pairs import Pair, tokenize_pairs
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import AccountingError
 from ctllm.schemas.files import list_files, read_parquet, write_parquet
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
+from ctllm.schemas.training_run import LedgerLine
 from ctllm.schemas.tuning_config import DpoConfig, TuningDataConfig
 
 PAIRS = [
@@ -40,7 +41,10 @@ def config(checkpoint: str, write_pairs: Callable[..., str], tmp_path: Path) -> 
 @pytest.fixture
 def pairs(tokenizer_directory: str) -> list[Pair]:
     """The pairs as tokens."""
-    rows = [{"lane": "zh", "prompt": prompt, "chosen": good, "rejected": bad} for prompt, good, bad in PAIRS]
+    rows = [
+        {"id": "p", "source": "s", "lane": "zh", "prompt": prompt, "chosen": good, "rejected": bad}
+        for prompt, good, bad in PAIRS
+    ]
     return tokenize_pairs(rows, tokenizer=Tokenizer(tokenizer_directory), context_length=128).pairs
 
 
@@ -88,6 +92,40 @@ def test_a_foreign_reference_is_noticed(config: DpoConfig) -> None:
     write_parquet(path, pa.table([moved, table["rejected"]], schema=REFERENCE))
     with pytest.raises(AccountingError, match=r"reference/.*instead of 0\.6931472"):
         dpo(config, resume=True)
+
+
+def line(step: int, chosen: float, rejected: float) -> LedgerLine:
+    """A line of the ledger with both gains."""
+    values = {"chosen_gain": chosen, "rejected_gain": rejected}
+    return LedgerLine(
+        step=step, batch="", label_tokens=4, loss=0.5, grad_norm=1, learning_rate=1e-6, tokens_per_s=1, values=values
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "is_alarm"),
+    [(-1.0, -9.0, True), (-0.99, -9.0, False), (0.5, -9.0, False), (-9.0, -1.0, True)],
+)
+def test_both_answers_falling_is_an_alarm(chosen: float, rejected: float, is_alarm: bool) -> None:
+    """A margin that grows while even the chosen answer loses a nat is named, one that grows by rising is not."""
+    message = both_fall([line(step, chosen, rejected) for step in range(10)])
+    assert bool(message) == is_alarm
+    assert not is_alarm or f"{chosen:.1f} and {rejected:.1f} nats" in message
+
+
+def test_the_ledger_and_the_terminal_tell_of_the_fall(config: DpoConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run says once that both fall; the ledger holds it at every step that it lasts, a resumed one too."""
+    monkeypatch.setattr("ctllm.model.dpo.FALL_NATS", -5.0)  # a "fall" is a gain of less than 5 nats: from the start on
+    told: list[str] = []
+    changes = {"loop": config.loop.model_copy(update={"steps": 13})}
+    summary = dpo(config.model_copy(update=changes), progress=lambda event: told.append(event.message))
+    assert [each.step for each in read_ledger(config.out) if each.alarm] == [9, 10, 11, 12]
+    assert summary.alarmed_steps == 4
+    assert sum("both lose likelihood" in message for message in told) == 1
+    pieces = config.model_copy(update={**changes, "out": f"{config.out}-pieces"})
+    while not dpo(pieces, resume=True, max_seconds=0).finished:
+        pass
+    assert [each.alarm for each in read_ledger(pieces.out)] == [each.alarm for each in read_ledger(config.out)]
 
 
 def test_gradients_reach_the_policy_only(config: DpoConfig, pairs: list[Pair], checkpoint: str) -> None:

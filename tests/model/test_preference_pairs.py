@@ -14,6 +14,8 @@ def pairs(tokenizer_directory: str) -> list[Pair]:
     """Two dozen pairs as tokens."""
     rows = [
         {
+            "id": str(n),
+            "source": "s",
             "lane": "zh",
             "prompt": [{"role": "user", "content": str(n)}],
             "chosen": f"好的，{n}。",
@@ -25,18 +27,29 @@ def pairs(tokenizer_directory: str) -> list[Pair]:
 
 
 def test_long_pairs_are_cut_or_dropped(tokenizer_directory: str) -> None:
-    """Answers are cut at the context; a prompt that leaves no room for one drops its pair; both are counted."""
+    """Answers are cut at the context; no room for one, or equal ones, drop the pair; each is named."""
     tokenizer = Tokenizer(tokenizer_directory)
-    prompts = ["短", "长" * 60]
-    rows = [
-        {"lane": "zh", "prompt": [{"role": "user", "content": prompt}], "chosen": "好" * 40, "rejected": "坏"}
-        for prompt in prompts
+    answers = [
+        ("短", "好" * 40, "坏"),
+        ("长" * 60, "好" * 40, "坏"),
+        ("短", "好" * 60, "好" * 60 + "坏"),
+        ("短", "好", "坏"),
     ]
-    result = tokenize_pairs(rows, tokenizer=tokenizer, context_length=32)
-    assert (len(result.pairs), result.num_truncated, result.num_dropped) == (1, 2, 1)
+    rows = [
+        {"id": str(n), "source": "s", "lane": "zh", "prompt": [{"role": "user", "content": prompt}], "chosen": chosen,
+         "rejected": rejected}
+        for n, (prompt, chosen, rejected) in enumerate(answers)
+    ]  # fmt: skip
+    result = tokenize_pairs(rows[:3], tokenizer=tokenizer, context_length=32)
+    assert [(cut.id, cut.reason) for cut in result.cuts] == [
+        ("0", "cut"),
+        ("1", "prompt_fills_context"),
+        ("2", "answers_equal"),
+    ]
+    assert not tokenize_pairs(rows[3:], tokenizer=tokenizer, context_length=32).cuts
     (pair,) = result.pairs
     assert len(pair.chosen.prompt) + len(pair.chosen.tokens) == 33
-    assert result.tokens_cut > 0
+    assert result.cuts[0].tokens_cut > 0
 
 
 def test_accuracy_counts_ties_half(pairs: list[Pair], checkpoint: str) -> None:

@@ -15,7 +15,7 @@ from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
 from ctllm.schemas.tuning_config import SftConfig, TuningDataConfig
-from ctllm.schemas.tuning_run import TuningDataReport
+from ctllm.schemas.tuning_run import RowCut, TuningDataReport
 
 CHATS = [
     [{"role": "user", "content": f"{number} 号问题"}, {"role": "assistant", "content": f"答案是 {number}。"}]
@@ -86,8 +86,11 @@ def test_truncation_is_counted(config: SftConfig, write_chats: Callable[..., str
     }
     sft(config.model_copy(update=changes))
     report = TuningDataReport.model_validate(read_json(f"{config.out}/data.json"))
-    assert (report.rows_trained, report.rows_truncated, report.rows_dropped) == (25, 2, 1)
+    assert (report.rows_trained, report.rows_truncated, report.rows_dropped) == (25, 1, 1)
     assert report.tokens_cut > 300
+    cuts = [RowCut.model_validate_json(line) for line in Path(f"{config.out}/row_cuts.jsonl").read_text().splitlines()]
+    assert sorted((cut.reason, cut.tokens_cut > 0) for cut in cuts) == [("cut", True), ("no_answer_left", True)]
+    assert len({cut.id for cut in cuts}) == 2
 
 
 def test_a_resume_changes_no_bit(config: SftConfig, tmp_path: Path) -> None:
