@@ -254,7 +254,12 @@ class ReadFile(beam.DoFn):
 
     def _bands(self, texts: list[str], *, file: int, first_row: int) -> pa.RecordBatch:
         keys = document_keys(snapshot=0, split=file, first_row=first_row, num_rows=len(texts))
-        columns = {"key": keys, "lane": ["zh"] * len(texts), "text": pa.array(texts, pa.large_string())}
+        columns = {
+            "key": keys,
+            "url": pa.nulls(len(texts), pa.string()),
+            "lane": ["zh"] * len(texts),
+            "text": pa.array(texts, pa.large_string()),
+        }
         return self.signer.sign(pa.record_batch(columns))
 
     def _places(self, lines: list[int], texts: list[str]) -> list[dict[str, Any]]:

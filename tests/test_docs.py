@@ -13,6 +13,7 @@ from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.end_to_end_config import EndToEndConfig
 from ctllm.schemas.evaluation_config import BenchmarkCatalogue, EvaluateConfig
 from ctllm.schemas.recipes import Recipe
+from ctllm.schemas.synthesis_config import SynthesisConfig
 from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfig, TokenizerConfig
 from ctllm.schemas.tuning_config import DpoConfig, SftConfig
 
@@ -29,6 +30,7 @@ MODELS: dict[str, type[Config]] = {
     "pretrain": PretrainConfig,
     "recipes": Recipe,
     "sft": SftConfig,
+    "synthesis": SynthesisConfig,
     "tokenizer": TokenizerConfig,
 }
 

@@ -1,11 +1,11 @@
-"""Commands that train a model: conversations, pretrain, sft, dpo."""
+"""Commands that train a model: conversations, pretrain, sft, synthesise, dpo."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ctllm.cli.console import print_table, progress_shown
+from ctllm.cli.console import console, print_table, progress_shown
 from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, runner_options
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError
@@ -18,7 +18,7 @@ Resume = Annotated[bool, typer.Option(help="continue from the newest whole check
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (conversations, estimate, pretrain, sft, dpo):
+    for command in (conversations, estimate, pretrain, sft, synthesise, dpo):
         app.command()(command)
 
 
@@ -106,6 +106,20 @@ def sft(config: Config, overrides: Overrides = None, resume: Resume = True, max_
     with progress_shown() as progress:
         summary = train(settings, resume=resume, max_seconds=max_seconds, progress=progress)
     _print_training("sft", summary)
+
+
+def synthesise(config: Config, overrides: Overrides = None) -> None:
+    """Make preference pairs: a weaker model's answers beside good ones; a re-run asks only for what is missing."""
+    from ctllm.model.synthesis import synthesise as make
+    from ctllm.schemas.synthesis_config import SynthesisConfig
+
+    settings = read_config(config, SynthesisConfig, overrides=overrides or [])
+    with progress_shown() as progress:
+        counts = make(settings, progress=progress)
+    print_table("synthesise", ["", "conversations"], list(counts.items()))
+    console.print(
+        f"Next: ctllm conversations --kind preferences --input {settings.out}/pairs.jsonl --out …", markup=False
+    )
 
 
 def dpo(config: Config, overrides: Overrides = None, resume: Resume = True, max_seconds: MaxSeconds = None) -> None:

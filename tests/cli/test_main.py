@@ -28,7 +28,7 @@ def test_help_lists_every_command() -> None:
     assert result.returncode == 0
     names = (
         "demo end-to-end fetch curate decide why stats report quality tokenizer tokenize plan conversations "
-        "pretrain sft dpo evaluate export import generate up down doctor"
+        "pretrain sft synthesise dpo evaluate export import generate up down doctor"
     )
     for name in names.split():
         assert f" {name} " in result.stdout
