@@ -188,6 +188,18 @@ def checkpoint_steps(run: str) -> dict[str, int]:
     return {str(path): int(path.name.removeprefix("step-")) for path in reversed(_checkpoint_directories(run))}
 
 
+def go_back(run: str, *, to_step: int) -> str | None:
+    """The newest whole checkpoint of at most `to_step` steps, after deleting those after it; None, deleting none."""
+    directories = _checkpoint_directories(run)
+    before = [each for each in directories if _step(each) <= to_step and not broken_files(str(each))]
+    if not before:
+        return None
+    for directory in directories:  # newest first: killed in between, a run resumes from one before the spike
+        if _step(directory) > _step(before[0]):
+            shutil.rmtree(directory)
+    return str(before[0])
+
+
 def find_checkpoint(path: str) -> str:
     """The checkpoint that `path` means: itself, or the newest whole one of the run directory `path`.
 
@@ -251,6 +263,10 @@ def _checkpoint_directories(run: str) -> list[Path]:
     if not root.is_dir():
         return []
     return sorted((entry for entry in root.iterdir() if _STEP_NAME.fullmatch(entry.name)), reverse=True)
+
+
+def _step(directory: Path) -> int:
+    return int(directory.name.removeprefix("step-"))
 
 
 def _seal(directory: Path) -> None:

@@ -24,6 +24,12 @@ class Ledger:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("ab")
+        self.cut(num_bytes)
+
+    def cut(self, num_bytes: int) -> None:
+        """Drops what follows the first `num_bytes`. Raises AccountingError when there are fewer."""
+        if self._file is None:
+            return
         size = self._path.stat().st_size
         if size < num_bytes:
             raise AccountingError(

@@ -32,7 +32,7 @@ import torch
 
 from ctllm.model.batches import TensorBatch
 from ctllm.model.block_execution import is_compiled, set_up_layers
-from ctllm.model.checkpoint import CHECKPOINTS, CheckpointWriter, latest_checkpoint, restore, take_snapshot
+from ctllm.model.checkpoint import CHECKPOINTS, CheckpointWriter, go_back, latest_checkpoint, restore, take_snapshot
 from ctllm.model.distributed import World, local_part, open_world, reshard
 from ctllm.model.flops import median_speed, step_speed
 from ctllm.model.ledger import Ledger, read_ledger
@@ -144,27 +144,73 @@ class Trainer(Generic[B]):
     def _steps(self, stop: StopRequest, *, max_seconds: float | None) -> None:
         with Ledger(self.run, num_bytes=self.state.ledger_bytes, writes=self.world.is_first) as self.ledger:
             self.world.meet()  # the ledger is cut before anybody reads it
-            lines = read_ledger(self.run)
-            self.spikes = SpikeDetector(
-                self.optimizer.skip_spikes_above, norms=(line.grad_norm for line in lines if not line.skipped)
-            )
-            self._recent = deque(lines, maxlen=ALARM_STEPS)
-            for step in range(self.state.step, self.loop.steps):
-                self._finish_step(self._step(step))
+            self._look_back()
+            while self.state.step < self.loop.steps:
+                line = self._next_line()
+                if line.skipped and not line.left_out and self._rewind(line):
+                    continue
+                self._finish_step(line)
                 late = max_seconds is not None and time.monotonic() - self._started >= max_seconds
                 is_stopped, is_over, has_failed = self.world.any(
                     [stop.signal_name is not None, late, self.writer.has_failed]
                 )
                 if has_failed:
                     self._give_up()
-                if is_stopped or is_over or self._is_due(step, every=self.loop.checkpoint_every_steps):
+                if is_stopped or is_over or self._is_due(line.step, every=self.loop.checkpoint_every_steps):
                     self._save()
                 if is_stopped:
                     self.writer.wait()
                     who, way_out = stop.signal_name or "a signal", "run the same command with --resume to continue"
-                    raise StageError(f"{self.stage}: stopped by {who} after step {step + 1}; {way_out}")
+                    raise StageError(f"{self.stage}: stopped by {who} after step {line.step + 1}; {way_out}")
                 if is_over:
                     return
+
+    def _look_back(self) -> None:
+        """Takes from the ledger what decisions about the next steps depend on."""
+        lines = read_ledger(self.run)
+        applied = (line.grad_norm for line in lines if not line.skipped)
+        self.spikes = SpikeDetector(self.optimizer.skip_spikes_above, norms=applied)
+        self._recent = deque(lines, maxlen=ALARM_STEPS)
+
+    def _next_line(self) -> LedgerLine:
+        """Trains the next step, or passes over it when it is among those left out."""
+        step, left_out = self.state.step, self.state.left_out
+        if not left_out or left_out[0].step != step:
+            return self._step(step)
+        self.state = self.state.model_copy(update={"left_out": left_out[1:]})
+        return self._evaluated(left_out[0])
+
+    def _rewind(self, spike: LedgerLine) -> bool:
+        """Goes back to a checkpoint before the batches that a spike makes suspect, and marks them as left out.
+
+        False when the config does not want it or no checkpoint is old enough; then only the spike is skipped. Killed
+        at any moment and resumed, a run comes to the same spike and does the same.
+        """
+        if self.optimizer.rewind_spikes is None:
+            return False
+        first = max(0, spike.step + 1 - self.optimizer.rewind_spikes)
+        self.writer.wait()
+        found = (go_back(self.run, to_step=first) or "") if self.world.is_first else ""
+        checkpoint = self.world.tell(found)
+        told = f"step {spike.step}: gradient norm {spike.grad_norm:.3g} is a spike"
+        if not checkpoint:
+            self._say(f"{told}; no checkpoint before step {first} to go back to, only this step is left out")
+            return False
+        lines = [line for line in (*read_ledger(self.run), spike) if line.left_out or line.step >= first]
+        self.state = restore(checkpoint, model=self.model, optimizer=self.updater)
+        left_out = {line.step: line for line in (*self.state.left_out, *lines) if line.step >= self.state.step}
+        marks = {"skipped": True, "left_out": True, "evaluation": {}, "alarm": ""}
+        marked = tuple(left_out[step].model_copy(update=marks) for step in sorted(left_out))
+        self.state = self.state.model_copy(update={"left_out": marked})
+        self._say(f"{told}; back to step {self.state.step}, leaving out batches {first} to {spike.step}")
+        self.world.meet()
+        self.ledger.cut(self.state.ledger_bytes)
+        self.world.meet()
+        self._look_back()
+        return True
+
+    def _say(self, message: str) -> None:
+        self.progress(ProgressEvent(self.stage, self.state.step, self.loop.steps, unit="steps", message=message))
 
     def _finish_step(self, line: LedgerLine) -> None:
         was_alarmed = bool(self._recent and self._recent[-1].alarm)
@@ -210,8 +256,13 @@ class Trainer(Generic[B]):
             evaluation_before=evaluation_before,
         )
         self._check(line)
-        is_due = self._is_due(step, every=self.loop.evaluate_every_steps)
-        return line.model_copy(update={"evaluation": self._evaluation()}) if is_due else line
+        return self._evaluated(line)
+
+    def _evaluated(self, line: LedgerLine) -> LedgerLine:
+        """The line, with what is measured after its step where that is due."""
+        if not self._is_due(line.step, every=self.loop.evaluate_every_steps):
+            return line
+        return line.model_copy(update={"evaluation": self._evaluation()})
 
     def _backward(self, batch: B) -> tuple[float, int, dict[str, float]]:
         """Adds up gradients over the micro-batches; returns the sums of loss, labels and further figures over all."""

@@ -128,6 +128,17 @@ class OptimizerConfig(Config):
     skip_spikes_above: float | None = Field(
         None, gt=1, description="a step whose gradient norm is above this many medians is not applied; null = all are"
     )
+    rewind_spikes: int | None = Field(
+        None,
+        ge=1,
+        description="after such a step go back and leave out this many batches, its own the last; null = only its own",
+    )
+
+    @model_validator(mode="after")
+    def _rewinding_needs_a_limit(self) -> "OptimizerConfig":
+        if self.rewind_spikes is not None and self.skip_spikes_above is None:
+            raise ValueError("rewind_spikes needs skip_spikes_above, which says what a spike is; set both or neither")
+        return self
 
 
 class ScheduleConfig(Config):

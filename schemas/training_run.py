@@ -11,46 +11,6 @@ MACHINE = "machine.json"
 """Names in a training run's directory."""
 
 
-class TrainingState(Config):
-    """Everything a resume needs beside weights and moments. There is no random state: batch k follows from k."""
-
-    step: int
-    """Optimizer steps done, which is the index of the next batch."""
-    label_tokens: int
-    """Labels trained on so far."""
-    run_digest: str
-    """Digest of the run's identity: config, data and initial weights."""
-    ledger_bytes: int
-    """Length of the ledger when the checkpoint was written."""
-
-
-class TrainingData(Config):
-    """`RUN/data.json`: where the text of a pretraining run lay. No part of its identity: directories may be moved."""
-
-    tokens: str
-    plan: str
-
-
-class TrainingMachine(Config):
-    """`RUN/machine.json`: what the run's last life ran on. No part of its identity: a run may move."""
-
-    device: str
-    """Name of the GPU, or `cpu`."""
-    processes: int = 1
-    """That share the work, one on each device."""
-    compute_dtype: str
-    attention: Backend
-    """Back end for packed documents; a resume on the same device keeps it."""
-    attention_seconds: dict[str, float] = {}
-    """What the probe measured: one forward and backward pass of one layer's attention; empty when none ran."""
-    compiled: bool = False
-    """Whether the layers were compiled."""
-    peak_flops: float | None
-    """Operations a second by the data sheet, dense bfloat16; None for a device that is not in our table."""
-    gemm_flops: float
-    """Operations a second of a large matrix product in the run's dtype, measured when this life began."""
-
-
 class StepSpeed(Config):
     """How well a step used the machine; padding counts as work, for the machine does it."""
 
@@ -81,6 +41,8 @@ class LedgerLine(Config):
     """Before clipping."""
     skipped: bool = False
     """The gradient norm was a spike (`optimizer.skip_spikes_above`): weights and moments stayed as they were."""
+    left_out: bool = False
+    """Passed over after going back (`optimizer.rewind_spikes`): loss and norm are those of the first time."""
     learning_rate: float
     alarm: str = ""
     """What is wrong with the last steps although the loss is a number; empty when nothing is."""
@@ -94,6 +56,48 @@ class LedgerLine(Config):
     """Measured before the first update; only on line 0."""
     evaluation: dict[str, float] = {}
     """Measured after the update; empty on most lines."""
+
+
+class TrainingState(Config):
+    """Everything a resume needs beside weights and moments. There is no random state: batch k follows from k."""
+
+    step: int
+    """Optimizer steps done, which is the index of the next batch."""
+    label_tokens: int
+    """Labels trained on so far."""
+    run_digest: str
+    """Digest of the run's identity: config, data and initial weights."""
+    ledger_bytes: int
+    """Length of the ledger when the checkpoint was written."""
+    left_out: tuple[LedgerLine, ...] = ()
+    """Lines of steps to come that are passed over, as a spike after them made the run go back."""
+
+
+class TrainingData(Config):
+    """`RUN/data.json`: where the text of a pretraining run lay. No part of its identity: directories may be moved."""
+
+    tokens: str
+    plan: str
+
+
+class TrainingMachine(Config):
+    """`RUN/machine.json`: what the run's last life ran on. No part of its identity: a run may move."""
+
+    device: str
+    """Name of the GPU, or `cpu`."""
+    processes: int = 1
+    """That share the work, one on each device."""
+    compute_dtype: str
+    attention: Backend
+    """Back end for packed documents; a resume on the same device keeps it."""
+    attention_seconds: dict[str, float] = {}
+    """What the probe measured: one forward and backward pass of one layer's attention; empty when none ran."""
+    compiled: bool = False
+    """Whether the layers were compiled."""
+    peak_flops: float | None
+    """Operations a second by the data sheet, dense bfloat16; None for a device that is not in our table."""
+    gemm_flops: float
+    """Operations a second of a large matrix product in the run's dtype, measured when this life began."""
 
 
 class TrainingSummary(Config):
@@ -110,7 +114,7 @@ class TrainingSummary(Config):
     last_loss: float
     """Mean over the last 10 steps."""
     skipped_steps: int = 0
-    """Steps whose gradient norm was a spike."""
+    """Steps whose gradient norm was a spike, and those left out before them."""
     alarmed_steps: int = 0
     """Steps at which the ledger holds an alarm."""
     evaluation_before: dict[str, float]

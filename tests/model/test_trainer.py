@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -362,3 +362,63 @@ def test_an_injected_spike_is_not_applied(trainer: Callable[..., Trainer[Batch]]
     assert weights["unlimited"][21] != weights["unlimited"][20]
     assert without_speed(read_ledger(stopped.run)) == without_speed(read_ledger(limited.run))
     assert final_digest(stopped.run) == final_digest(limited.run)
+
+
+def test_a_spike_makes_the_run_go_back(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Batches 18 to 20 are left out when 20 spikes: weights are those of a run that never learnt from the three.
+
+    The ledger has every step once and says which were left out; stopped among them and resumed, a run does the same.
+    Where no checkpoint is old enough, as in the first steps, only the spike is skipped.
+    """
+    messages: list[str] = []
+
+    def made(run: str, *, bad: Sequence[int], rewind: int | None, every: int = 4, **changes: Any) -> Trainer[Batch]:
+        def loss(model: Transformer, batch: Batch) -> LossOutput:
+            output = next_token_loss(model, batch)
+            factor = 1000 if batch.digest() in {random_batch(step).digest() for step in bad} else 1
+            return LossOutput(output.loss_sum * factor, output.num_label_tokens)
+
+        loop = LOOP.model_copy(update={"steps": 23, "checkpoint_every_steps": every})
+        optimizer = OptimizerConfig(learning_rate=1e-2, skip_spikes_above=10, rewind_spikes=rewind)
+        return trainer(run, loop, loss=loss, optimizer=optimizer, **changes)
+
+    def stop_in_the_gap(event: ProgressEvent) -> None:
+        messages.append(event.message)
+        if event.done == 19 and "back to step" in "".join(messages):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    never, rewound = made("never", bad=(18, 19, 20), rewind=None), made("rewound", bad=(20,), rewind=3)
+    summaries = [run.train(resume=False) for run in (never, rewound)]
+    with pytest.raises(StageError, match="after step 19"):
+        made("stopped", bad=(20,), rewind=3, progress=stop_in_the_gap).train(resume=False)
+    stopped = made("stopped", bad=(20,), rewind=3)
+    stopped.train(resume=True)
+    assert [message for message in messages if "spike" in message] == [
+        f"step 20: gradient norm {read_ledger(rewound.run)[20].grad_norm:.3g} is a spike; back to step 16, leaving out "
+        "batches 18 to 20"
+    ]
+    lines = read_ledger(rewound.run)
+    assert [line.step for line in lines] == list(range(23))
+    assert [line.step for line in lines if line.left_out and line.skipped] == [18, 19, 20]
+    assert [summary.skipped_steps for summary in summaries] == [3, 3]
+    assert without_speed(read_ledger(stopped.run)) == without_speed(lines)
+    assert final_digest(rewound.run) == final_digest(never.run) == final_digest(stopped.run)
+    late = made("late", bad=(20,), rewind=3, every=100)
+    assert late.train(resume=False).skipped_steps == 1
+    assert not any(line.left_out for line in read_ledger(late.run))
+
+
+def test_an_earlier_gap_outlives_a_second_spike(trainer: Callable[..., Trainer[Batch]]) -> None:
+    """Going back behind batches that were left out before leaves them out again."""
+
+    def loss(model: Transformer, batch: Batch) -> LossOutput:
+        output = next_token_loss(model, batch)
+        factor = 1000 if batch.digest() in {random_batch(step).digest() for step in (18, 22)} else 1
+        return LossOutput(output.loss_sum * factor, output.num_label_tokens)
+
+    loop = LOOP.model_copy(update={"steps": 24, "checkpoint_every_steps": 16})
+    optimizer = OptimizerConfig(learning_rate=1e-2, skip_spikes_above=10, rewind_spikes=2)
+    run = trainer(loop=loop, loss=loss, optimizer=optimizer)
+    run.train(resume=False)
+    assert [line.step for line in read_ledger(run.run) if line.left_out] == [17, 18, 21, 22]
+    assert [line.step for line in read_ledger(run.run)] == list(range(24))
