@@ -12,6 +12,7 @@ from ctllm.schemas.config import Config, read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.end_to_end_config import EndToEndConfig
 from ctllm.schemas.evaluation_config import BenchmarkCatalogue, EvaluateConfig
+from ctllm.schemas.judge_config import JudgeConfig
 from ctllm.schemas.recipes import Recipe
 from ctllm.schemas.synthesis_config import SynthesisConfig
 from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfig, TokenizerConfig
@@ -24,6 +25,7 @@ MODELS: dict[str, type[Config]] = {
     "curation": CurationConfig,
     "dpo": DpoConfig,
     "end_to_end": EndToEndConfig,
+    "judge": JudgeConfig,
     "evaluate": EvaluateConfig,
     "model": ModelConfig,
     "plan": PlanConfig,

@@ -1,4 +1,4 @@
-"""Commands that measure a trained model: evaluate."""
+"""Commands that measure a trained model: evaluate, judge."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,8 @@ SuiteName = Literal["zh", "en", "code", "full"]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    app.command()(evaluate)
+    for command in (evaluate, judge):
+        app.command()(command)
 
 
 def evaluate(
@@ -62,3 +63,17 @@ def evaluate(
     print_table("evaluation", ["measure", "value"], result.rows())
     for sentence in missing:
         console.print(f"missing: {sentence}", markup=False)
+
+
+def judge(
+    config: Annotated[Path, typer.Argument(help="YAML file, for example configs/judge/chc_bench.yaml")],
+    overrides: Overrides = None,
+) -> None:
+    """Let a model answer open questions and another judge the answers: CHC-Bench, AlignBench, mt-bench-zh, CValues."""
+    from ctllm.model.evaluation.judge import judge as run
+    from ctllm.schemas.judge_config import JudgeConfig
+
+    settings = read_config(config, JudgeConfig, overrides=overrides or [])
+    with progress_shown() as progress:
+        result = run(settings, progress=progress)
+    print_table(f"{result.model}, judged by {result.judge_model}", ["", ""], result.rows())

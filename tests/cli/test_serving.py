@@ -5,16 +5,22 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import openai
+import pytest
+
+from ctllm.model.evaluation.judge import judge
+from ctllm.schemas.endpoint_config import EndpointConfig
+from ctllm.schemas.judge_config import JudgeConfig
 
 from .conftest import ENVIRONMENT, ROOT, Miniature, run_ctllm
 
 PROGRAM = [sys.executable, "-m", "ctllm.cli.main"]
 
 
-def test_serve_answers_and_stops_cleanly(miniature: Miniature) -> None:
-    """The command says where it listens, wants its key, answers the official client, and SIGTERM ends it with 0."""
+def test_serve_answers_and_stops_cleanly(miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says where it listens, wants its key, answers clients and a judge's run; SIGTERM ends it with 0."""
     arguments = ["serve", str(miniature.workspace / "dpo"), "--port", "0", "--api-key-env", "KEY", "--threads", "1"]
     process = subprocess.Popen(
         [*PROGRAM, *arguments, "--name", "tiny"],
@@ -31,6 +37,21 @@ def test_serve_answers_and_stops_cleanly(miniature: Miniature) -> None:
         with openai.OpenAI(base_url=url[1], api_key="sesame", max_retries=0, timeout=60) as client:
             reply = client.completions.create(model="tiny", prompt="春天", max_tokens=3)
         assert reply.usage is not None
+        monkeypatch.setenv("KEY", "sesame")
+        endpoint = EndpointConfig(base_url=url[1], model="tiny", api_key_env="KEY")
+        (tmp_path / "questions.jsonl").write_text('{"question_id": 1, "category": "写作", "turns": ["写", "再写"]}\n')
+        judged = judge(
+            JudgeConfig(
+                questions=(str(tmp_path / "questions.jsonl"),),
+                answers=endpoint,
+                judge=endpoint,
+                out=str(tmp_path / "judged"),
+                max_answer_tokens=4,
+                max_judge_tokens=4,
+            )
+        )
+        assert (judged.model, judged.answers_failed, judged.overall.questions) == ("tiny", 0, 1)
+        assert judged.judgements_failed + judged.judgements_unreadable == 4  # the prompts are longer than its context
         process.send_signal(signal.SIGTERM)
         _, messages = process.communicate(timeout=60)
         assert (process.returncode, messages) == (0, "")
