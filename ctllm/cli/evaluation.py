@@ -1,4 +1,4 @@
-"""Commands that measure a trained model: evaluate, judge."""
+"""Commands that measure trained models: evaluate, judge, compare."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ SuiteName = Literal["zh", "en", "code", "full"]
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (evaluate, judge):
+    for command in (evaluate, judge, compare):
         app.command()(command)
 
 
@@ -77,3 +77,23 @@ def judge(
     with progress_shown() as progress:
         result = run(settings, progress=progress)
     print_table(f"{result.model}, judged by {result.judge_model}", ["", ""], result.rows())
+
+
+def compare(
+    evaluations: Annotated[
+        list[str], typer.Argument(metavar="EVALUATION...", help="evaluation.json, or a directory with one")
+    ],
+    out: Annotated[str | None, typer.Option(help="HTML file to draw the accuracies into")] = None,
+    published: Annotated[bool, typer.Option(help="show what others published beside")] = True,
+) -> None:
+    """Show evaluated checkpoints side by side, with published scores of CT-LLM, Steel-LLM, MiniMind and TinyLlama."""
+    from ctllm.model.evaluation.comparison import compare as side_by_side
+    from ctllm.model.evaluation.comparison import read_published, read_results, write_picture
+
+    table = side_by_side(read_results(evaluations), read_published() if published else ())
+    print_table("comparison", ["measure", *table.models], [[name, *values] for name, values in table.rows])
+    for line in (*table.sources, *table.warnings):
+        console.print(line, markup=False)
+    if out:
+        write_picture(table, out)
+        console.print(out, markup=False)
