@@ -28,6 +28,7 @@ from ctllm.pipelines.signals.line_forms import measure_line_forms
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.pipelines.signals.paragraphs import measure_paragraphs
+from ctllm.pipelines.signals.phrases import PhraseIndex
 from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.script_shares import measure_scripts
@@ -74,12 +75,16 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
     """CPU time of each group of signals."""
     spent: Counter[str] = Counter()
     vocabulary, boilerplate = SpamVocabulary(CurationConfig().vocabularies), BoilerplateIndex()
+    phrases = PhraseIndex.of_terms(vocabulary.terms + boilerplate.terms)
+    spam_rows, boilerplate_rows = phrases.rows_in(vocabulary.index), phrases.rows_in(boilerplate.index)
     for batch in batches:
         data, byte_offsets = text_buffers(batch.column("text"))
         codepoints, offsets = decode_utf8(data, byte_offsets)
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
+        matches = phrases.find(units)
+        spam, footers = matches.renumbered(spam_rows), matches.renumbered(boilerplate_rows)
         repeats = measure_lines(codepoints, lines, classes=classes)["duplicate_line_share"] > 0
         groups: dict[str, Callable[[], object]] = {
             "decode": lambda: decode_utf8(data, byte_offsets),  # noqa: B023 - called within this turn of the loop
@@ -92,13 +97,14 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
             "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes),  # noqa: B023
             "line_forms": lambda: measure_line_forms(codepoints, lines),  # noqa: B023
             "paragraphs": lambda: measure_paragraphs(codepoints, lines, repeats_lines=repeats),  # noqa: B023
-            "boilerplate": lambda: boilerplate.measure(lines, units),  # noqa: B023
+            "phrases": lambda: phrases.find(units),  # noqa: B023
+            "boilerplate": lambda: boilerplate.measure(lines, units, footers),  # noqa: B023
             "code": lambda: measure_code(codepoints, lines, classes=classes),  # noqa: B023
             "prose": lambda: measure_prose(codepoints, lines, classes=classes),  # noqa: B023
             "heads": lambda: measure_heads(data, byte_offsets),  # noqa: B023
             "words": lambda: measure_words(units),  # noqa: B023
             "repetition": lambda: measure_repetition(units),  # noqa: B023
-            "vocabulary": lambda: vocabulary.measure(units),  # noqa: B023
+            "vocabulary": lambda: vocabulary.measure(units, spam),  # noqa: B023
             "secrets": lambda: may_hold_secrets(data, byte_offsets),  # noqa: B023
         }
         for name, work in groups.items():

@@ -8,7 +8,7 @@ import numpy as np
 
 from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.signals.lines import Lines
-from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
+from ctllm.pipelines.signals.phrases import Matches, PhraseIndex, hash_phrases
 from ctllm.pipelines.signals.words import Units, units_of
 
 MAX_LINE_CHARS = 200  # a longer line is a text about the thing; a cookie notice has 150, footers up to 200; chosen
@@ -37,18 +37,17 @@ class BoilerplateIndex:
     """Both lists, ready for matching."""
 
     def __init__(self) -> None:
-        phrases = units_of([*BOILERPLATE_PHRASES, *C4_PHRASES])
-        starts, sizes = phrases.offsets[:-1], np.diff(phrases.offsets)
-        self._index = PhraseIndex.build(phrases, starts, sizes)
-        hashes = hash_phrases(phrases, starts, sizes)
-        self._is_c4 = np.isin(self._index.hashes, hashes[len(BOILERPLATE_PHRASES) :])
+        self.terms = [*BOILERPLATE_PHRASES, *C4_PHRASES]
+        self.index = PhraseIndex.of_terms(self.terms)
+        c4 = units_of([*C4_PHRASES])
+        self._is_c4 = np.isin(self.index.hashes, hash_phrases(c4, c4.offsets[:-1], np.diff(c4.offsets)))
 
-    def measure(self, lines: Lines, units: Units) -> dict[str, np.ndarray]:
+    def measure(self, lines: Lines, units: Units, matches: Matches | None = None) -> dict[str, np.ndarray]:
         """`boilerplate_share`, `c4_line_share` of each text: characters of such lines among all, (texts,), float64.
 
-        For the first, lines of at most `MAX_LINE_CHARS`.
+        For the first, lines of at most `MAX_LINE_CHARS`. `matches` of `index` where they are found already.
         """
-        matches = self._index.find(units)
+        matches = matches or self.index.find(units)
         lengths = lines.ends - lines.starts
         marked_2L = np.zeros((2, len(lengths)), np.bool_)
         last = matches.starts + matches.lengths - 1

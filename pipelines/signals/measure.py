@@ -18,6 +18,7 @@ from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
 from ctllm.pipelines.signals.line_forms import measure_line_forms
 from ctllm.pipelines.signals.lines import measure_lines, split_lines
 from ctllm.pipelines.signals.paragraphs import measure_paragraphs
+from ctllm.pipelines.signals.phrases import PhraseIndex
 from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.script_shares import measure_scripts
@@ -38,6 +39,9 @@ class Measurer:
     def __init__(self, config: CurationConfig) -> None:
         self._vocabulary = SpamVocabulary(config.vocabularies)
         self._boilerplate = BoilerplateIndex()
+        self._phrases = PhraseIndex.of_terms(self._vocabulary.terms + self._boilerplate.terms)
+        self._spam_rows = self._phrases.rows_in(self._vocabulary.index)
+        self._boilerplate_rows = self._phrases.rows_in(self._boilerplate.index)
         self.benchmarks = BenchmarkIndex.load(config.decontamination)
         self._url_lists = shared_url_lists(config.url_lists)
         self._ctllm = CtllmMeasurer() if config.rules.asks_for_ctllm else None
@@ -72,6 +76,7 @@ class Measurer:
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
+        matches = self._phrases.find(units)
         by_line = measure_lines(codepoints, lines, classes=classes)
         repeats_lines = by_line["duplicate_line_share"] > 0
         return {
@@ -83,14 +88,14 @@ class Measurer:
             **by_line,
             **measure_line_forms(codepoints, lines),
             **measure_paragraphs(codepoints, lines, repeats_lines=repeats_lines),
-            **self._boilerplate.measure(lines, units),
+            **self._boilerplate.measure(lines, units, matches.renumbered(self._boilerplate_rows)),
             **measure_prose(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines, classes=classes),
             **measure_heads(data, byte_offsets),
             "num_secrets": _count_secrets(texts, data, byte_offsets),
             **measure_words(units),
             **measure_repetition(units),
-            **self._vocabulary.measure(units),
+            **self._vocabulary.measure(units, matches.renumbered(self._spam_rows)),
             "benchmark_overlap": self.benchmarks.best(units).shares,
         }
 

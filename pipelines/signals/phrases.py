@@ -7,12 +7,13 @@ hardly those beside it too, these are asked for before any phrase is looked up.
 Chinese text against 433 phrases at 950 MB/s of CPU, against a million n-grams at 700 (2026-11-25, a busy machine).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.words import Units
+from ctllm.pipelines.signals.words import Units, units_of
 
 _BASE = 0x9E3779B97F4A7C15  # odd multiplier of the rolling polynomial mod 2**64 over well mixed unit numbers
 _MAX_HEAD_UNITS = 3  # at every place, more would rule out little more; chosen
@@ -20,6 +21,7 @@ _MAX_SPARSE_HEAD_UNITS = 5  # 6 is as fast against a million n-grams, 7 and 8 ar
 _BITS_PER_HASH = 64  # of a filter; at 16 the branch after it was mispredicted too often: 3 times slower, 2026-11
 _BITS_PER_HASH_IF_MANY = 8  # a million n-grams then take 1 MiB, near the core: twice as fast as 32, 2026-11-25
 _MANY = 1 << 16  # a filter of 512 KiB at 64 bits; chosen
+_BLOCK = 2048  # places whose candidates are listed, then looked up; chosen
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Matches:
     """(matches,), int64, units"""
     phrases: np.ndarray
     """(matches,), int64: number of the phrase"""
+
+    def renumbered(self, rows: np.ndarray) -> "Matches":
+        """Those whose phrase has another number in `rows`, not -1, with it: what one of several lists would find."""
+        phrases = rows[self.phrases]
+        is_listed = phrases >= 0
+        return Matches(self.starts[is_listed], self.lengths[is_listed], phrases[is_listed])
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,17 @@ class PhraseIndex:
         singles = hash_phrases(units, starts[is_single], sizes[is_single])
         filters = _filter(hashes), _filter(singles), _filter(heads)
         return cls(hashes, np.unique(sizes), *filters, head_units, stride)
+
+    @classmethod
+    def of_terms(cls, terms: Sequence[str]) -> "PhraseIndex":
+        """An index over terms; one without units, of symbols alone, can be nowhere and is left out."""
+        units = units_of(list(terms))
+        sizes = np.diff(units.offsets)
+        return cls.build(units, units.offsets[:-1][sizes > 0], sizes[sizes > 0])
+
+    def rows_in(self, part: "PhraseIndex") -> np.ndarray:
+        """The number that each phrase has in `part`, -1 where it has none: (phrases,), int64."""
+        return np.where(np.isin(self.hashes, part.hashes), np.searchsorted(part.hashes, self.hashes), -1)
 
     def find(self, units: Units) -> Matches:
         """Every occurrence of every phrase that lies within one text."""
@@ -135,19 +154,39 @@ def _find_at_all(  # noqa: PLR0917 - a kernel takes its arrays by position
     matches: np.ndarray,
 ) -> int:
     """Looks at every place; heads have 2 or 3 units. How many matches there are; writes what `matches` has room for."""
-    found = 0
-    for text in range(offsets.shape[0] - 1):
-        end = offsets[text + 1]
-        for at in range(offsets[text], end):
-            is_candidate = _may_hold(singles, ids[at])
-            if at + head_units <= end:
-                head = ids[at] * np.uint64(_BASE) + ids[at + 1]
-                if head_units > 2:
-                    head = head * np.uint64(_BASE) + ids[at + 2]
-                is_candidate |= _may_hold(heads, head)
-            if is_candidate:
-                found = _find_at(ids[at:end], at, hashes, sizes, known, matches, found)
+    found = text = 0
+    places = np.empty(_BLOCK, np.uint32)
+    for start in range(0, ids.shape[0], _BLOCK):
+        block = ids[start : start + _BLOCK + head_units - 1]
+        num = _list_candidates(block, min(_BLOCK, ids.shape[0] - start), singles, heads, head_units, places)
+        for k in range(num):
+            at = start + np.int64(places[k])
+            while offsets[text + 1] <= at:
+                text += 1
+            found = _find_at(ids[at : offsets[text + 1]], at, hashes, sizes, known, matches, found)
     return found
+
+
+@kernel
+def _list_candidates(  # noqa: PLR0917 - a kernel takes its arrays by position
+    ids: np.ndarray, num: int, singles: np.ndarray, heads: np.ndarray, head_units: int, places: np.ndarray
+) -> int:
+    """Writes which of `num` places may begin a phrase, whatever text it ends in; how many they are.
+
+    Without a branch: a candidate in twenty is too few to predict and too many to miss.
+    """
+    used = np.uint64(0)
+    num_heads = min(num, max(ids.shape[0] - head_units + 1, 0))
+    for at in range(num_heads):
+        head = ids[at] * np.uint64(_BASE) + ids[at + 1]
+        if head_units > 2:
+            head = head * np.uint64(_BASE) + ids[at + 2]
+        places[used] = at
+        used += np.uint64(_may_hold(singles, ids[at]) | _may_hold(heads, head))
+    for at in range(num_heads, num):
+        places[used] = at
+        used += np.uint64(1)
+    return int(used)
 
 
 @kernel

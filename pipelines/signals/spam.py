@@ -7,7 +7,7 @@ import fsspec
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.phrases import PhraseIndex, hash_phrases
+from ctllm.pipelines.signals.phrases import Matches, PhraseIndex, hash_phrases
 from ctllm.pipelines.signals.vocabulary import GAMBLING_TERMS, PORN_TERMS, PROFANITY_TERMS, SENSITIVE_TERMS
 from ctllm.pipelines.signals.words import Units, units_of
 from ctllm.schemas.curation_config import BUILTIN, VocabulariesConfig
@@ -33,23 +33,27 @@ class SpamVocabulary:
             for category, names in config
         }
         listings = list(self._listings.values())
-        terms = units_of([term for listing in listings for term in listing])
+        self.terms = [term for listing in listings for term in listing]
+        self.index = PhraseIndex.of_terms(self.terms)
+        terms = units_of(self.terms)
         lists = np.repeat(np.uint64(1) << np.arange(len(listings), dtype=np.uint64), [len(each) for each in listings])
         sizes = np.diff(terms.offsets)
         has_units = sizes > 0  # a term of symbols alone can be nowhere
         starts, sizes, lists = terms.offsets[:-1][has_units], sizes[has_units], lists[has_units]
-        self._index = PhraseIndex.build(terms, starts, sizes)
-        self._lists_of_phrase = np.zeros(len(self._index.hashes), np.uint64)
-        rows = np.searchsorted(self._index.hashes, hash_phrases(terms, starts, sizes))
+        self._lists_of_phrase = np.zeros(len(self.index.hashes), np.uint64)
+        rows = np.searchsorted(self.index.hashes, hash_phrases(terms, starts, sizes))
         np.bitwise_or.at(self._lists_of_phrase, rows, lists)
 
     def digest(self) -> str:
         """16 hex digits that change when a term of a category does."""
         return hashlib.sha256(json.dumps(self._listings).encode()).hexdigest()[:16]
 
-    def measure(self, units: Units) -> dict[str, np.ndarray]:
-        """Share of unit characters that the terms of each list cover, overlaps once, by signal: (texts,), float64."""
-        matches = self._index.find(units)
+    def measure(self, units: Units, matches: Matches | None = None) -> dict[str, np.ndarray]:
+        """Share of unit characters that the terms of each list cover, overlaps once, by signal: (texts,), float64.
+
+        `matches` of `index` where they are found already.
+        """
+        matches = matches or self.index.find(units)
         lists = self._lists_of_phrase[matches.phrases]
         covered_LT = np.zeros((len(self._listings), len(units.offsets) - 1))
         _cover(units.lengths, units.offsets, matches.starts, matches.lengths, lists, covered_LT)

@@ -67,3 +67,13 @@ def test_an_n_gram_is_found_at_every_place_of_a_text() -> None:
     units = units_of(texts)
     expected = [int(units.offsets[row]) + text.index("甲") for row, text in enumerate(texts)]
     assert index.find(units).starts.tolist() == expected
+
+
+@given(st.lists(WORDS, max_size=5), st.lists(WORDS, max_size=5), TEXTS)
+def test_one_index_over_two_lists_finds_what_each_would(one: list[str], other: list[str], texts: list[str]) -> None:
+    """Renumbered, the matches of both lists together are those of a list alone."""
+    units = units_of(texts)
+    both, alone = PhraseIndex.of_terms(one + other), PhraseIndex.of_terms(one)
+    found, expected = both.find(units).renumbered(both.rows_in(alone)), alone.find(units)
+    for name in ("starts", "lengths", "phrases"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
