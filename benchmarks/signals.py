@@ -25,7 +25,7 @@ from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
 from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.line_forms import measure_line_forms
-from ctllm.pipelines.signals.lines import measure_lines, split_lines
+from ctllm.pipelines.signals.lines import hash_lines, measure_lines, split_lines
 from ctllm.pipelines.signals.measure import Measurer
 from ctllm.pipelines.signals.paragraphs import measure_paragraphs
 from ctllm.pipelines.signals.phrases import PhraseIndex
@@ -85,18 +85,20 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
         units = split_units(codepoints, offsets, classes=classes)
         matches = phrases.find(units)
         spam, footers = matches.renumbered(spam_rows), matches.renumbered(boilerplate_rows)
-        repeats = measure_lines(codepoints, lines, classes=classes)["duplicate_line_share"] > 0
+        hashes = hash_lines(codepoints, lines)
+        repeats = measure_lines(codepoints, lines, classes=classes, hashes=hashes)["duplicate_line_share"] > 0
         groups: dict[str, Callable[[], object]] = {
             "decode": lambda: decode_utf8(data, byte_offsets),  # noqa: B023 - called within this turn of the loop
             "classes": lambda: classify(codepoints),  # noqa: B023
             "split_lines": lambda: split_lines(codepoints, offsets, classes=classes),  # noqa: B023
             "split_units": lambda: split_units(codepoints, offsets, classes=classes),  # noqa: B023
             "characters": lambda: measure_characters(codepoints, offsets),  # noqa: B023
-            "lines": lambda: measure_lines(codepoints, lines, classes=classes),  # noqa: B023
+            "hash_lines": lambda: hash_lines(codepoints, lines),  # noqa: B023
+            "lines": lambda: measure_lines(codepoints, lines, classes=classes, hashes=hashes),  # noqa: B023
             "scripts": lambda: measure_scripts(codepoints, offsets),  # noqa: B023
             "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes),  # noqa: B023
             "line_forms": lambda: measure_line_forms(codepoints, lines),  # noqa: B023
-            "paragraphs": lambda: measure_paragraphs(codepoints, lines, repeats_lines=repeats),  # noqa: B023
+            "paragraphs": lambda: measure_paragraphs(codepoints, lines, hashes=hashes, repeats_lines=repeats),  # noqa: B023
             "phrases": lambda: phrases.find(units),  # noqa: B023
             "boilerplate": lambda: boilerplate.measure(lines, units, footers),  # noqa: B023
             "code": lambda: measure_code(codepoints, lines, classes=classes),  # noqa: B023

@@ -63,10 +63,17 @@ def split_lines(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndar
     return Lines(*spans, kinds[:used], spaces[:used], cuts[:used], has_gap[:used], line_offsets)
 
 
-def measure_lines(codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray) -> dict[str, np.ndarray]:
-    """The signals of `COLUMNS` by name, each (texts,), float64."""
+def hash_lines(codepoints: np.ndarray, lines: Lines) -> np.ndarray:
+    """A number of each line, equal for equal lines: (lines,), uint64."""
+    hashes: np.ndarray = _hash_lines(codepoints, lines.starts, lines.ends)
+    return hashes
+
+
+def measure_lines(
+    codepoints: np.ndarray, lines: Lines, *, classes: np.ndarray, hashes: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The signals of `COLUMNS` by name, each (texts,), float64; `hashes` of `hash_lines`."""
     values = np.zeros((len(lines.offsets) - 1, len(COLUMNS)))
-    hashes = _hash_lines(codepoints, lines.starts, lines.ends)
     duplicate = _repeated_earlier(hashes, lines.offsets)
     spans = lines.offsets, lines.starts, lines.ends, lines.kinds, lines.spaces, lines.cuts, lines.has_gap, duplicate
     _measure(codepoints, classes, *spans, *_readmore_table(), values)

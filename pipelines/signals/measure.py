@@ -16,7 +16,7 @@ from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
 from ctllm.pipelines.signals.line_forms import measure_line_forms
-from ctllm.pipelines.signals.lines import measure_lines, split_lines
+from ctllm.pipelines.signals.lines import hash_lines, measure_lines, split_lines
 from ctllm.pipelines.signals.paragraphs import measure_paragraphs
 from ctllm.pipelines.signals.phrases import PhraseIndex
 from ctllm.pipelines.signals.prose import measure_prose
@@ -77,7 +77,8 @@ class Measurer:
         lines = split_lines(codepoints, offsets, classes=classes)
         units = split_units(codepoints, offsets, classes=classes)
         matches = self._phrases.find(units)
-        by_line = measure_lines(codepoints, lines, classes=classes)
+        hashes = hash_lines(codepoints, lines)
+        by_line = measure_lines(codepoints, lines, classes=classes, hashes=hashes)
         repeats_lines = by_line["duplicate_line_share"] > 0
         return {
             "num_chars": np.diff(offsets),
@@ -87,7 +88,7 @@ class Measurer:
             **measure_word_forms(codepoints, offsets, units, classes=classes),
             **by_line,
             **measure_line_forms(codepoints, lines),
-            **measure_paragraphs(codepoints, lines, repeats_lines=repeats_lines),
+            **measure_paragraphs(codepoints, lines, hashes=hashes, repeats_lines=repeats_lines),
             **self._boilerplate.measure(lines, units, matches.renumbered(self._boilerplate_rows)),
             **measure_prose(codepoints, lines, classes=classes),
             **measure_code(codepoints, lines, classes=classes),

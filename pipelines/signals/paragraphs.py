@@ -6,14 +6,16 @@ from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.signals.lines import Lines
 
 
-def measure_paragraphs(codepoints: np.ndarray, lines: Lines, *, repeats_lines: np.ndarray) -> dict[str, np.ndarray]:
+def measure_paragraphs(
+    codepoints: np.ndarray, lines: Lines, *, hashes: np.ndarray, repeats_lines: np.ndarray
+) -> dict[str, np.ndarray]:
     """`duplicate_paragraph_share` of each text: (texts,), float64.
 
-    A paragraph is the stripped lines between two blank ones. Only texts with `repeats_lines`, (texts,), bool, are
-    looked at: a paragraph that stands in a text twice is made of lines that do.
+    A paragraph is the stripped lines between two blank ones, compared by the `hashes` of its lines. Only texts with
+    `repeats_lines`, (texts,), bool, are looked at: a paragraph that stands in a text twice is made of lines that do.
     """
     shares = np.zeros(len(lines.offsets) - 1)
-    _measure(codepoints, lines.starts, lines.ends, lines.indents, lines.offsets, repeats_lines, shares)
+    _measure(codepoints, lines.starts, lines.ends, lines.indents, lines.offsets, hashes, repeats_lines, shares)
     return {"duplicate_paragraph_share": shares}
 
 
@@ -24,6 +26,7 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     ends: np.ndarray,
     indents: np.ndarray,
     offsets: np.ndarray,
+    hashes: np.ndarray,
     repeats_lines: np.ndarray,
     shares: np.ndarray,
 ) -> None:
@@ -35,9 +38,7 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
         chars = repeated = inside = 0
         value = np.uint64(0)
         for line in range(offsets[text], offsets[text + 1]):
-            for i in range(starts[line], ends[line]):
-                value = (((value << np.uint64(29)) | (value >> np.uint64(35))) ^ np.uint64(codepoints[i])) * factor
-            value = (value ^ np.uint64(0x0A)) * factor
+            value = (((value << np.uint64(29)) | (value >> np.uint64(35))) ^ hashes[line]) * factor
             inside += ends[line] - starts[line]
             is_last = line + 1 == offsets[text + 1]
             if is_last or _has_blank_line(codepoints, ends[line], starts[line + 1] - indents[line + 1]):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.characters import BULLETS, CLOSERS, END_MARKS, class_table
-from ctllm.pipelines.signals.lines import READMORE_PHRASES, SHORT_LINE_CHARS, measure_lines, split_lines
+from ctllm.pipelines.signals.lines import READMORE_PHRASES, SHORT_LINE_CHARS, hash_lines, measure_lines, split_lines
 
 TEXT = st.text(st.sampled_from("汉字的a1 \t\n\n。.!？”）)，•-展开更多Rr|ead more\u3000😀𠀀"), max_size=80)
 
@@ -20,7 +20,7 @@ def measured(text: str) -> dict[str, float]:
     codepoints, offsets = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
     classes = class_table()[codepoints]
     lines = split_lines(codepoints, offsets, classes=classes)
-    signals = measure_lines(codepoints, lines, classes=classes)
+    signals = measure_lines(codepoints, lines, classes=classes, hashes=hash_lines(codepoints, lines))
     return {name: float(values[0]) for name, values in signals.items()}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.characters import class_table
-from ctllm.pipelines.signals.lines import measure_lines, split_lines
+from ctllm.pipelines.signals.lines import hash_lines, measure_lines, split_lines
 from ctllm.pipelines.signals.paragraphs import measure_paragraphs
 
 
@@ -18,8 +18,9 @@ def measured(texts: list[str]) -> list[float]:
     codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
     classes = class_table()[codepoints]
     lines = split_lines(codepoints, offsets, classes=classes)
-    repeats = measure_lines(codepoints, lines, classes=classes)["duplicate_line_share"] > 0
-    shares: list[float] = measure_paragraphs(codepoints, lines, repeats_lines=repeats)[
+    hashes = hash_lines(codepoints, lines)
+    repeats = measure_lines(codepoints, lines, classes=classes, hashes=hashes)["duplicate_line_share"] > 0
+    shares: list[float] = measure_paragraphs(codepoints, lines, hashes=hashes, repeats_lines=repeats)[
         "duplicate_paragraph_share"
     ].tolist()
     return shares
