@@ -66,6 +66,21 @@ def cut_chars(cuts: pa.Table, num_documents: int) -> np.ndarray:
     return np.bincount(rows_of(real["key"].to_numpy()), lengths, num_documents).astype(np.int64)
 
 
+def emptied(cuts: pa.Table, left: np.ndarray) -> np.ndarray:
+    """Which documents, with `left` characters after their cuts, are cut wholly: (documents,), bool.
+
+    No more is left than one character before each cut and one behind the last: the marks and line ends between them.
+    """
+    real = cuts.filter(pc.is_valid(cuts["replacement"]))
+    num_cuts = np.bincount(rows_of(real["key"].to_numpy()), minlength=len(left))
+    return np.asarray((num_cuts > 0) & (left <= num_cuts + 1))
+
+
+def kept_after_cuts(signals: pa.Table, cuts: pa.Table, kept: np.ndarray) -> pa.Table:
+    """`after_cuts` of the documents that are kept; removed ones count with all their text."""
+    return after_cuts(signals, np.where(kept, cut_chars(cuts, signals.num_rows), 0))
+
+
 def after_cuts(signals: pa.Table, cut: np.ndarray) -> pa.Table:
     """Signals whose LENGTH_SIGNALS count what is left; every other value is of the whole text."""
     if not cut.any():

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ctllm.pipelines.cuts import after_cuts, cut_chars, plan_cuts
+from ctllm.pipelines.cuts import after_cuts, cut_chars, emptied, kept_after_cuts, plan_cuts
 from ctllm.pipelines.dates import instants_of
 from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.pipelines.rulesets import evaluate
@@ -72,7 +72,8 @@ def judge_split(run: Run, split: int) -> Judged:
     lanes = documents["lane"].combine_chunks()
     cuts = plan_cuts(run, split, lanes.to_numpy(zero_copy_only=False))
     signals = after_cuts(signals, cut_chars(cuts, signals.num_rows))
-    kept, reasons = evaluate(signals, lanes, rules=deciding)
+    nothing_left = emptied(cuts, signals["num_chars"].to_numpy())
+    kept, reasons = evaluate(signals, lanes, rules=deciding, emptied=nothing_left)
     return Judged(signals["key"].to_numpy(), lanes, signals["num_chars"].to_numpy(), kept, reasons, cuts, ordering)
 
 
@@ -209,15 +210,23 @@ class Amounts:
         return Amounts(*(a + b for a, b in zip(mine, theirs, strict=True)))
 
 
-def amounts_by_lane(signals: pa.Table, *, lanes: np.ndarray, kept: np.ndarray) -> dict[str, Amounts]:
-    """Documents, characters and estimated tokens per lane, all and kept ones. Row-aligned arguments."""
-    weights = np.stack([np.ones(len(kept), np.int64), signals["num_chars"].to_numpy(), estimate_from_signals(signals)])
+def amounts_by_lane(signals: pa.Table, *, lanes: np.ndarray, kept: np.ndarray, cuts: pa.Table) -> dict[str, Amounts]:
+    """Documents, characters and estimated tokens per lane, all and kept ones; those of kept ones as cuts leave them.
+
+    Row-aligned arguments, but for `cuts`, which are those of these documents.
+    """
+    whole, left = (weights_of(table) for table in (signals, kept_after_cuts(signals, cuts, kept)))
     totals = {}
     for lane in np.unique(lanes):
         rows = lanes == lane
-        every, left = weights[:, rows].sum(axis=1), weights[:, rows & kept].sum(axis=1)
-        totals[str(lane)] = Amounts(*(int(count) for pair in zip(every, left, strict=True) for count in pair))
+        sums = whole[:, rows].sum(axis=1), left[:, rows & kept].sum(axis=1)
+        totals[str(lane)] = Amounts(*(int(count) for pair in zip(*sums, strict=True) for count in pair))
     return totals
+
+
+def weights_of(signals: pa.Table) -> np.ndarray:
+    """One, characters and estimated tokens of each document: (3, documents), int64."""
+    return np.stack([np.ones(len(signals), np.int64), signals["num_chars"].to_numpy(), estimate_from_signals(signals)])
 
 
 def summarise(run: Run, splits: Sequence[int]) -> dict[str, Amounts]:
@@ -227,6 +236,7 @@ def summarise(run: Run, splits: Sequence[int]) -> dict[str, Amounts]:
         signals = read_parquet(run.part("signals", split), columns=AMOUNT_SIGNALS)
         verdicts = read_parquet(run.part("verdicts", split), columns=["lane", "kept"])
         kept, lanes = verdicts["kept"].to_numpy(), verdicts["lane"].to_numpy()
-        for lane, amounts in amounts_by_lane(signals, lanes=lanes, kept=kept).items():
+        cuts = read_parquet(run.part("cuts", split))
+        for lane, amounts in amounts_by_lane(signals, lanes=lanes, kept=kept, cuts=cuts).items():
             summary[lane] = summary.get(lane, Amounts()) + amounts
     return dict(sorted(summary.items()))

@@ -11,19 +11,29 @@ import pyarrow.compute as pc
 
 from ctllm.schemas.document import LANES
 from ctllm.schemas.rules import Rule, RulesConfig
-from ctllm.schemas.verdict import OTHER_LANGUAGE, REASONS
+from ctllm.schemas.verdict import NOTHING_LEFT, OTHER_LANGUAGE, REASONS
 
 
 def evaluate(
-    signals: pa.RecordBatch | pa.Table, lanes: "pa.Array[Any] | pa.ChunkedArray[Any]", *, rules: RulesConfig
+    signals: pa.RecordBatch | pa.Table,
+    lanes: "pa.Array[Any] | pa.ChunkedArray[Any]",
+    *,
+    rules: RulesConfig,
+    emptied: np.ndarray | None = None,
 ) -> tuple[np.ndarray, "pa.ListArray[Any]"]:
     """Whether each document passes every rule of its lane, and all the rules it fails, in rule order.
 
     (documents,), bool; list array of REASONS. A rule that is None, or a signal that is NaN, never fails a document.
-    A document of no lane fails with `other_language`, value and threshold NaN.
+    A document of no lane fails with `other_language`, value and threshold NaN, one that is `emptied`, (documents,),
+    bool, with `nothing_left` before all rules.
     """
     rows, codes, values, thresholds = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0)], [np.empty(0)]
     names: list[str] = []
+    if emptied is not None and emptied.any():
+        members = np.flatnonzero(emptied)
+        rows, codes = [members], [np.zeros(len(members), np.int32)]
+        values, thresholds = [np.full(len(members), np.nan)], [np.full(len(members), np.nan)]
+        names = [NOTHING_LEFT]
     for lane in LANES:
         members = np.flatnonzero(np.asarray(pc.equal(lanes, lane)))
         if lane == "other":

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ctllm.pipelines.cuts import kept_after_cuts
 from ctllm.pipelines.decontaminate.cuts import overlap_bound
 from ctllm.pipelines.documents import fetch_documents
-from ctllm.pipelines.judgement import read_duplicates
+from ctllm.pipelines.judgement import read_duplicates, weights_of
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
-from ctllm.pipelines.token_estimate import estimate_from_signals
 from ctllm.schemas.contamination import LEAKS
 from ctllm.schemas.document import CURATED_LANES, LANES, row_of
 from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
@@ -35,9 +35,12 @@ NUM_RULE_COUNTS = 9  # failing, only, first, each in documents, characters, toke
 
 
 def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, verdicts: pa.Table) -> dict[str, Any]:
-    """All counts of one split as plain JSON values; adding them over splits gives the run's."""
-    chars, tokens = signals["num_chars"].to_numpy(), estimate_from_signals(signals)
-    weights = np.stack([np.ones(len(chars), np.int64), chars, tokens])
+    """All counts of one split as plain JSON values; adding them over splits gives the run's.
+
+    Characters and tokens of kept documents are those that cuts leave.
+    """
+    cuts = read_parquet(run.part("cuts", split))
+    weights = weights_of(kept_after_cuts(signals, cuts, verdicts["kept"].to_numpy()))
     flat = flatten(verdicts["reasons"])
     first = flat.first_names()
     lanes = np.array(verdicts["lane"].to_pylist(), dtype=object)

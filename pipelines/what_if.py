@@ -122,10 +122,11 @@ def what_if(path: str, *, overrides: Mapping[str, object], progress: Progress = 
     for done, (split, source) in enumerate(splits.items()):
         progress(ProgressEvent("what-if", done, len(splits)))
         before = read_parquet(run.part("verdicts", split))
-        after = removed.verdicts(judge_split(changed, split))
+        judged = judge_split(changed, split)
+        after = removed.verdicts(judged)
         signals = read_parquet(run.part("signals", split), columns=AMOUNT_SIGNALS)
-        _add(now, signals, before, source=source)
-        _add(then, signals, after, source=source)
+        _add(now, signals, before, cuts=read_parquet(run.part("cuts", split)), source=source)
+        _add(then, signals, after, cuts=judged.cuts, source=source)
         _gather(changes, before, after, configs=(run.config, changed.config))
     progress(ProgressEvent("what-if", len(splits), len(splits)))
     groups = [Group(*group, now[group], then[group]) for group in sorted(now)]
@@ -141,9 +142,11 @@ def _duplicates(run: Run, splits: Mapping[int, str]) -> pa.Table:
     return find_duplicates(run, np.concatenate([*ranked, np.zeros(0, ranked_type(run.config.dedup.survivor_order))]))
 
 
-def _add(totals: dict[tuple[str, str], Amounts], signals: pa.Table, verdicts: pa.Table, *, source: str) -> None:
+def _add(
+    totals: dict[tuple[str, str], Amounts], signals: pa.Table, verdicts: pa.Table, *, cuts: pa.Table, source: str
+) -> None:
     kept, lanes = verdicts["kept"].to_numpy(), verdicts["lane"].to_numpy()
-    for lane, amounts in amounts_by_lane(signals, lanes=lanes, kept=kept).items():
+    for lane, amounts in amounts_by_lane(signals, lanes=lanes, kept=kept, cuts=cuts).items():
         totals[lane, source] = totals.get((lane, source), Amounts()) + amounts
 
 

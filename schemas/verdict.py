@@ -8,6 +8,7 @@ URL_DUPLICATE = "url_duplicate"
 COPIES = {"exact": EXACT_DUPLICATE, "near": NEAR_DUPLICATE, "url": URL_DUPLICATE}
 """Kind of a pair in DUPLICATES to the reason in a verdict."""
 OTHER_LANGUAGE = "other_language"
+NOTHING_LEFT = "nothing_left"
 
 REASONS = pa.list_(
     pa.struct(

@@ -183,6 +183,7 @@ const REASONS = {
   near_duplicate: ["近似重复", "near copy"],
   url_duplicate: ["网址重复", "copy by URL"],
   other_language: ["其他语言", "other language"],
+  nothing_left: ["删减后无正文", "nothing left after cuts"],
 };
 
 const EDITS = {

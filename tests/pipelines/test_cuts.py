@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctllm.pipelines.cuts import after_cuts, cut_chars, edits_of, merge_cuts
+from ctllm.pipelines.cuts import after_cuts, cut_chars, edits_of, emptied, merge_cuts
 from ctllm.pipelines.edits import Edit
 from ctllm.schemas.cuts import CUTS
 from ctllm.schemas.document import document_keys
@@ -82,6 +82,13 @@ def test_lengths_count_what_is_left() -> None:
         "ctllm_num_chars": [290, 10_001, 7],
     }  # fmt: skip
     assert after_cuts(signals, np.zeros(3, np.int64)) is signals
+
+
+def test_document_is_cut_wholly_where_only_ends_are_left() -> None:
+    """A character before each cut and one behind the last is nothing; one more is something, and so is a short text."""
+    cuts = table([(0, "a", 0, 9, ""), (1, "a", 0, 9, ""), (2, "a", 0, 4, ""), (2, "b", 5, 9, ""), (3, "n", 0, 9, None)])
+    assert emptied(cuts, np.array([2, 3, 3, 0, 0])).tolist() == [True, False, True, False, False]
+    assert emptied(cuts, np.array([0, 0, 4, 9, 1])).tolist() == [True, True, False, False, False]
 
 
 def test_edits_find_their_document() -> None:

@@ -77,6 +77,16 @@ def test_documents_meet_the_rules_of_their_lane_only() -> None:
     ]
 
 
+def test_emptied_document_fails_before_all_rules() -> None:
+    """Whatever its lane; the others are judged as ever."""
+    rows, lanes = signal_rows([{}, {}, {}]), pa.array(["zh", "other", "zh"])
+    _, before = evaluate(rows, lanes, rules=RulesConfig())
+    kept, reasons = evaluate(rows, lanes, rules=RulesConfig(), emptied=np.array([True, True, False]))
+    names, known = ([[each["reason"] for each in row] for row in each.to_pylist()] for each in (reasons, before))
+    assert names == [["nothing_left", *known[0]], ["nothing_left", *known[1]], known[2]]
+    assert not kept[:2].any()
+
+
 def test_none_switches_a_rule_off_and_zero_is_a_bound() -> None:
     """Null in a config means off; 0 means none at all."""
     row = [{"digit_share": 0.9}]

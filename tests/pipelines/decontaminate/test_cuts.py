@@ -13,6 +13,7 @@ from ctllm.pipelines.comparison import compare
 from ctllm.pipelines.curate import curate, redecide
 from ctllm.pipelines.decontaminate.benchmark_files import BenchmarkItem
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
+from ctllm.pipelines.judgement import summarise
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import read_run
 from ctllm.pipelines.signals.words import units_of
@@ -59,6 +60,7 @@ def leaky_run(directory: Path) -> str:
     inputs = write_records(directory / "in.jsonl", [
         {"id": "page", "text": f"{prose(0)}\n{both}。\n手机号是{PHONE}。\n{prose(1)}"},
         {"id": "mostly", "text": f"{ASKED[0]}{QUESTION}{ASKED[1]}"},
+        {"id": "only", "text": f"{QUESTION}。"},
         {"id": "clean", "text": prose(2)},
         {"id": "number", "text": f"{prose(3)}\n{QUESTION[:30]}{PHONE}{QUESTION[30:]}。\n{prose(4)}"},
         {"id": "train", "text": f"{english(0)}\n{ENGLISH}.\n{english(1)}"},
@@ -100,6 +102,27 @@ def test_a_cut_item_is_not_in_the_published_text(run: str) -> None:
     assert published(run)["clean"]["edits"] == []
 
 
+def test_a_document_that_is_cut_wholly_goes_without_any_rule(run: str) -> None:
+    """Of a question alone a full stop is left: not published with the length rule off either; the post comes back."""
+    assert [reason for reason, _ in reasons(run, "only")][:2] == ["nothing_left", "min_num_chars"]
+    found = what_if(run, overrides={"rules.zh.min_num_chars": 0})
+    assert [(each.change, each.id) for each in found.border] == [("newly_kept", "mostly")]
+
+
+def test_kept_amounts_count_what_is_published(run: str) -> None:
+    """Funnel, summary and dry run count the characters that cuts leave, before personal data is replaced."""
+    chars = {"zh": 0, "en": 0}
+    for row in published(run).values():
+        redacted = [edit for edit in row["edits"] if edit["kind"].startswith("pii:")]
+        longer = sum(edit["end"] - edit["start"] - len(edit["replacement"]) for edit in redacted)
+        chars[row["lane"]] += row["num_chars"] + longer
+    opened = read_run(run)
+    assert {lane: each.kept_chars for lane, each in summarise(opened, [0]).items()} == chars
+    assert {group.lane: group.now.kept_chars for group in what_if(run, overrides={}).groups} == chars
+    funnel = read_parquet(join(run, "stats", "funnel.parquet")).to_pylist()
+    assert {row["lane"]: row["chars"] for row in funnel if row["outcome"] == "kept"} == chars
+
+
 def test_what_a_cut_leaves_is_judged(run: str) -> None:
     """A post of a question and little else is too short without it, and says so with what is left."""
     left = len("".join(ASKED))
@@ -118,7 +141,7 @@ def test_cuts_are_counted(run: str) -> None:
     assert counts == {
         ("zh", "benchmark:quiz"): (2, 2, 2), ("zh", "pii:mobile"): (1, 1, 1), ("en", "benchmark:quiz"): (1, 1, 1),
     }  # fmt: skip
-    assert read_run(run).manifest.stages["publish"]["counts"] == {"read": 5, "kept": 4, "removed": 1, "failed": 0}
+    assert read_run(run).manifest.stages["publish"]["counts"] == {"read": 6, "kept": 4, "removed": 2, "failed": 0}
 
 
 def test_the_rule_removes_nothing_where_leaks_are_cut(run: str) -> None:
@@ -148,7 +171,7 @@ def test_the_action_changes_without_measuring(run: str, own_run: str) -> None:
     summary = redecide(own_run, overrides={"decontamination.action": "flag"}, options=OPTIONS)
     assert summary.skipped == ("measure", "pairs", "lines")
     rows = published(own_run)
-    assert set(rows) == {"page", "mostly", "clean", "number", "train"}
+    assert set(rows) == {"page", "mostly", "only", "clean", "number", "train"}
     assert rows["mostly"]["text"].count(QUESTION) == 1
     (note,) = rows["mostly"]["edits"]
     assert (note["kind"], note["replacement"], note["end"] - note["start"]) == ("benchmark:quiz", None, len(QUESTION))
