@@ -7,10 +7,12 @@ config.json              keys of transformers 4 and of 5: each falls back to its
 generation_config.json   what ends an answer
 tokenizer.json           for transformers (tokenizer_json.py); tokenizer_config.json with the chat template
 tokenizer.model          SentencePiece, for llama.cpp and everything else
-README.md                model card
+README.md                model card; data_card.html beside it, where one is given
 """
 
+import hashlib
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +27,7 @@ from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.tokenizer_json import UNKNOWN_ID, tokenizer_json
 from ctllm.model.transformer import Transformer, num_parameters
 from ctllm.schemas.config import Config
-from ctllm.schemas.errors import OutputError
+from ctllm.schemas.errors import InputError, OutputError
 from ctllm.schemas.files import join, read_json, remove_tree, walk_files, write_json, written_whole
 from ctllm.schemas.manifest import SUCCESS, finish_stage, finished_stage
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
@@ -42,6 +44,8 @@ FILES = (
     "tokenizer_config.json",
     TOKENIZER,
     "README.md",
+    "data_card.html",
+    "data_card.md",
 )
 DType = Literal["float32", "bfloat16", "float16"]
 
@@ -53,12 +57,15 @@ def export_hf(
     dtype: DType = "float32",
     evaluation: str | None = None,
     name: str | None = None,
+    licence: str | None = None,
+    data_card: str | None = None,
     progress: Progress = silent,
 ) -> str:
     """Writes the checkpoint (or a run's newest one) to the directory `out`, returned; an equal export is kept.
 
     float32 gives bit-equal logits, 16 bits round the weights. `evaluation` is the path of an evaluation.json whose
-    figures go into the card. Raises InputError without a checkpoint, OutputError when `out` holds something else.
+    figures go into the card, `licence` that of the weights, `data_card` a URL or a file, which is put beside. Raises
+    InputError without a checkpoint or data card, OutputError when `out` holds something else.
     """
     started = time.monotonic()
     directory = find_checkpoint(checkpoint)
@@ -66,8 +73,20 @@ def export_hf(
     tokenizer = Tokenizer(directory)
     weights = weights_digest(model)
     result = EvaluationResult.model_validate(read_json(evaluation)) if evaluation else None
-    card = model_card(config, tokenizer=tokenizer, weights=weights, dtype=dtype, evaluation=result, name=name)
-    fingerprint = _Fingerprint(weights=weights, tokenizer=tokenizer.digest, dtype=dtype, card=card).digest()
+    data = _DataCard.of(data_card)
+    card = model_card(
+        config,
+        tokenizer=tokenizer,
+        weights=weights,
+        dtype=dtype,
+        evaluation=result,
+        name=name,
+        licence=licence,
+        data_card=data.address,
+    )
+    fingerprint = _Fingerprint(
+        weights=weights, tokenizer=tokenizer.digest, dtype=dtype, card=card, data_card=data.digest
+    ).digest()
     if finished_stage(out, fingerprint=fingerprint):
         return out
     _make_free(out)
@@ -80,6 +99,8 @@ def export_hf(
     write_json(join(out, "tokenizer_config.json"), _tokenizer_config(config, tokenizer))
     _write_bytes(join(out, TOKENIZER), Path(tokenizer.path).read_bytes())
     _write_bytes(join(out, "README.md"), card.encode())
+    if data.content is not None and data.address is not None:
+        _write_bytes(join(out, data.address), data.content)
     write_json(join(out, CONFIG), export_config(config, tokenizer=tokenizer, dtype=dtype))
     progress(ProgressEvent("export", 1, 1, unit="models"))
     counts = {"parameters": num_parameters(config)}
@@ -92,6 +113,30 @@ class _Fingerprint(Config):
     tokenizer: str
     dtype: str
     card: str
+    data_card: str
+
+
+@dataclass(frozen=True)
+class _DataCard:
+    """What the model card links to."""
+
+    address: str | None
+    content: bytes | None
+    """Of a file, to be put beside the model card."""
+
+    @classmethod
+    def of(cls, given: str | None) -> "_DataCard":
+        """Raises InputError for a file that is not there."""
+        if given is None or "://" in given:
+            return cls(given, None)
+        if not Path(given).is_file():
+            raise InputError(f"{given}: no such data card; give the report.html of a curation run, or a URL")
+        name = "data_card.md" if given.endswith(".md") else "data_card.html"
+        return cls(name, Path(given).read_bytes())
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content or b"").hexdigest()
 
 
 def export_weights(model: Transformer, *, dtype: DType) -> dict[str, Tensor]:

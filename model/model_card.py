@@ -14,7 +14,7 @@ library_name: transformers
 pipeline_tag: text-generation
 tags:
 - ctllm
----
+{licence}---
 
 # {name}
 
@@ -43,10 +43,19 @@ A plain text to be continued must begin with `<|endofdoc|>`; the chat template d
 
 weights sha256 `{weights}`, tokenizer sha256 `{tokenizer}`, stored as {dtype}.
 
+## Data and licences
+
+{data}
+
+## llama.cpp
+
+`python convert_hf_to_gguf.py PATH --outfile model.gguf` of llama.cpp reads this directory: the tokenizer is
+SentencePiece (`tokenizer.model`), the architecture one that it knows.
+
 ## Limits
 
 A small model: it makes facts up, and its training data decides what it knows and how it speaks. It was not tested for
-safety. Licences of the training data are those in the data card of the run that it was trained on.
+safety.
 """
 
 
@@ -58,8 +67,10 @@ def model_card(
     dtype: str,
     evaluation: EvaluationResult | None,
     name: str | None,
+    licence: str | None = None,
+    data_card: str | None = None,
 ) -> str:
-    """The card as Markdown."""
+    """The card as Markdown. `licence` is that of the weights, `data_card` the address of the data's card."""
     return _CARD.format(
         name=name or f"ctllm {config.name}",
         parameters=num_parameters(config),
@@ -72,6 +83,8 @@ def model_card(
         pieces=tokenizer.vocab_size,
         vocab_size=config.vocab_size,
         measured=_measured(evaluation),
+        licence=f"license: {licence}\n" if licence else "",
+        data=_data(licence, data_card),
         weights=weights,
         tokenizer=tokenizer.digest,
         dtype=dtype,
@@ -82,4 +95,13 @@ def _measured(evaluation: EvaluationResult | None) -> str:
     if evaluation is None:
         return "Nothing yet: run `ctllm evaluate` and export again with its result."
     lines = ["| what | value |", "|---|---|", *(f"| {what} | {value} |" for what, value in evaluation.rows())]
+    if evaluation.curation:
+        lines += ["", "Scores without contaminated items leave out those found in documents that were trained on."]
     return "\n".join(lines)
+
+
+def _data(licence: str | None, data_card: str | None) -> str:
+    weights = f"The weights are under {licence}." if licence else "No licence of the weights was stated at export."
+    if data_card is None:
+        return f"{weights} The data's sources and their licences stand in the data card of the run it was trained on."
+    return f"{weights} What it was trained on, where that is from and under which licences: [data card]({data_card})."

@@ -21,6 +21,10 @@ def export(
     out: Annotated[str, typer.Option(help="directory to write")],
     export_format: Annotated[str, typer.Option("--format", help="hf")] = "hf",
     evaluation: Annotated[str | None, typer.Option(help="evaluation.json to show in the model card")] = None,
+    licence: Annotated[str | None, typer.Option(help="licence of the weights, for example apache-2.0")] = None,
+    data_card: Annotated[
+        str | None, typer.Option(help="URL, or report.html of the curation run: copied beside and linked")
+    ] = None,
 ) -> None:
     """Export a checkpoint as a Hugging Face Llama directory: weights, config, tokenizer, model card."""
     from ctllm.model.export import export_hf
@@ -29,7 +33,9 @@ def export(
     if export_format != "hf":
         raise ConfigError(f"--format {export_format}: unknown; the one format is hf")
     with progress_shown() as progress:
-        directory = export_hf(checkpoint, out, evaluation=evaluation, progress=progress)
+        directory = export_hf(
+            checkpoint, out, evaluation=evaluation, licence=licence, data_card=data_card, progress=progress
+        )
     console.print(directory, markup=False)
 
 
