@@ -30,6 +30,7 @@ def training_curves(directory: str) -> dict[str, Any]:
         "label_tokens": sum(line.label_tokens for line in lines),
         "curve": [[line.step, line.loss, line.learning_rate, line.grad_norm, line.tokens_per_s] for line in shown],
         "evaluations": [[line.step + 1, line.evaluation] for line in evaluated],
+        "samples": next(([line.step + 1, line.samples] for line in reversed(evaluated) if line.samples), None),
         "before": before,
         "after": evaluated[-1].evaluation if evaluated else {},
         "summary": _optional(join(directory, SUMMARY)),

@@ -57,10 +57,13 @@ def funnel_table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _show_training(step: Step) -> None:
-    losses = [line.loss for line in read_ledger(step.out)]
+    lines = read_ledger(step.out)
+    losses = [line.loss for line in lines]
     summary = TrainingSummary.model_validate(read_json(join(step.out, SUMMARY)))
     picture = as_markdown(curve(losses, x_label="step", y_label="loss"), title=f"loss of {step.name}")
     text = f"## Loss of {step.name}\n\n{picture}\n\n{summary_table(summary)}"
+    if samples := next((line.samples for line in reversed(lines) if line.samples), None):
+        text += "\n\n" + samples_markdown([{"prompt": prompt, "text": each} for prompt, each in samples.items()])
     create_markdown_artifact(text, key=f"loss-{step.command}", description=f"loss curve of {step.out}")
 
 

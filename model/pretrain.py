@@ -12,6 +12,7 @@ from ctllm.model.evaluation.bits_per_byte import bits_per_byte, held_out_documen
 from ctllm.model.losses import IGNORED, LossOutput, cross_entropy_sum
 from ctllm.model.machine import pick_device
 from ctllm.model.plan import Plan
+from ctllm.model.samples import Sampler
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer, empty_transformer, new_transformer
@@ -25,14 +26,17 @@ from ctllm.schemas.training_run import DATA, IDENTITY, TrainingData, TrainingSum
 FREE_KEYS = ("name", "context_length", "init_std")
 """Of a model's config: what may differ from that of the checkpoint that a run starts from."""
 
+NOT_DECIDING = {"tokens", "plan", "out", "checkpoint", "sample_prompts", "sample_tokens"}
+"""Keys of the config that are no part of a run's identity: paths (what they lead to is), and what is only looked at."""
+
 
 def pretrain(
     config: PretrainConfig, *, resume: bool = False, max_seconds: float | None = None, progress: Progress = silent
 ) -> TrainingSummary:
     """Trains a new model, or that of `config.checkpoint`, on a plan in the run directory `config.out`.
 
-    See `Trainer.train` for stops and errors. Raises ConfigError when the model is too small for the tokenizer or for
-    the plan's sequences, when it is not the checkpoint's, or when a step is too large for the device's memory.
+    See `Trainer.train` for stops and errors. Raises ConfigError when the model is too small for the tokenizer, the
+    samples or the plan's sequences, when it is not the checkpoint's, or when a step is too large for the device.
     """
     shards = TokenShards(config.tokens)
     plan = Plan(config.plan, shards=shards)
@@ -42,6 +46,12 @@ def pretrain(
     check_memory(config.model, config.loop, available=available, optimizer=config.optimizer, gpus=num_processes())
     model, weights = _first_model(config, tokenizer=shards.manifest.tokenizer_digest)
     _note_data(config, plan)
+    sampler = Sampler(
+        shards.tokenizer,
+        config.sample_prompts,
+        num_tokens=config.sample_tokens,
+        context_length=config.model.context_length,
+    )
     batches = PlanBatches(plan, shards, sequences_per_step=config.loop.sequences_per_step)
     held_out = held_out_documents(plan, shards)
 
@@ -67,10 +77,11 @@ def pretrain(
             "plan": plan.manifest.plan_digest,
             "tokenizer": shards.manifest.tokenizer_digest,
             "weights": weights,
-            **config.model_dump(mode="json", exclude={"tokens", "plan", "out", "checkpoint"}),
+            **config.model_dump(mode="json", exclude=NOT_DECIDING),
         },
         packed_length=plan.context_length if config.document_masks else None,
         evaluate=evaluate,
+        sample=sampler,
         progress=progress,
     )
     return trainer.train(resume=resume, max_seconds=max_seconds)

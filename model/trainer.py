@@ -23,7 +23,8 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
@@ -66,6 +67,11 @@ def no_evaluation(_model: Transformer) -> Mapping[str, float]:
     return {}
 
 
+def no_samples(_model: Transformer) -> Mapping[str, str]:
+    """Writes nothing."""
+    return {}
+
+
 @dataclass
 class Trainer(Generic[B]):
     """One stage of training in one run directory. See the module's docstring."""
@@ -86,6 +92,8 @@ class Trainer(Generic[B]):
     evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
     watch: Callable[[Sequence[LedgerLine]], str] = no_alarm
     """What is wrong, seen from the last `ALARM_STEPS` lines of the ledger; "" when nothing is."""
+    sample: Callable[[Transformer], Mapping[str, str]] = no_samples
+    """Beginnings to continuations, for the ledger, whenever there is an evaluation after a step."""
     progress: Progress = silent
     world: World = field(init=False)
     machine: TrainingMachine = field(init=False)
@@ -199,7 +207,7 @@ class Trainer(Generic[B]):
         lines = [line for line in (*read_ledger(self.run), spike) if line.left_out or line.step >= first]
         self.state = restore(checkpoint, model=self.model, optimizer=self.updater)
         left_out = {line.step: line for line in (*self.state.left_out, *lines) if line.step >= self.state.step}
-        marks = {"skipped": True, "left_out": True, "evaluation": {}, "alarm": ""}
+        marks = {"skipped": True, "left_out": True, "evaluation": {}, "samples": {}, "alarm": ""}
         marked = tuple(left_out[step].model_copy(update=marks) for step in sorted(left_out))
         self.state = self.state.model_copy(update={"left_out": marked})
         self._say(f"{told}; back to step {self.state.step}, leaving out batches {first} to {spike.step}")
@@ -262,7 +270,10 @@ class Trainer(Generic[B]):
         """The line, with what is measured after its step where that is due."""
         if not self._is_due(line.step, every=self.loop.evaluate_every_steps):
             return line
-        return line.model_copy(update={"evaluation": self._evaluation()})
+        evaluation = self._evaluation()
+        with self._measuring():
+            samples = dict(self.sample(self.model))
+        return line.model_copy(update={"evaluation": evaluation, "samples": samples})
 
     def _backward(self, batch: B) -> tuple[float, int, dict[str, float]]:
         """Adds up gradients over the micro-batches; returns the sums of loss, labels and further figures over all."""
@@ -309,15 +320,19 @@ class Trainer(Generic[B]):
             )
 
     def _evaluation(self) -> dict[str, float]:
+        with self._measuring():
+            return dict(self.evaluate(self.model))
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
         """On the reference back end: held-out texts have many lengths, and flex would compile for each."""
         self.model.eval()
         self.model.attention_backend = "sdpa"
         with torch.no_grad():
-            values = dict(self.evaluate(self.model))
+            yield
         reshard(self.model)
         self.model.attention_backend = self.machine.attention
         self.model.train()
-        return values
 
     def _is_due(self, step: int, *, every: int) -> bool:
         return (step + 1) % every == 0 or step + 1 == self.loop.steps

@@ -207,3 +207,8 @@ class PretrainConfig(Config):
     loss_after_document: bool = Field(
         True, description="the first token of a document counts; false = Megatron's --eod-mask-loss, as CT-LLM trained"
     )
+    sample_prompts: tuple[str, ...] = Field(
+        ("中国的", "今天早上，", "人们常说"),
+        description="beginnings continued at each evaluation, into the ledger; [] = none",
+    )
+    sample_tokens: int = Field(48, ge=1, description="longest continuation")

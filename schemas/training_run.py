@@ -56,6 +56,8 @@ class LedgerLine(Config):
     """Measured before the first update; only on line 0."""
     evaluation: dict[str, float] = {}
     """Measured after the update; empty on most lines."""
+    samples: dict[str, str] = {}
+    """Beginning to what the model wrote after it, where it was measured too."""
 
 
 class TrainingState(Config):

@@ -5,7 +5,8 @@ const MAX_INPUTS = 100;
 
 function trainingView() {
   const runs = card.trainings;
-  return [make("div", { class: "curves" }, runs.map(lossCurve)), summaryTable(runs), ...runs.flatMap(resultTable)];
+  return [make("div", { class: "curves" }, runs.map(lossCurve)), summaryTable(runs), ...runs.flatMap(resultTable),
+    ...runs.filter((run) => run.samples).flatMap(sampleTable)];
 }
 
 /** The loss of every step, and every measured loss (names that end in "loss") at the step it was measured after. */
@@ -42,6 +43,13 @@ function resultTable(run) {
   ];
   const caption = `${word("evaluation")} · ${run.name}`;
   return cells.length ? [make("h3", {}, caption), table(caption, [word("measure"), `#${word("before")}`, `#${word("after")}`], cells)] : [];
+}
+
+/** What the model wrote after fixed beginnings, at the last evaluation. */
+function sampleTable(run) {
+  const [step, samples] = run.samples;
+  const caption = `${word("samples")} · ${run.name} · ${word("step")} ${whole(step)}`;
+  return [make("h3", {}, caption), table(caption, [word("beginning"), word("continuation")], Object.entries(samples))];
 }
 
 function stagesView() {

@@ -155,6 +155,9 @@ const WORDS = {
   before: ["之前", "before"],
   after: ["之后", "after"],
   evaluation: ["评测", "evaluation"],
+  samples: ["样例", "Samples"],
+  beginning: ["开头", "beginning"],
+  continuation: ["续写", "continuation"],
   first_last: ["首步 → 末步损失", "loss, first → last step"],
 
   stages: ["过程", "The run"],

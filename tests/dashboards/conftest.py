@@ -74,6 +74,7 @@ def _ledger_line(step: int) -> LedgerLine:
         tokens_per_s=900.0,
         evaluation_before={"held_out_loss": 6.4} if step == 0 else {},
         evaluation=held_out if step % 20 == 19 else {},
+        samples={"中国的": f"写了 {step} 步"} if step % 20 == 19 else {},
     )
 
 

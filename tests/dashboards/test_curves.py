@@ -18,6 +18,7 @@ def test_curve_before_and_after(training: Path) -> None:
     assert [step for step, _ in run["evaluations"]] == [20, 40, 60]
     assert run["before"] == {"held_out_loss": 6.4}
     assert run["after"] == run["evaluations"][-1][1]
+    assert run["samples"] == [60, {"中国的": "写了 59 步"}]
     assert run["results"] == {"bits_per_byte.en": 1.4, "bits_per_byte.zh": 1.21}
 
 

@@ -112,6 +112,7 @@ def runs(
         model=tiny,
         loop=LoopConfig(steps=STEPS, sequences_per_step=4, checkpoint_every_steps=2, device="cpu"),
         optimizer=OptimizerConfig(learning_rate=3e-3),
+        sample_prompts=(),
     )
     loop = config.loop.model_dump()
     micro = {**loop, "sequences_per_micro_batch": 1}

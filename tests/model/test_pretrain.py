@@ -73,6 +73,7 @@ def config(tiny: ModelConfig, write_shards: WriteShards, tmp_path: Path) -> Pret
         model=tiny,
         loop=LoopConfig(steps=40, sequences_per_step=2, checkpoint_every_steps=2, device="cpu"),
         optimizer=OptimizerConfig(learning_rate=3e-3),
+        sample_prompts=(),
     )
 
 

@@ -150,9 +150,16 @@ def test_evaluations_stand_in_ledger_and_summary(trainer: Callable[..., Trainer[
         seen.append(weights_digest(model))
         return {"count": float(len(seen))}
 
-    run = trainer(evaluate=evaluate)
+    def sample(model: Transformer) -> dict[str, str]:
+        assert not model.training
+        return {"beginning": weights_digest(model)[:8]}
+
+    run = trainer(evaluate=evaluate, sample=sample)
     summary = run.train(resume=False)
     lines = read_ledger(run.run)
+    assert {line.step: line.samples for line in lines if line.samples} == {
+        step: {"beginning": digest[:8]} for step, digest in ((3, seen[1]), (7, seen[2]))
+    }
     assert {line.step: line.evaluation for line in lines if line.evaluation} == {3: {"count": 2}, 7: {"count": 3}}
     assert (summary.evaluation_before, summary.evaluation) == ({"count": 1}, {"count": 3})
     assert seen[0] == weights_digest(new_transformer(run.model.config, seed=0))
