@@ -1,15 +1,18 @@
 """What a stage leaves on its Prefect run page: the funnel, the loss curve, the evaluation, where the report lies."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from ctllm.flows.commands import Step
+from ctllm.flows.language_ratios import FIGURE
 from ctllm.flows.pictures import as_markdown, curve, waterfall
 from ctllm.model.ledger import read_ledger
 from ctllm.schemas.files import join, read_json, read_parquet
+from ctllm.schemas.language_ratios_config import LanguageRatiosConfig, RatioScores
 from ctllm.schemas.training_run import SUMMARY, TrainingSummary
 from ctllm.schemas.tuning_run import EVALUATION, EvaluationResult
 
@@ -82,6 +85,15 @@ def summary_table(summary: TrainingSummary) -> str:
         before = summary.evaluation_before.get(name)
         rows[f"{name}, before → after"] = f"{'-' if before is None else f'{before:.4f}'} → {value:.4f}"
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
+
+
+def show_ratios(config: LanguageRatiosConfig, rows: Sequence[RatioScores]) -> None:
+    """The figure of the language ratios and its table."""
+    svg = Path(join(config.out, FIGURE)).read_text(encoding="utf-8")
+    text = f"## Chinese to English in SFT\n\n{as_markdown(svg, title='scores by ratio')}"
+    create_markdown_artifact(text, key="ratios-picture", description=f"ratios in {config.out}")
+    table = [{"setting": row.setting, **row.rows_by_lane, **row.scores} for row in rows]
+    create_table_artifact(table, key="ratios", description=f"ratios in {config.out}")
 
 
 def _show_evaluation(step: Step) -> None:

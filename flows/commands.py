@@ -1,7 +1,8 @@
 """Every `ctllm` command that a flow runs, as a list of arguments: the one place where flows spell the command line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 TRAINERS = frozenset({"pretrain", "sft", "dpo"})
 """Commands that want the accelerator, or all cores, for themselves."""
@@ -67,9 +68,17 @@ def pretrain(config: str, *, tokens: str, plan: str, out: str, max_seconds: floa
     return Step("pretrain", ("pretrain", config, *paths, *_max_seconds(max_seconds)), out)
 
 
-def sft(config: str, *, checkpoint: str, conversations: str, out: str, max_seconds: float | None = None) -> Step:
-    """A checkpoint and conversations to a tuned checkpoint."""
-    paths = _set(checkpoint=checkpoint, conversations=conversations, out=out)
+def sft(
+    config: str,
+    *,
+    checkpoint: str,
+    conversations: str,
+    out: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    max_seconds: float | None = None,
+) -> Step:
+    """A checkpoint and conversations to a tuned checkpoint; `settings` are further keys of the config."""
+    paths = _set(checkpoint=checkpoint, conversations=conversations, out=out, **settings)
     return Step("sft", ("sft", config, *paths, *_max_seconds(max_seconds)), out)
 
 

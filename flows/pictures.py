@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
@@ -11,6 +12,7 @@ LABEL_WIDTH = 230
 FIGURE_WIDTH = 150
 PLOT_HEIGHT = 260
 MARGIN = 56
+SMALL_HEIGHT = 150
 MAX_POINTS = 400  # more are not seen on 600 pixels
 KEPT, REMOVED, NEUTRAL, INK = "#2f855a", "#c05621", "#4a5568", "#1a202c"
 
@@ -69,6 +71,41 @@ def thinned(values: Sequence[float], *, max_points: int = MAX_POINTS) -> list[tu
     pieces = min(len(values), max_points)
     edges = [round(piece * len(values) / pieces) for piece in range(pieces + 1)] if pieces else []
     return [((start + end - 1) / 2, sum(values[start:end]) / (end - start)) for start, end in pairwise(edges)]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measure over all groups."""
+
+    name: str
+    values: Sequence[float]
+
+
+def grouped_lines(groups: Sequence[str], series: Sequence[Series], *, title: str) -> str:
+    """One small plot for each series, groups from left to right, each with its own scale and its values written out."""
+    plots = "".join(
+        f'<g transform="translate(0,{30 + row * SMALL_HEIGHT})">{_small_plot(groups, each)}</g>'
+        for row, each in enumerate(series)
+    )
+    return _svg(40 + SMALL_HEIGHT * len(series), _text(MARGIN, 18, title) + plots)
+
+
+def _small_plot(groups: Sequence[str], series: Series) -> str:
+    low, high = min(series.values), max(series.values)
+    span, bottom = (high - low) or 1.0, SMALL_HEIGHT - 34
+    step = (WIDTH - 2 * MARGIN) / max(len(groups) - 1, 1)
+    places = [
+        (MARGIN + at * step, bottom - (value - low) / span * (bottom - 44)) for at, value in enumerate(series.values)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    marks = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{KEPT}"/>'
+        + _text(x, y - 8, f"{value:.4g}", anchor="middle")
+        + _text(x, bottom + 20, group, anchor="middle")
+        for (x, y), value, group in zip(places, series.values, groups, strict=True)
+    )
+    drawn = f'<polyline points="{line}" fill="none" stroke="{KEPT}" stroke-width="1.2" stroke-dasharray="3 3"/>'
+    return _text(MARGIN, 12, series.name) + drawn + marks
 
 
 def _grid_line(value: float, y: float, right: float) -> str:

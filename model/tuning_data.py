@@ -46,7 +46,7 @@ def read_tuning_data(directory: str, *, kind: ConversationKind, config: TuningDa
     rows = read_rows(directory, kind=kind)
     num_held_out = min(config.max_held_out, int(np.ceil(config.held_out_share * len(rows))))
     held_out, rest = rows[:num_held_out], rows[num_held_out:]
-    train = _with_ratio(rest, config.zh_to_en, directory=directory)
+    train = _with_ratio(rest, config, directory=directory)
     if not train:
         raise InputError(f"{directory}: {len(rows)} rows, all held out; lower data.held_out_share or give more rows")
     return TuningData(train, held_out)
@@ -63,19 +63,25 @@ def read_rows(directory: str, *, kind: ConversationKind) -> list[Row]:
     return [rows[number] for number in np.argsort(hashes, kind="stable")]
 
 
-def _with_ratio(rows: list[Row], zh_to_en: str, *, directory: str) -> list[Row]:
+def rows_by_language(rows: list[Row]) -> dict[str, int]:
+    """How many rows each of the two languages has."""
+    return {lane: sum(row["lane"] == lane for row in rows) for lane in ("zh", "en")}
+
+
+def _with_ratio(rows: list[Row], config: TuningDataConfig, *, directory: str) -> list[Row]:
     """The largest choice with the ratio; of each language the first rows. The order stays."""
+    zh_to_en, bound = config.zh_to_en, config.max_rows_per_language or len(rows)
+    available = {lane: min(count, bound) for lane, count in rows_by_language(rows).items()}
     if zh_to_en == "all":
-        return rows
-    available = {lane: sum(row["lane"] == lane for row in rows) for lane in ("zh", "en")}
-    if zh_to_en.endswith("only"):
+        left = available
+    elif zh_to_en.endswith("only"):
         lane = zh_to_en.split(maxsplit=1)[0]
         left = {lane: available[lane]}
     else:
         zh, en = map(int, zh_to_en.split(":"))
         units = min(available["zh"] // zh, available["en"] // en)
         left = {"zh": units * zh, "en": units * en}
-    if not all(left.values()):
+    if zh_to_en != "all" and not all(left.values()):
         found = f"{available['zh']} Chinese and {available['en']} English rows"
         raise ConfigError(f"data.zh_to_en {zh_to_en}: {directory} has {found} to train on; choose another ratio or all")
     chosen = []

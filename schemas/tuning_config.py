@@ -18,6 +18,9 @@ class TuningDataConfig(Config):
         pattern=r"^(all|zh only|en only|[1-9]\d*:[1-9]\d*)$",
         description="languages: all rows, one of them, or a ratio such as 4:1 (the largest subset that has it)",
     )
+    max_rows_per_language: int | None = Field(
+        None, ge=1, description="rows of the larger language at most; null = all. Ratios of one bound can be compared"
+    )
     held_out_share: float = Field(0.05, ge=0, lt=1, description="rows measured on before and after, never trained on")
     max_held_out: int = Field(200, ge=0, description="and at most this many; chosen, untested")
 

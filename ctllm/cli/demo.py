@@ -1,4 +1,4 @@
-"""`ctllm end-to-end`: the whole way in one process; `ctllm demo` is the same on the example corpus."""
+"""Many commands in one process: the whole way, the same on the example corpus, the language ratios of SFT."""
 
 import time
 from pathlib import Path
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the command line."""
     app.command()(demo)
     app.command("end-to-end")(end_to_end)
+    app.command()(ratios)
 
 
 def demo(
@@ -50,6 +51,32 @@ def end_to_end(
 ) -> None:
     """Run the whole way, from raw sources to an exported model; what is finished is not repeated."""
     _run_steps(read_config(config, EndToEndConfig, overrides=overrides or []), out)
+
+
+def ratios(
+    config: Annotated[Path, typer.Argument(help="YAML file, for example configs/ratios/demo.yaml")],
+    overrides: Overrides = None,
+) -> None:
+    """Fine-tune a checkpoint on several ratios of Chinese to English, score all, draw the figure."""
+    from ctllm.flows.language_ratios import FIGURE, draw_figure, ratio_steps
+    from ctllm.schemas.language_ratios_config import LanguageRatiosConfig
+
+    settings = read_config(config, LanguageRatiosConfig, overrides=overrides or [])
+    for step in ratio_steps(settings):
+        console.rule(f"[bold]{step.name}", align="left")
+        _run(step.arguments)
+    rows = draw_figure(settings)
+    names = list(rows[0].scores)
+    console.rule("[bold]what came out", align="left")
+    print_table(
+        "ratios of Chinese to English",
+        ["setting", "zh", "en", *names],
+        [
+            [row.setting, row.rows_by_lane.get("zh", 0), row.rows_by_lane.get("en", 0), *map(row.scores.get, names)]
+            for row in rows
+        ],
+    )
+    console.print(f"figure: {join(settings.out, FIGURE)}", markup=False)
 
 
 def _run_steps(config: EndToEndConfig, out: Path) -> None:

@@ -2,11 +2,29 @@
 /* How it was made: training runs, stages, inputs, config. */
 
 const MAX_INPUTS = 100;
+const MIN_COMPARED = 3;
 
 function trainingView() {
   const runs = card.trainings;
-  return [make("div", { class: "curves" }, runs.map(lossCurve)), summaryTable(runs), ...runs.flatMap(resultTable),
-    ...runs.filter((run) => run.samples).flatMap(sampleTable)];
+  return [make("div", { class: "curves" }, runs.map(lossCurve)), summaryTable(runs), ...comparison(runs),
+    ...runs.flatMap(resultTable), ...runs.filter((run) => run.samples).flatMap(sampleTable)];
+}
+
+/** Runs of one kind beside each other, such as the language ratios of SFT: what three or more of them have measured. */
+function comparison(runs) {
+  const all = distinct(runs.flatMap((run) => Object.keys(run.after)));
+  const names = all.filter((name) => runs.filter((run) => name in run.after).length >= MIN_COMPARED);
+  if (!names.length) return [];
+  const compared = runs.filter((run) => names.some((name) => name in run.after));
+  const lines = names.map((name, at) => ({
+    type: "scatter", mode: "lines+markers", name: chartName(name), x: compared.map((run) => chartName(run.name)),
+    y: compared.map((run) => run.after[name] ?? null), marker: { size: 8 },
+    line: { color: colour(["lane-zh", "lane-en", "lane-code", "kept", "removed"][at % 5]), dash: "dot" },
+    hovertemplate: `%{x}: %{y:.4f}<extra>${chartName(name)}</extra>`,
+  }));
+  return [make("h3", {}, word("comparison")), chart(word("comparison"), 300, lines, {
+    showlegend: true, xaxis: { type: "category" }, yaxis: { title: { text: word("after") } },
+  })];
 }
 
 /** The loss of every step, and every measured loss (names that end in "loss") at the step it was measured after. */

@@ -146,6 +146,7 @@ const WORDS = {
   no_failures: ["没有失败的记录。", "Nothing failed."],
 
   training: ["训练", "Training"],
+  comparison: ["各次训练比较", "Runs compared"],
   training_note: ["损失为每个标签的奈特数，更新前测得。", "Loss in nats per label, measured before each update."],
   step: ["步", "step"],
   steps: ["步数", "steps"],

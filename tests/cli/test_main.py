@@ -27,7 +27,7 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     assert result.returncode == 0
     names = (
-        "demo end-to-end fetch curate decide why stats report quality tokenizer tokenize plan conversations "
+        "demo end-to-end ratios fetch curate decide why stats report quality tokenizer tokenize plan conversations "
         "pretrain sft synthesise dpo evaluate export import generate up down doctor"
     )
     for name in names.split():

@@ -1,6 +1,7 @@
 """The page as people see it, in a real Chromium: drawn whole, silent, true to the statistics."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -126,6 +127,20 @@ def test_every_view_is_drawn(run: Path, open_page: OpenPage, language: str, sche
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh-CN" else "en")
         page.evaluate("document.fonts.ready")
+
+
+def test_runs_of_one_kind_stand_beside_each_other(
+    run: Path, training: Path, tmp_path: Path, open_page: OpenPage
+) -> None:
+    """Three runs that measured the same are compared in one chart, a point for each; two are not."""
+    directory = tmp_path / "run"
+    shutil.copytree(run, directory)
+    settings = [shutil.copytree(training, tmp_path / name) for name in ("zh1_en1", "zh4_en1", "zh_only")]
+    for count, points in ((3, 3), (2, 0)):
+        report = Path(write_report(str(directory), [str(each) for each in settings[:count]]))
+        with open_page(report) as page:
+            chart = page.locator('.chart[aria-label="Runs compared"]')
+            assert chart.locator(".scatterlayer .point").count() == points
 
 
 def test_tiles_show_the_statistics(run: Path, page: Any) -> None:

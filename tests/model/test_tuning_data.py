@@ -34,9 +34,9 @@ def conversations(tmp_path: Path) -> str:
     return out
 
 
-def lanes(directory: str, zh_to_en: str, share: float = 0.0) -> tuple[int, int]:
+def lanes(directory: str, zh_to_en: str, share: float = 0.0, bound: int | None = None) -> tuple[int, int]:
     """Rows of each language that are trained on."""
-    config = TuningDataConfig(zh_to_en=zh_to_en, held_out_share=share)
+    config = TuningDataConfig(zh_to_en=zh_to_en, held_out_share=share, max_rows_per_language=bound)
     data = read_tuning_data(directory, kind="sft", config=config)
     chosen = [row["lane"] for row in data.train]
     return chosen.count("zh"), chosen.count("en")
@@ -56,6 +56,26 @@ def lanes(directory: str, zh_to_en: str, share: float = 0.0) -> tuple[int, int]:
 def test_ratio_is_the_largest_that_fits(conversations: str, zh_to_en: str, expected: tuple[int, int]) -> None:
     """A ratio takes as many rows as have it; a language alone takes all of its rows."""
     assert lanes(conversations, zh_to_en) == expected
+
+
+@pytest.mark.parametrize(
+    ("zh_to_en", "expected"),
+    [
+        ("1:1", (24, 24)),
+        ("2:1", (24, 12)),
+        ("4:1", (24, 6)),
+        ("8:1", (24, 3)),
+        ("zh only", (24, 0)),
+        ("en only", (0, 24)),
+        ("all", (24, 24)),
+        ("5:1", (20, 4)),
+    ],
+)
+def test_settings_of_one_bound_differ_in_english_only(
+    conversations: str, zh_to_en: str, expected: tuple[int, int]
+) -> None:
+    """As CT-LLM's six runs: one number of Chinese rows beside all, a half, a quarter, an eighth of it in English."""
+    assert lanes(conversations, zh_to_en, bound=24) == expected
 
 
 def test_ratios_are_nested_and_share_what_is_held_out(conversations: str) -> None:
