@@ -34,6 +34,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ctllm.model.distributed import shared_like, whole
+from ctllm.model.lora import merged
 from ctllm.model.transformer import Transformer, empty_transformer
 from ctllm.schemas.errors import InputError, OutputError
 from ctllm.schemas.files import file_digest
@@ -216,11 +217,11 @@ def find_checkpoint(path: str) -> str:
 
 
 def load_model(checkpoint: str, *, device: torch.device | str = "cpu") -> tuple[Transformer, ModelConfig]:
-    """The model of a checkpoint (or of a run's newest one), in evaluation mode. Raises InputError."""
+    """The model of a checkpoint (or of a run's newest one), adapters merged, in evaluation mode. Raises InputError."""
     directory = Path(find_checkpoint(checkpoint))
     config = ModelConfig.model_validate_json((directory / "config.json").read_text())
     model = empty_transformer(config, device=device)
-    model.load_state_dict(load_file(directory / "model.safetensors", device=str(device)))
+    model.load_state_dict(merged(load_file(directory / "model.safetensors", device=str(device))))
     return model.eval(), config
 
 

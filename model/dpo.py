@@ -19,6 +19,7 @@ from ctllm.model.batches import TensorBatch
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.completions import CompletionBatch, log_probabilities, pad_completions
 from ctllm.model.dpo_losses import Gains, pair_losses
+from ctllm.model.lora import add_adapters
 from ctllm.model.losses import IGNORED, LossOutput
 from ctllm.model.machine import pick_device
 from ctllm.model.preference_pairs import (
@@ -77,6 +78,9 @@ def dpo(
     held_out = tokenize_pairs(data.held_out, tokenizer=tokenizer, context_length=context_length)
     objective = Objective(config, train.pairs, held_out.pairs, padding_id=tokenizer.end_of_document_id)
     objective.load_reference(model, progress=progress)
+    weights = weights_digest(model)
+    if config.lora is not None:
+        add_adapters(model, config.lora, seed=config.loop.seed)
     trainer = Trainer(
         stage="dpo",
         run=config.out,
@@ -88,7 +92,7 @@ def dpo(
         loss=objective.loss,
         tokenizer=tokenizer.path,
         identity=tuning_identity(
-            config, data=data, weights=weights_digest(model), tokenizer=tokenizer.digest, context_length=context_length
+            config, data=data, weights=weights, tokenizer=tokenizer.digest, context_length=context_length
         ),
         packed_length=None,
         evaluate=objective.evaluate,

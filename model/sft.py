@@ -2,14 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from ctllm.model.batches import Batch, Segment, collate
-from ctllm.model.chat_template import RenderedChat, render_chat
+from ctllm.model.batches import Batch, collate
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
-from ctllm.model.losses import IGNORED
+from ctllm.model.cut_chats import CutChat, chat_loss, cut_chats, row_cut
+from ctllm.model.embedding_noise import NoisyBatch, noise_of, noisy_embeddings, with_seeds
+from ctllm.model.lora import add_adapters
+from ctllm.model.losses import LossOutput
+from ctllm.model.perplexity_selection import select_rows
 from ctllm.model.plan import pack_best_fit
 from ctllm.model.pretrain import next_token_loss
 from ctllm.model.tokenizer import Tokenizer
@@ -28,7 +31,7 @@ from ctllm.schemas.files import join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.training_run import TrainingSummary
 from ctllm.schemas.tuning_config import SftConfig
-from ctllm.schemas.tuning_run import DATA_REPORT, RowCut, RowCutReason, TuningDataReport
+from ctllm.schemas.tuning_run import DATA_REPORT, TuningDataReport
 
 
 def sft(
@@ -42,11 +45,15 @@ def sft(
     model, model_config = load_model(checkpoint)
     tokenizer = Tokenizer(checkpoint)
     context_length = tuning_context_length(config.context_length, model=model_config)
-    data = read_tuning_data(config.conversations, kind="sft", config=config.data)
-    train = _cut_all(data.train, tokenizer=tokenizer, context_length=context_length)
-    held_out = _cut_all(data.held_out, tokenizer=tokenizer, context_length=context_length)
+    selection = Selection(config, progress=progress)
+    data = read_tuning_data(config.conversations, kind="sft", config=config.data, select=selection)
+    train = cut_chats(data.train, tokenizer=tokenizer, context_length=context_length)
+    held_out = cut_chats(data.held_out, tokenizer=tokenizer, context_length=context_length)
     packed = PackedChats(train, context_length=context_length, padding_id=tokenizer.end_of_document_id)
-    report = _report(packed, train, held_out)
+    report = _report(packed, train, held_out).model_copy(update={"rows_selected_from": selection.num_rows})
+    weights = weights_digest(model)
+    if config.lora is not None:
+        add_adapters(model, config.lora, seed=config.loop.seed)
     progress(ProgressEvent("sft", 0, config.loop.steps, unit="steps", message=_sentence(report)))
     trainer = Trainer(
         stage="sft",
@@ -55,11 +62,11 @@ def sft(
         loop=config.loop,
         optimizer=config.optimizer,
         schedule=config.schedule,
-        batch=lambda step: packed.batch(step, per_step=config.loop.sequences_per_step, seed=config.loop.seed),
-        loss=next_token_loss,
+        batch=partial(sft_batch, packed=packed, config=config),
+        loss=partial(sft_loss, alpha=config.neftune_alpha),
         tokenizer=tokenizer.path,
         identity=tuning_identity(
-            config, data=data, weights=weights_digest(model), tokenizer=tokenizer.digest, context_length=context_length
+            config, data=data, weights=weights, tokenizer=tokenizer.digest, context_length=context_length
         ),
         packed_length=context_length,
         evaluate=HeldOutLoss(held_out, context_length=context_length, padding_id=tokenizer.end_of_document_id),
@@ -74,39 +81,33 @@ def sft(
     return summary
 
 
-@dataclass(frozen=True)
-class CutChat:
-    """A conversation as a segment for packing, after the cut at the context length."""
+class Selection:
+    """Chooses rows by perplexity if the config says so, and remembers out of how many."""
 
-    lane: str
-    segment: Segment
-    num_labels: int
-    tokens_cut: int
+    def __init__(self, config: SftConfig, *, progress: Progress) -> None:
+        self._config, self._progress = config, progress
+        self.num_rows: int | None = None
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether something of the assistant's is left."""
-        return self.num_labels > 0
-
-
-def cut_chat(chat: RenderedChat, *, lane: str, context_length: int) -> CutChat:
-    """The first `context_length` positions; labels are the assistant's tokens, each predicted from the one before."""
-    tokens = np.array(chat.tokens[: context_length + 1], dtype=np.int64)
-    is_assistant = np.array(chat.is_assistant[: context_length + 1])
-    labels = np.where(is_assistant[1:], tokens[1:], IGNORED)
-    num_labels = int(is_assistant[1:].sum())
-    return CutChat(lane, (tokens[:-1], labels), num_labels, len(chat.tokens) - len(tokens))
+    def __call__(self, rows: list[Row]) -> list[Row]:
+        """The rows to train on."""
+        if self._config.select is None:
+            return rows
+        self.num_rows = len(rows)
+        return select_rows(rows, self._config.select, run=self._config.out, progress=self._progress)
 
 
-def row_cut(row: Row, chat: CutChat) -> RowCut:
-    """The line of `row_cuts.jsonl` for a conversation that was shortened or has nothing to learn from."""
-    reason: RowCutReason = "cut" if chat.is_usable else "no_answer_left"
-    return RowCut(id=row["id"], source=row["source"], reason=reason, tokens_cut=chat.tokens_cut)
+def sft_batch(step: int, *, packed: "PackedChats", config: SftConfig) -> Batch:
+    """The batch of a step, with seeds for the noise where there is some."""
+    batch = packed.batch(step, per_step=config.loop.sequences_per_step, seed=config.loop.seed)
+    return batch if config.neftune_alpha is None else with_seeds(batch, step=step, seed=config.loop.seed)
 
 
-def _cut_all(rows: Sequence[Row], *, tokenizer: Tokenizer, context_length: int) -> list[CutChat]:
-    rendered = ((row["lane"], render_chat(row["messages"], tokenizer=tokenizer)) for row in rows)
-    return [cut_chat(chat, lane=lane, context_length=context_length) for lane, chat in rendered]
+def sft_loss(model: Transformer, batch: Batch, *, alpha: float | None) -> LossOutput:
+    """Loss of the next token, on noisy embeddings where the batch has seeds."""
+    if alpha is None or not isinstance(batch, NoisyBatch):
+        return next_token_loss(model, batch)
+    with noisy_embeddings(model, noise_of(batch, width=model.config.d_model, alpha=alpha)):
+        return next_token_loss(model, batch)
 
 
 class PackedChats:
@@ -140,11 +141,9 @@ class HeldOutLoss:
 
     def __call__(self, model: Transformer) -> Mapping[str, float]:
         """Each conversation in a sequence of its own, as long as it is."""
-        device = next(model.parameters()).device
         sums, counts = defaultdict[str, float](float), Counter[str]()
         for chat in self._chats:
-            batch = collate([[chat.segment]], context_length=len(chat.segment[0]), padding_id=self._padding_id)
-            loss = float(next_token_loss(model, batch.to(device)).loss_sum)
+            loss = chat_loss(model, chat, padding_id=self._padding_id)
             for name in ("held_out_loss", f"held_out_loss_{chat.lane}"):
                 sums[name] += loss
                 counts[name] += chat.num_labels

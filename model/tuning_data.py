@@ -1,7 +1,7 @@
 """Rows of converted chat data for SFT or DPO: a held-out part, a language ratio, an order; all by hashes of texts."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,17 +36,29 @@ class TuningData:
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
-def read_tuning_data(directory: str, *, kind: ConversationKind, config: TuningDataConfig) -> TuningData:
+def all_rows(rows: list[Row]) -> list[Row]:
+    """Selects nothing."""
+    return rows
+
+
+def read_tuning_data(
+    directory: str,
+    *,
+    kind: ConversationKind,
+    config: TuningDataConfig,
+    select: Callable[[list[Row]], list[Row]] = all_rows,
+) -> TuningData:
     """The rows of `directory` that `config` chooses.
 
-    The held-out rows do not depend on the language ratio, and the rows of 8:1 are among those of 4:1, so that ratios
+    `select` chooses among the rows that are not held out, before the ratio is made. The held-out rows do not depend on
+    the language ratio, and the rows of 8:1 are among those of 4:1, so that ratios
     can be compared. Raises InputError when the directory is not a finished conversion of this kind, ConfigError when
     a language of the ratio is missing.
     """
     rows = read_rows(directory, kind=kind)
     num_held_out = min(config.max_held_out, int(np.ceil(config.held_out_share * len(rows))))
     held_out, rest = rows[:num_held_out], rows[num_held_out:]
-    train = _with_ratio(rest, config, directory=directory)
+    train = _with_ratio(select(rest), config, directory=directory)
     if not train:
         raise InputError(f"{directory}: {len(rows)} rows, all held out; lower data.held_out_share or give more rows")
     return TuningData(train, held_out)
@@ -124,7 +136,10 @@ def tuning_identity(
     config: SftConfig | DpoConfig, *, data: TuningData, weights: str, tokenizer: str, context_length: int
 ) -> dict[str, Any]:
     """Everything that decides the outcome of a run; paths do not, what they lead to does."""
-    paths = {"checkpoint", "conversations", "preferences", "out"}
+    paths: Any = {
+        **dict.fromkeys(("checkpoint", "conversations", "preferences", "out"), True),
+        "select": {"checkpoint"},
+    }
     return {
         **config.model_dump(mode="json", exclude=paths),
         "data_digest": data.digest,

@@ -25,6 +25,28 @@ class TuningDataConfig(Config):
     max_held_out: int = Field(200, ge=0, description="and at most this many; chosen, untested")
 
 
+Matrix = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+MATRICES: tuple[Matrix, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class LoraConfig(Config):
+    """Low-rank adapters instead of all weights; see `model/lora.py`. Their learning rate is about ten times higher."""
+
+    rank: int = Field(16, ge=1, description="width of the adapters")
+    alpha: float = Field(32.0, gt=0, description="what an adapter adds is scaled by alpha / rank")
+    matrices: tuple[Matrix, ...] = Field(MATRICES, min_length=1, description="which matrices of every layer get one")
+
+
+class PerplexitySelection(Config):
+    """Conversations chosen by the perplexity of their answers under a given model, in each language by itself."""
+
+    checkpoint: str = Field(description="checkpoint, or run directory, of the model that is asked")
+    keep_share: float = Field(gt=0, le=1, description="share of each language's conversations, least surprising first")
+    min_perplexity: float | None = Field(
+        None, gt=1, description="answers that surprise less than this are left out: they only repeat; null = none are"
+    )
+
+
 class SftConfig(Config):
     """The whole of `ctllm sft`."""
 
@@ -32,6 +54,13 @@ class SftConfig(Config):
     conversations: str = Field(description="directory that `ctllm conversations --kind conversations` wrote")
     out: str = Field(description="run directory: checkpoints, ledger, summary")
     data: TuningDataConfig = TuningDataConfig()
+    select: PerplexitySelection | None = Field(None, description="conversations chosen by perplexity; null = all")
+    lora: LoraConfig | None = Field(None, description="train adapters only; null = all weights")
+    neftune_alpha: float | None = Field(
+        None,
+        gt=0,
+        description="noise on the embeddings, alpha / sqrt(tokens x width); arXiv 2310.05914 has 5; null = none",
+    )
     context_length: int | None = Field(None, ge=8, description="tokens per sequence; null = the model's")
     loop: LoopConfig
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
@@ -45,6 +74,7 @@ class DpoConfig(Config):
     preferences: str = Field(description="directory that `ctllm conversations --kind preferences` wrote")
     out: str = Field(description="run directory: reference log-probabilities, checkpoints, ledger, summary")
     data: TuningDataConfig = TuningDataConfig()
+    lora: LoraConfig | None = Field(None, description="train adapters only; null = all weights")
     loss: DpoLoss = "sigmoid"
     beta: float = Field(0.1, gt=0, description="how strongly the reference holds; CT-LLM's card says 0.5")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="robust: share of the pairs taken to be swapped")

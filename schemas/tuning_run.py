@@ -30,6 +30,8 @@ class TuningDataReport(Config):
     rows_held_out: int
     rows_by_lane: dict[str, int]
     """Of the rows trained on."""
+    rows_selected_from: int | None = None
+    """Rows that the selection by perplexity chose from, before the language ratio; None without one."""
     rows_truncated: int
     """Cut at the context length and used, held-out rows included; `row_cuts.jsonl` names them and the dropped ones."""
     tokens_cut: int

@@ -13,8 +13,8 @@ from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.end_to_end_config import EndToEndConfig
 from ctllm.schemas.evaluation_config import BenchmarkCatalogue, EvaluateConfig
 from ctllm.schemas.judge_config import JudgeConfig
-from ctllm.schemas.published_scores import PublishedScores
 from ctllm.schemas.language_ratios_config import LanguageRatiosConfig
+from ctllm.schemas.published_scores import PublishedScores
 from ctllm.schemas.recipes import Recipe
 from ctllm.schemas.synthesis_config import SynthesisConfig
 from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfig, TokenizerConfig

@@ -8,13 +8,14 @@ import pytest
 
 from ctllm.model.chat_template import RenderedChat, render_answer
 from ctllm.model.checkpoint import load_model, weights_digest
+from ctllm.model.cut_chats import cut_chat
 from ctllm.model.losses import IGNORED
-from ctllm.model.sft import PackedChats, cut_chat, sft
+from ctllm.model.sft import PackedChats, sft
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
-from ctllm.schemas.tuning_config import SftConfig, TuningDataConfig
+from ctllm.schemas.tuning_config import LoraConfig, PerplexitySelection, SftConfig, TuningDataConfig
 from ctllm.schemas.tuning_run import RowCut, TuningDataReport
 
 CHATS = [
@@ -94,7 +95,14 @@ def test_truncation_is_counted(config: SftConfig, write_chats: Callable[..., str
 
 
 def test_a_resume_changes_no_bit(config: SftConfig, tmp_path: Path) -> None:
-    """Stopped after every step and continued, the run ends in the weights and the ledger of an uninterrupted one."""
+    """Stopped after every step and continued, the run ends as an uninterrupted one, with adapters, noise, selection."""
+    changes = {
+        "lora": LoraConfig(rank=4),
+        "neftune_alpha": 5.0,
+        "select": PerplexitySelection(checkpoint=config.checkpoint, keep_share=0.5),
+        "loop": config.loop.model_copy(update={"steps": 6}),
+    }
+    config = config.model_copy(update=changes)
     whole = sft(config)
     pieces = config.model_copy(update={"out": str(tmp_path / "pieces")})
     summary = sft(pieces, resume=True, max_seconds=0)
@@ -103,3 +111,5 @@ def test_a_resume_changes_no_bit(config: SftConfig, tmp_path: Path) -> None:
     digests = [weights_digest(load_model(each.checkpoint)[0]) for each in (whole, summary)]
     assert digests[0] == digests[1]
     assert whole.evaluation == summary.evaluation
+    report = TuningDataReport.model_validate(read_json(f"{config.out}/data.json"))
+    assert (report.rows_selected_from, report.rows_trained) == (20, 10)
