@@ -23,6 +23,7 @@ from torch import Tensor
 from ctllm.model.chat_template import CHAT_TEMPLATE, stop_ids
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.model_card import model_card
+from ctllm.model.template_check import read_template
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.tokenizer_json import UNKNOWN_ID, tokenizer_json
 from ctllm.model.transformer import Transformer, num_parameters
@@ -59,15 +60,18 @@ def export_hf(
     name: str | None = None,
     licence: str | None = None,
     data_card: str | None = None,
+    chat_template: str | None = None,
     progress: Progress = silent,
 ) -> str:
     """Writes the checkpoint (or a run's newest one) to the directory `out`, returned; an equal export is kept.
 
     float32 gives bit-equal logits, 16 bits round the weights. `evaluation` is the path of an evaluation.json whose
-    figures go into the card, `licence` that of the weights, `data_card` a URL or a file, which is put beside. Raises
-    InputError without a checkpoint or data card, OutputError when `out` holds something else.
+    figures go into the card, `licence` that of the weights, `data_card` a URL or a file, which is put beside,
+    `chat_template` a file to put in the place of ours. Raises InputError without a checkpoint or data card, ConfigError
+    for a template that speaks another format, OutputError when `out` holds something else.
     """
     started = time.monotonic()
+    template = read_template(chat_template) if chat_template else CHAT_TEMPLATE
     directory = find_checkpoint(checkpoint)
     model, config = load_model(directory)
     tokenizer = Tokenizer(directory)
@@ -85,7 +89,12 @@ def export_hf(
         data_card=data.address,
     )
     fingerprint = _Fingerprint(
-        weights=weights, tokenizer=tokenizer.digest, dtype=dtype, card=card, data_card=data.digest
+        weights=weights,
+        tokenizer=tokenizer.digest,
+        dtype=dtype,
+        card=card,
+        data_card=data.digest,
+        chat_template=template,
     ).digest()
     if finished_stage(out, fingerprint=fingerprint):
         return out
@@ -96,7 +105,7 @@ def export_hf(
     stops = sorted(stop_ids(tokenizer))
     write_json(join(out, "generation_config.json"), {**_special_ids(tokenizer), "eos_token_id": stops})
     write_json(join(out, "tokenizer.json"), tokenizer_json(tokenizer))
-    write_json(join(out, "tokenizer_config.json"), _tokenizer_config(config, tokenizer))
+    write_json(join(out, "tokenizer_config.json"), _tokenizer_config(config, tokenizer, template))
     _write_bytes(join(out, TOKENIZER), Path(tokenizer.path).read_bytes())
     _write_bytes(join(out, "README.md"), card.encode())
     if data.content is not None and data.address is not None:
@@ -113,6 +122,7 @@ class _Fingerprint(Config):
     tokenizer: str
     dtype: str
     card: str
+    chat_template: str
     data_card: str
 
 
@@ -183,7 +193,7 @@ def _special_ids(tokenizer: Tokenizer) -> dict[str, Any]:
     return dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), tokenizer.end_of_document_id)
 
 
-def _tokenizer_config(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
+def _tokenizer_config(config: ModelConfig, tokenizer: Tokenizer, template: str) -> dict[str, Any]:
     """The class is the plain fast one: LlamaTokenizer of transformers 4 would rebuild itself from tokenizer.model."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -191,7 +201,7 @@ def _tokenizer_config(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, An
         "unk_token": tokenizer.piece(UNKNOWN_ID),
         "model_max_length": config.context_length,
         "clean_up_tokenization_spaces": False,
-        "chat_template": CHAT_TEMPLATE,
+        "chat_template": template,
     }
 
 

@@ -25,6 +25,9 @@ def export(
     data_card: Annotated[
         str | None, typer.Option(help="URL, or report.html of the curation run: copied beside and linked")
     ] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(help="Jinja file in the place of our template; must mark what the assistant says")
+    ] = None,
 ) -> None:
     """Export a checkpoint as a Hugging Face Llama directory: weights, config, tokenizer, model card."""
     from ctllm.model.export import export_hf
@@ -34,7 +37,13 @@ def export(
         raise ConfigError(f"--format {export_format}: unknown; the one format is hf")
     with progress_shown() as progress:
         directory = export_hf(
-            checkpoint, out, evaluation=evaluation, licence=licence, data_card=data_card, progress=progress
+            checkpoint,
+            out,
+            evaluation=evaluation,
+            licence=licence,
+            data_card=data_card,
+            chat_template=chat_template,
+            progress=progress,
         )
     console.print(directory, markup=False)
 
