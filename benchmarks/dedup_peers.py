@@ -6,7 +6,8 @@ PYTHON is that of an environment that has the tool (`pip install datasketch`, â€
 texts. Every sampled text has one changed copy, of the kinds of benchmarks/dedup_quality.py in turn, and its hard
 negatives stand beside them. A copy is found when it or its original is removed. Every removed document beyond
 one of each pair is lost without reason. Megabytes of UTF-8 a second of CPU: from texts in memory to what is removed,
-all in one run; ours reads and writes files as `ctllm curate` does.
+all in one run; ours reads and writes files as `ctllm curate` does. `mb_per_further_cpu_s` leaves out what five texts
+cost already, for ours the Beam job itself.
 """
 
 import argparse
@@ -69,12 +70,15 @@ def ours(planted: Planted) -> dict[str, Any]:
     config = DedupConfig()
     Joined(planted.texts[:5], ["zh"] * 5, config)  # compiles the kernels
     started = time.process_time()
+    Joined(planted.texts[:5], ["zh"] * 5, config)
+    fixed = time.process_time() - started
+    started = time.process_time()
     pairs = Joined(planted.texts, ["zh"] * len(planted.texts), config).pairs
     keys = np.arange(len(planted.texts), dtype=np.uint64)
     lengths = pa.array([len(text) for text in planted.texts], pa.int32())
     order = pa.table({"key": keys, "source_rank": pa.array(np.zeros(len(keys), np.int32)), "num_chars": lengths})
     removed = choose_survivors(pairs, kept_keys=keys, order_columns=order, config=config)["key"].to_pylist()
-    return {"cpu_s": time.process_time() - started, "removed": removed}
+    return {"cpu_s": time.process_time() - started, "fixed_cpu_s": fixed, "removed": removed}
 
 
 def theirs(planted: Planted, tool: str, python: str, setting: str) -> dict[str, Any]:
@@ -102,6 +106,7 @@ def judged(planted: Planted, found: dict[str, Any]) -> dict[str, Any]:
         "found": {kind: round(float(np.mean(each)), 3) for kind, each in kinds.items()},
         "lost": len(removed) - sum(map(sum, kinds.values())),
         "mb_per_cpu_s": round(planted.megabytes / found["cpu_s"], 2),
+        "mb_per_further_cpu_s": round(planted.megabytes / (found["cpu_s"] - found.get("fixed_cpu_s", 0.0)), 2),
     }
 
 
