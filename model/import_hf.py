@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ctllm.model.checkpoint import save_checkpoint, weights_digest
+from ctllm.model.checkpoint import CHECKPOINTS, save_checkpoint, weights_digest
 from ctllm.model.optimizer import EMBEDDINGS, build_optimizer
 from ctllm.model.run_identity import claim_run, identity_digest
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.transformer import Transformer, empty_transformer
-from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import read_json
+from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.files import exists, join, read_json
 from ctllm.schemas.tokens import TOKENIZER
 from ctllm.schemas.training_config import ModelConfig, OptimizerConfig
 from ctllm.schemas.training_run import TrainingState
@@ -41,6 +41,8 @@ def import_hf(directory: str, out: str, *, tokenizer: str | None = None) -> str:
     (end of document, chat) and the model has no rows for them, rows are added. Raises InputError when something is
     missing or does not fit, OutputError when `out` holds a run.
     """
+    if exists(join(out, CHECKPOINTS)):
+        raise OutputError(f"{out}: holds a training run already; choose another --out")
     if not is_hf_model(directory):
         raise InputError(f"{directory}: no config.json with a model_type; give the directory of a Hugging Face model")
     if tokenizer is None and not (Path(directory) / TOKENIZER).is_file():

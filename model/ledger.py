@@ -48,7 +48,8 @@ class Ledger:
         """Flushes to the disk and returns the length in bytes; 0 without `writes`."""
         if self._file is None:
             return 0
-        os.fsync(self._file.fileno())
+        with output_errors(str(self._path)):
+            os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:

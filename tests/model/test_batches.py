@@ -11,6 +11,7 @@ from ctllm.model.batches import Batch, PlanBatches, Segment, collate
 from ctllm.model.losses import IGNORED
 from ctllm.model.plan import Plan, make_plan
 from ctllm.model.token_shards import TokenShards
+from ctllm.schemas.errors import AccountingError
 from ctllm.schemas.training_config import PlanConfig
 
 
@@ -77,3 +78,15 @@ def test_digest_sees_every_tensor() -> None:
         Batch(batch.tokens_BT, batch.labels_BT, batch.positions_BT + 1, batch.segments_BT),
     ]
     assert len({each.digest() for each in [batch, *changed]}) == 3
+
+
+def test_a_damaged_shard_is_named(batches: PlanBatches) -> None:
+    """A token that no tokenizer of this vocabulary gives, in a shard of the right length, is not looked up."""
+    shard = batches.shards.manifest.shards[0]
+    path = Path(batches.shards.directory, "tokens", f"{shard.name}.bin")
+    changed = np.fromfile(path, "<u2")
+    changed[1:] = 60_000
+    changed.tofile(path)
+    damaged = PlanBatches(batches.plan, TokenShards(batches.shards.directory), sequences_per_step=6)
+    with pytest.raises(AccountingError, match=r"token 60000 in the batch of step 0, above .* of 64: a shard"):
+        damaged.batch(0)

@@ -122,7 +122,7 @@ def test_an_import_is_a_checkpoint(checkpoint: str, make_exported: Callable[...,
     assert find_checkpoint(str(tmp_path / "imported")) == written
     assert weights_digest(load_model(written)[0]) == weights_digest(load_model(checkpoint)[0])
     assert (Path(written) / TOKENIZER).read_bytes() == (Path(checkpoint) / TOKENIZER).read_bytes()
-    with pytest.raises(OutputError, match="holds a training run already"):
+    with pytest.raises(OutputError, match="holds a training run already; choose another --out"):
         import_hf(make_exported(checkpoint), str(tmp_path / "imported"))
 
 

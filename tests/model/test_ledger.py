@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ctllm.model.ledger import Ledger, read_ledger
-from ctllm.schemas.errors import AccountingError
+from ctllm.schemas.errors import AccountingError, OutputError
 from ctllm.schemas.training_run import LEDGER, LedgerLine
 
 
@@ -42,3 +42,11 @@ def test_a_shortened_ledger_is_noticed(tmp_path: Path) -> None:
 def test_no_ledger_no_lines(tmp_path: Path) -> None:
     """A run that never took a step has an empty ledger."""
     assert read_ledger(str(tmp_path)) == []
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """A line that finds no room ends in one sentence; the device that is always full stands for it."""
+    ledger = Ledger(str(tmp_path), num_bytes=0)
+    ledger._file = Path("/dev/full").open("ab", buffering=0)  # noqa: SIM115 - closed with the ledger
+    with pytest.raises(OutputError, match=r"ledger\.jsonl: no space left on the device; free some"):
+        ledger.append(line(0))
