@@ -77,23 +77,23 @@ def _find_marks(  # noqa: PLR0917 - a kernel takes its arrays by position
 ) -> None:
     """Writes into `out`, (2, texts), whether a mark of GENERATED and of LICENSE stands in the head of each text."""
     for text in range(offsets.shape[0] - 1):
-        end = min(offsets[text + 1], offsets[text] + HEAD_BYTES)
+        head = data[offsets[text] : min(offsets[text + 1], offsets[text] + HEAD_BYTES)]
         window = np.uint32(0)
-        for i in range(offsets[text], end):
-            window = np.uint32(window << np.uint32(8)) | np.uint32(data[i] | 0x20)
-            if slots[np.uint32(window * np.uint32(_HEAD_FACTOR)) >> np.uint32(20)] and i - 3 >= offsets[text]:
+        for i in range(head.shape[0]):
+            window = np.uint32(window << np.uint32(8)) | np.uint32(head[i] | 0x20)
+            if slots[np.uint32(window * np.uint32(_HEAD_FACTOR)) >> np.uint32(20)] and i > 2:
                 for mark in range(mark_offsets.shape[0] - 1):
-                    if _stands_at(data, i - 3, end, marks[mark_offsets[mark] : mark_offsets[mark + 1]]):
+                    if _stands_at(head[i - 3 :], marks[mark_offsets[mark] : mark_offsets[mark + 1]]):
                         out[int(mark >= _NUM_GENERATED), text] = 1
 
 
 @kernel
-def _stands_at(data: np.ndarray, at: int, end: int, mark: np.ndarray) -> bool:
-    """Whether `mark` stands at `at`, letters in either case."""
-    if at + mark.shape[0] > end:
+def _stands_at(data: np.ndarray, mark: np.ndarray) -> bool:
+    """Whether `data` begins with `mark`, letters in either case."""
+    if mark.shape[0] > data.shape[0]:
         return False
     for k in range(mark.shape[0]):
-        byte = data[at + k]
+        byte = data[k]
         if byte + (0x20 if 0x41 <= byte <= 0x5A else 0) != mark[k]:
             return False
     return True

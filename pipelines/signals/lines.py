@@ -211,13 +211,13 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
             visible = length - spaces[line] - cuts[line]
             chars += length
             short += length if length < SHORT_LINE_CHARS and not _closes_sentence(classes, start, end) else 0
-            ended += kinds[line] & END_MARK and _holds_sentence_end(codepoints, classes, start, end)
+            ended += kinds[line] & END_MARK and _holds_sentence_end(codepoints[start:end], classes[start:end])
             bullets += (classes[start] & BULLET) != 0
             readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
             repeated += length if duplicate[line] else 0
             total += visible
             if visible < SHORT_LINE_CHARS or cuts[line] or has_gap[line]:
-                menu += _menu_chars(codepoints, classes, start, end)
+                menu += _menu_chars(codepoints[start:end], classes[start:end])
         row = out[text]
         row[0], row[1] = num_lines, chars / num_lines
         row[2], row[3] = short / chars, menu / max(total, 1)
@@ -234,9 +234,10 @@ def _closes_sentence(classes: np.ndarray, start: int, end: int) -> bool:
 
 
 @kernel
-def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) -> bool:
+def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray) -> bool:
     """Whether an end mark stands before whitespace, a closer or the line's end; a full-width one anywhere."""
-    for i in range(start, end):
+    end = classes.shape[0]
+    for i in range(end):
         if classes[i] & END_MARK:
             is_wide = codepoints[i] > 0x7F
             if is_wide or i + 1 == end or classes[i + 1] & (SPACE | CLOSER):
@@ -265,17 +266,17 @@ def _ends_in_phrase(
 
 
 @kernel
-def _menu_chars(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) -> int:
+def _menu_chars(codepoints: np.ndarray, classes: np.ndarray) -> int:
     """Visible characters of a line's menu entries.
 
     An entry is a piece of under 10 visible characters with a letter in it, without sentence mark and sentence
     character. Pieces end at bars, arrows and dots (not in table rows, which start with a bar) and at whitespace
     between two Han characters.
     """
-    is_table = codepoints[start] in (0x7C, 0xFF5C)
+    is_table, end = codepoints[0] in (0x7C, 0xFF5C), classes.shape[0]
     menu = piece = 0
     is_entry, has_letter = True, False
-    for i in range(start, end + 1):
+    for i in range(end + 1):
         bits = classes[i] if i < end else np.uint16(CUT)
         if bits & (SPACE | CUT):
             is_gap = bits & SPACE and classes[i - 1] & HAN and _next_is_han(classes, i, end)

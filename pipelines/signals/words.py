@@ -248,9 +248,10 @@ def _count_members(ids: np.ndarray, offsets: np.ndarray, table: np.ndarray) -> n
     counts = np.zeros(offsets.shape[0] - 1, np.int64)
     mask = np.uint64(table.shape[0] - 1)
     for text in range(offsets.shape[0] - 1):
+        part = ids[offsets[text] : offsets[text + 1]]  # an index from 0 on is not looked at for being negative
         count = 0
-        for i in range(offsets[text], offsets[text + 1]):
-            unit = ids[i]
+        for i in range(part.shape[0]):
+            unit = part[i]
             row = unit & mask
             count += (
                 (table[row, 0] == unit) | (table[row, 1] == unit) | (table[row, 2] == unit) | (table[row, 3] == unit)
