@@ -43,7 +43,7 @@ def _measure(ids: np.ndarray, lengths: np.ndarray, offsets: np.ndarray, out: np.
     most = 0
     for text in range(offsets.shape[0] - 1):
         most = max(most, offsets[text + 1] - offsets[text])
-    seen, buckets = np.empty(1 << _table_bits(most, 2), np.uint64), np.empty(1 << _table_bits(most, 8), np.uint16)
+    seen, buckets = np.empty(1 << _table_bits(2 * most), np.uint64), np.empty(1 << _table_bits(8 * most), np.uint16)
     table, places_N, firsts_N = np.empty(len(seen), np.uint32), np.empty(most, np.uint32), np.empty(most, np.uint32)
     pairs_N, lows_N, bounds_N = np.empty(most, np.uint32), np.empty(most, np.uint32), np.empty(most, np.uint32)
     ends, peaks = np.zeros(most + 1, np.uint32), np.empty(most // _BLOCK + 1, np.uint32)
@@ -73,10 +73,10 @@ def _measure(ids: np.ndarray, lengths: np.ndarray, offsets: np.ndarray, out: np.
 
 
 @kernel
-def _table_bits(count: int, slots_each: int) -> int:
-    """The power of two of a table with so many slots, at least, for each of `count`."""
+def _table_bits(num_slots: int) -> int:
+    """The power of two of a table with at least so many slots."""
     bits = 2
-    while (1 << bits) < slots_each * count:
+    while (1 << bits) < num_slots:
         bits += 1
     return bits
 
@@ -93,7 +93,7 @@ def _sum_lengths(lengths: np.ndarray, ends: np.ndarray) -> None:
 @kernel
 def _count_distinct(ids: np.ndarray, seen: np.ndarray) -> int:
     """How many numbers differ. They are well mixed, so their first bits are the slot; none is 0 but by chance."""
-    bits = _table_bits(ids.shape[0], 2)
+    bits = _table_bits(2 * ids.shape[0])
     table = seen[: 1 << bits]
     table[:] = 0
     shift, mask = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
@@ -107,13 +107,13 @@ def _count_distinct(ids: np.ndarray, seen: np.ndarray) -> int:
             held = table[slot]
         used += np.uint64(held == 0)
         table[slot] = unit
-    return int(used)
+    return int(np.int64(used))
 
 
 @kernel
 def _count_pairs(ids: np.ndarray, buckets: np.ndarray, pairs: np.ndarray) -> None:
     """How often each pair of neighbours stands, at most: as often as all pairs of its bucket."""
-    bits = _table_bits(ids.shape[0], 8)
+    bits = _table_bits(8 * ids.shape[0])
     counts = buckets[: 1 << bits]
     counts[:] = 0
     shift = np.uint32(32 - min(bits, 32))
@@ -186,7 +186,7 @@ def _list_from(bounds: np.ndarray, peaks: np.ndarray, limit: np.uint32, places: 
             for i in range(block * _BLOCK, min((block + 1) * _BLOCK, bounds.shape[0])):
                 places[used] = i
                 used += np.uint64(bounds[i] >= limit)
-    return int(used)
+    return int(np.int64(used))
 
 
 @kernel
@@ -214,13 +214,13 @@ def _list_unruled(bounds: np.ndarray, places: np.ndarray) -> int:
     for i in range(this.shape[0]):
         places[used] = i
         used += np.uint64(min(this[i], following[i]) != 0)
-    return int(used)
+    return int(np.int64(used))
 
 
 @kernel
 def _find_first(ids: np.ndarray, places: np.ndarray, size: np.uint64, table: np.ndarray, firsts: np.ndarray) -> None:
     """For each n-gram of a list the first in it that is equal, unit by unit, by its number in the list."""
-    bits = _table_bits(places.shape[0], 2)
+    bits = _table_bits(2 * places.shape[0])
     slots = table[: 1 << bits]
     slots[:] = _FREE
     shift, mask = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
@@ -255,7 +255,7 @@ def _keep_later(ids: np.ndarray, places: np.ndarray, size: np.uint64, table: np.
         place, first = places[k], firsts[k]
         places[kept], firsts[kept] = place, first
         kept += np.uint64(first != place)
-    return int(kept)
+    return int(np.int64(kept))
 
 
 @kernel
