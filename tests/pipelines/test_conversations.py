@@ -37,7 +37,7 @@ def inputs(tmp_path: Path) -> Path:
     (directory / "b.jsonl.gz").write_bytes(gzip.compress(chat("二") + chat("四") + b'{"messages": []}\n'))
     (directory / "c.jsonl.zst").write_bytes(zstandard.compress(chat("五")) + zstandard.compress(chat("四")))
     (directory / "d.jsonl").write_bytes(b"\n \n")
-    (directory / "e.jsonl.gz").write_bytes(gzip.compress(b"".join(chat(str(n)) for n in range(9000)))[:-400])
+    (directory / "e.jsonl.gz").write_bytes(gzip.compress(b"".join(chat(str(n)) for n in range(1500)))[:-400])
     (directory / "readme.txt").write_bytes(b"not chat data")
     return directory
 
@@ -70,7 +70,7 @@ def test_every_record_is_kept_or_has_a_reason(inputs: Path, tmp_path: Path) -> N
     assert [failure[1] for failure in failures(tmp_path / "out", 2)] == ["duplicate"]
     assert failures(tmp_path / "out", 3) == [(0, "empty_file", "no line holds anything")]
     damaged = len(questions(tmp_path / "out", 4))
-    assert 5000 < damaged < 9000
+    assert 500 < damaged < 1500
     assert [failure[:2] for failure in failures(tmp_path / "out", 4)] == [(damaged + 1, "unreadable")]
     counts = manifest.counts
     assert counts["read"] == counts["kept"] + counts["failed"]
@@ -85,12 +85,7 @@ def test_every_record_is_kept_or_has_a_reason(inputs: Path, tmp_path: Path) -> N
         "failed:no_assistant_turn": 1,
         "failed:unreadable": 1,
     }
-
-
-def test_schemas_are_the_contract(inputs: Path, tmp_path: Path) -> None:
-    """Rows and failures have the schemas of ctllm.schemas, also where a file has none of them."""
-    convert(inputs, tmp_path / "out")
-    for part in range(5):
+    for part in range(5):  # the schemas, also where a file has no row or no failure
         assert read_parquet(f"{tmp_path}/out/conversations/part-{part:05d}.parquet").schema == CONVERSATIONS
         assert read_parquet(f"{tmp_path}/out/failures/part-{part:05d}.parquet").schema == CONVERSATION_FAILURES
 
@@ -123,7 +118,7 @@ def lines(*records: object) -> str:
 
 
 def test_near_copies_name_what_they_are_copies_of(tmp_path: Path) -> None:
-    """A long answer with another full stop is a near copy, a sum with another operator is not; one may keep both."""
+    """A long answer with another full stop is a near copy, a sum with another operator is not; it can be off."""
     first, second = ({"instruction": "讲讲《静夜思》", "output": POEM * 3 + end} for end in ("。", "！"))
     sums = [{"instruction": f"计算 12{sign}12", "output": str(result)} for sign, result in (("+", 24), ("*", 144))]
     (tmp_path / "a.jsonl").write_text(lines(first, *sums))
@@ -135,10 +130,7 @@ def test_near_copies_name_what_they_are_copies_of(tmp_path: Path) -> None:
     ((line, error, message),) = failures(out, 1)
     assert (line, error) == (1, "near_duplicate")
     assert message.startswith(f"near copy of {tmp_path}/a.jsonl line 1, Jaccard 0.9")
-    exact = convert_conversations(
-        given, kind="sft", out=str(tmp_path / "exact"), options=OPTIONS, config=ConversationConfig(near=False)
-    )
-    assert exact.counts["kept"] == 4
+    assert not ConversationConfig(near=False).dedup(answers_vary=False).near
 
 
 def test_pairs_to_one_prompt_are_no_copies(tmp_path: Path) -> None:
