@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/python -m uv
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check format lock up down clean
+.PHONY: setup demo test check format lock up down docker-check clean
 
 setup: $(STAMP)
 
@@ -52,6 +52,9 @@ up: setup
 
 down:
 	$(BIN)/ctllm down
+
+docker-check: # builds both images without an engine; root, buildah, debootstrap, 25 GB
+	docker/check.sh
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -153,7 +153,7 @@ class _Tally:
     def add_bytes(self, num_bytes: int) -> None:
         """Counts bytes. Raises StoppedError when the fetch is ending."""
         if self._stopped:
-            raise StoppedError
+            raise StoppedError("the fetch is ending")
         with self._lock:
             self._bytes += num_bytes
         self._report(False)

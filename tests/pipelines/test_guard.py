@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ctllm.pipelines.curate import curate, redecide
+from ctllm.pipelines.curate import RunSummary, curate, redecide
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.curation_config import CurationConfig, GuardConfig
 from ctllm.schemas.errors import GuardError
@@ -18,7 +18,7 @@ OFF = {"max_removed_share": 1.0, "max_removed_share_per_source": 1.0, "max_share
 COPIES_OFF = {"max_copies_share_per_source": 1.0, "max_cluster_share": 1.0}
 
 
-def run_guarded(directory: Path, *, short: int, good: int, **guard: Any) -> None:
+def run_guarded(directory: Path, *, short: int, good: int, **guard: Any) -> RunSummary:
     """Curates `short` documents that are too short, in source `scraps`, and `good` ones in source `books`."""
     scraps = [{"id": f"scrap-{number}", "text": f"短文{number}。"} for number in range(short)]
     books = [{"id": f"book-{number}", "text": prose(number)} for number in range(good)]
@@ -28,7 +28,7 @@ def run_guarded(directory: Path, *, short: int, good: int, **guard: Any) -> None
         if rows
     ]
     config = CurationConfig(guard=GuardConfig(**{"min_documents": 10, **OFF, **guard}))
-    curate(config, inputs=inputs, out=str(directory / "run"), options=OPTIONS)
+    return curate(config, inputs=inputs, out=str(directory / "run"), options=OPTIONS)
 
 
 def test_a_lane_that_loses_too_much_stops_the_run_with_rule_examples_and_option(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_source_that_loses_too_many_copies_stops_the_run(tmp_path: Path) -> No
 
 def test_few_documents_are_not_guarded(tmp_path: Path) -> None:
     """A share of fewer documents than the config's minimum is noise."""
-    run_guarded(tmp_path, short=9, good=0, max_removed_share=0.0)
+    assert run_guarded(tmp_path, short=9, good=0, max_removed_share=0.0).accounts["removed"] == 9
 
 
 def test_documents_of_no_lane_do_not_count(tmp_path: Path) -> None:

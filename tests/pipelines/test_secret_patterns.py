@@ -99,7 +99,8 @@ def test_placeholders_hashes_and_names_are_no_secrets(text: str) -> None:
 )
 def test_the_prefilter_loses_nothing(before: str, secret: str, after: str) -> None:
     """Whatever stands around it, a text with a secret is looked at."""
-    found(before + secret + after)
+    text = before + secret + after
+    assert found(text) == [(each.kind, text[each.start : each.end]) for each in find_secrets(text)]
 
 
 @pytest.mark.parametrize("before", ["", "İİİ ", "汉字" * 500, "token token: api_key "])

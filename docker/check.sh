@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds both images without an engine or a registry: buildah, on stand-ins for the two bases made with debootstrap.
+# Needs root and the packages buildah and debootstrap; about 25 GB of disk while it runs. Called by `make docker-check`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+for tool in buildah debootstrap; do
+    command -v "$tool" >/dev/null || { echo "docker-check: $tool is not installed (apt-get install $tool)"; exit 8; }
+done
+
+python=$(sed -n 's/^ARG PYTHON_VERSION=//p' docker/Dockerfile)
+beam=$(sed -n 's/^ARG BEAM_VERSION=//p' docker/Dockerfile)
+storage=$(mktemp -d)
+buildah() { command buildah --root "$storage/images" --runroot "$storage/run" --storage-driver vfs "$@"; }
+trap 'buildah rm --all >/dev/null; rm -rf "$storage"' EXIT
+
+# bookworm's own Python is 3.11; the official image has its headers too
+debootstrap --variant=minbase --include=ca-certificates,python3,python3-dev,python3-venv,python3-pip bookworm "$storage/debian" >/dev/null
+ln -s python3 "$storage/debian/usr/bin/python"
+base=$(buildah from scratch)
+buildah add -q "$base" "$storage/debian" / >/dev/null
+buildah commit -q "$base" "docker.io/library/python:$python-slim-bookworm" >/dev/null
+rm -rf "$storage/debian"
+
+mkdir "$storage/beam"
+printf '#!/bin/sh\necho "stand-in of the Beam harness"\n' >"$storage/beam/boot"
+chmod +x "$storage/beam/boot"
+harness=$(buildah from scratch)
+buildah add -q "$harness" "$storage/beam" /opt/apache/beam >/dev/null
+buildah commit -q "$harness" "docker.io/apache/beam_python${python}_sdk:$beam" >/dev/null
+buildah rm --all >/dev/null
+
+# the certificates of this machine, for networks that have their own
+certificates=(--volume /etc/ssl/certs:/etc/ssl/certs:ro --build-arg SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt)
+for target in app beam-worker; do
+    echo "docker-check: building $target"
+    buildah bud --quiet --isolation chroot --layers --pull-never "${certificates[@]}" \
+        ${TORCH_BACKEND:+--build-arg TORCH_BACKEND="$TORCH_BACKEND"} --target "$target" --tag "$target" --file docker/Dockerfile . >/dev/null
+done
+
+app=$(buildah from --pull-never app)
+worker=$(buildah from --pull-never beam-worker)
+[ "$(buildah run --isolation chroot "$app" -- id -u)" = 10001 ] || { echo "docker-check: the app runs as root"; exit 1; }
+buildah run --isolation chroot "$app" -- ctllm doctor
+buildah run --isolation chroot "$app" -- ctllm setup # kernels: 0 compiled, for they are in the image
+buildah run --isolation chroot "$worker" -- /opt/apache/beam/boot
+buildah run --isolation chroot "$worker" -- python -c "import ctllm.pipelines.curate, apache_beam; print('beam', apache_beam.__version__)"
+echo "docker-check: both images stand"
