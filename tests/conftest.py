@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -20,14 +22,22 @@ settings.register_profile("ctllm", deadline=None)  # speed is for benchmarks; th
 settings.load_profile("ctllm")
 
 ROOT = Path(__file__).resolve().parent.parent
-COSTLY_FIXTURES = ("miniature", "prefect_server")  # 100 s and 13 s; made once when their tests run in one process
+TOGETHER = ("tests/cli", "tests/flows")  # a whole way in miniature and a Prefect server: 60 s and 13 s
 PRIVATE_DATA = ROOT.parent / "shared" / "data"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With several processes (`make test`) the tests of a file stay together, and so do all of a costly fixture."""
-    costly = [name for name in COSTLY_FIXTURES if name in getattr(item, "fixturenames", ())]
-    item.add_marker(pytest.mark.xdist_group(costly[0] if costly else str(item.path)))
+class _TogetherScheduling(LoadScopeScheduling):
+    """Gives whole files to the processes, and all of TOGETHER to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        directory = file.rpartition("/")[0]
+        return directory if directory in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """With several processes (`make test`) what shares costly fixtures stays in one of them."""
+    return _TogetherScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,8 @@ def run(write_shards: Callable[..., TokenShards], tmp_path: Path) -> Path:
     steps = round(2.5 * made.num_sequences / SEQUENCES)
     loop = {"steps": steps, "sequences_per_step": SEQUENCES, "device": "cpu", "checkpoint_every_steps": 5}
     paths = {"tokens": tokens, "plan": plan, "out": str(tmp_path / "run")}
-    pretrain(PretrainConfig.model_validate({**paths, "model": SHAPE, "loop": loop | {"keep_checkpoints": 3}}))
+    values = {"model": SHAPE, "loop": loop | {"keep_checkpoints": 3}, "sample_prompts": ()}  # no real tokenizer here
+    pretrain(PretrainConfig.model_validate({**paths, **values}))
     ledger = tmp_path / "run" / "ledger.jsonl"
     lines = ledger.read_text().splitlines(keepends=True)
     ledger.write_text("".join(lines[: steps // 2]))
