@@ -42,6 +42,7 @@ def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path
     with get_client(sync_client=True) as client:
         deployed = [each for each in client.read_deployments() if each.work_pool_name == POOL]
         limit = client.read_global_concurrency_limit_by_name(TRAINER_LIMIT).limit
+        client.delete_global_concurrency_limit_by_name(TRAINER_LIMIT)  # other tests of the server want none
     assert [each.name for each in deployed] == ["local"]
     assert limit == 1
 
