@@ -26,7 +26,7 @@ _LINKED = re.compile(
     r'<link rel="stylesheet" href="(?P<style>[^"]+)">'
     r'|<script src="(?P<script>[^"]+)"></script>'
     r'|(?P<data><script id="card" type="application/json">)'
-    r"|(?P<policy><!--policy-->)"
+    r"|(?P<live><!--live-->\n)"
 )
 
 
@@ -55,7 +55,7 @@ def render(card: dict[str, Any]) -> str:
             return f"<script>{scripts[-1]}</script>"
         if match["data"]:
             return match["data"] + embedded_json(card)
-        return match["policy"]
+        return ""  # scripts of the live page only
 
     page = _LINKED.sub(inline, _page_file("index.html"))
     return page.replace("<!--policy-->", _policy(scripts), 1)

@@ -2,9 +2,13 @@
 /* The page: reads the card, builds every view, and builds them again when language, unit or theme change. */
 
 const UNITS = ["documents", "chars", "tokens"];
-const card = readCard();
 
-const VIEWS = [
+/** The card of the run that is shown; `views` are the sections of the page, name and builder. */
+let card = null;
+let views = [];
+
+/** What a card is shown as; the live page (live.js) has more and other views. */
+const cardViews = () => [
   ["overview", overviewView],
   ["funnel", funnelView],
   ["mixture", mixtureView],
@@ -21,9 +25,8 @@ const VIEWS = [
   ["stages", stagesView],
 ];
 
-/** The card that stands in the page, its rows under the names of their columns. */
-function readCard() {
-  const value = JSON.parse(document.getElementById("card").textContent);
+/** A card with its rows under the names of their columns. */
+function readCard(value) {
   const named = (names) => (row) => Object.fromEntries(names.map((name, at) => [name, row[at]]));
   return {
     ...value,
@@ -38,7 +41,7 @@ function readCard() {
 function redrawView(id) {
   const section = document.getElementById(id);
   const note = Object.hasOwn(WORDS, `${id}_note`) ? make("p", { class: "note" }, word(`${id}_note`, { unit: unitWord() })) : null;
-  const build = VIEWS.find(([name]) => name === id)[1];
+  const build = views.find(([name]) => name === id)[1];
   dropCharts(section);
   section.replaceChildren(make("h2", { id: `${id}-title` }, word(id)), ...(note ? [note] : []), ...build());
   section.dataset.drawn = "1";
@@ -49,20 +52,20 @@ function redrawView(id) {
 function redraw() {
   const place = window.scrollY;
   document.documentElement.lang = locale();
-  document.title = `${card.run.run_id} · ${word("title")}`;
+  document.title = card ? `${card.run.run_id} · ${word("title")}` : word("title");
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
   fillHeader();
-  for (const [id] of VIEWS) redrawView(id);
+  for (const [id] of views) redrawView(id);
   window.scrollTo({ top: place });
 }
 
 function fillHeader() {
-  const facts = ["run_id", "version", "config_digest", "code"].map((name) => [word(name === "run_id" ? "run" : name), card.run[name]]);
+  const facts = card ? ["run_id", "version", "config_digest", "code"].map((name) => [word(name === "run_id" ? "run" : name), card.run[name]]) : [];
   document.getElementById("run").replaceChildren(...facts.map(([name, value]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, make("code", {}, value)))));
   const contents = document.getElementById("contents");
   contents.setAttribute("aria-label", word("contents"));
-  contents.replaceChildren(...VIEWS.map(([id]) => make("a", { href: `#${id}` }, word(id))));
+  contents.replaceChildren(...views.map(([id]) => make("a", { href: `#${id}` }, word(id))));
   document.getElementById("units").setAttribute("aria-label", word("unit"));
   for (const button of document.querySelectorAll("#units button")) button.textContent = word(`${button.value}_short`);
 }
@@ -86,16 +89,29 @@ function setPaper(isPaper) {
   redraw();
 }
 
+/** Shows these views in place of the ones before. */
+function show(newCard, newViews) {
+  [card, views] = [newCard, newViews];
+  const main = document.getElementById("views");
+  dropCharts(main);
+  main.replaceChildren(...newViews.map(([id]) => make("section", { id, class: "view", "aria-labelledby": `${id}-title` })));
+  redraw();
+}
+
 function start() {
-  document.getElementById("views").replaceChildren(...VIEWS.map(([id]) =>
-    make("section", { id, class: "view", "aria-labelledby": `${id}-title` })));
   state.language = /^zh\b/i.test(navigator.language) ? 0 : 1;
   switchOf("units", UNITS.map((unit) => [unit, ""]), "unit");
   switchOf("languages", [[0, "中文"], [1, "English"]], "language");
-  redraw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("beforeprint", () => setPaper(true));
   addEventListener("afterprint", () => setPaper(false));
+  const embedded = document.getElementById("card").textContent;
+  if (!embedded) {
+    startLive();
+    return;
+  }
+  card = readCard(JSON.parse(embedded));
+  show(card, cardViews());
   document.body.dataset.ready = "1";
 }
 
