@@ -19,17 +19,17 @@ class Help:
 
 
 ConfigFile = Annotated[str, Help("YAML file of the stage's settings")]
-Out = Annotated[str, Help("directory to write; what is finished there is not repeated")]
-Inputs = Annotated[list[str], Field(min_length=1), Help("files, globs, directories or URLs")]
+Out = Annotated[str, Help("directory to write, what is finished there is not repeated; or name@version to publish")]
+Inputs = Annotated[list[str], Field(min_length=1), Help("files, globs, directories, URLs or name@version")]
 Benchmarks = Annotated[list[str], Help("files, globs or directories of benchmark items that must not be trained on")]
 Overrides = Annotated[list[str], Help("key.subkey=value, each overrides one key of the config")]
-Run = Annotated[str, Help("run directory of a curation")]
-TokenizerFile = Annotated[str, Help("a tokenizer.model file")]
-Tokens = Annotated[str, Help("directory of token shards")]
-Plan = Annotated[str, Help("directory of the plan")]
-Conversations = Annotated[str, Help("directory of converted conversations")]
-Preferences = Annotated[str, Help("directory of converted preference pairs")]
-Checkpoint = Annotated[str, Help("a checkpoint, or a training run (its newest)")]
+Run = Annotated[str, Help("run directory of a curation, or name@version")]
+TokenizerFile = Annotated[str, Help("a tokenizer.model file, or name@version")]
+Tokens = Annotated[str, Help("directory of token shards, or name@version")]
+Plan = Annotated[str, Help("directory of the plan, or name@version")]
+Conversations = Annotated[str, Help("directory of converted conversations, or name@version")]
+Preferences = Annotated[str, Help("directory of converted preference pairs, or name@version")]
+Checkpoint = Annotated[str, Help("a checkpoint, a training run (its newest), or name@version")]
 Workers = Annotated[
     Annotated[int, Field(ge=1)] | None, Help("worker threads of the local Beam runner; empty = all cores")
 ]

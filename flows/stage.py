@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from prefect.exceptions import PrefectException
 from ctllm.flows.artifacts import show_result
 from ctllm.flows.commands import TRAINER_LIMIT, Step
 from ctllm.flows.launch import ctllm_command, supervise
+from ctllm.schemas.data_version import parse_reference
+from ctllm.schemas.registry import Registry
 
 LOG_SECONDS = 5.0  # 20,000 forwarded lines make 22 MB of database
 PROGRESS_SECONDS = 15.0  # every update is an API call and an event
@@ -33,10 +36,16 @@ def run_step(step: Step, *, logs: str | None = None) -> str:
 
     All lines of the command go to `<logs>/<step>.log`, by default in a directory `logs` beside the output.
     """
+    place = place_of(step.out)
     with _trainer_slot() if step.is_trainer else nullcontext():
-        run_command(step, log=_log_file(step, logs or logs_beside(step.out)))
-    show_result(step)
+        run_command(step, log=_log_file(step, logs or logs_beside(place)))
+    show_result(replace(step, out=place))
     return step.out
+
+
+def place_of(out: str) -> str:
+    """The directory that a step writes: where the registry puts a `name@version`, else `out` itself."""
+    return Registry.default().place_of(out) if parse_reference(out) else out
 
 
 @task(task_run_name="ctllm {step.name}", cache_policy=NO_CACHE)

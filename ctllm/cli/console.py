@@ -101,6 +101,12 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(str(value))
 
 
+def print_warning(message: str) -> None:
+    """What the user should look at, although the work goes on."""
+    errors.print("[bold yellow]warning[/] ", end="")
+    errors.print(message, markup=False)
+
+
 def print_error(message: str) -> None:
     """An error as the user sees it: red label, message as it is."""
     errors.print("[bold red]error[/] ", end="")

@@ -8,10 +8,13 @@ import typer
 
 from ctllm.cli.console import console, print_table, progress_shown
 from ctllm.cli.explanations import print_comparison, print_explanation, print_json, print_pairs, print_what_if
+from ctllm.cli.versions import building, located
 from ctllm.schemas.errors import ConfigError
 
 Config = Annotated[Path, typer.Argument(help="YAML file, for example configs/curation/recommended.yaml")]
-RunDirectory = Annotated[str, typer.Argument(metavar="RUN", help="run directory, the --out of a curate")]
+RunDirectory = Annotated[
+    str, typer.Argument(metavar="RUN", parser=located, help="run directory, the --out of a curate, or name@version")
+]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, overrides one key; may be repeated")]
 Runner = Annotated[str, typer.Option(help="direct | flink | dataflow")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")]
@@ -65,8 +68,11 @@ def column_overrides(columns: str | None) -> list[str]:
 
 def curate(
     config: Config,
-    inputs: Annotated[list[str], typer.Option("--input", help="file, glob, directory or URL; may be repeated")],
-    out: Annotated[str, typer.Option(help="run directory; continued if it is there")],
+    inputs: Annotated[
+        list[str],
+        typer.Option("--input", parser=located, help="file, glob, directory, URL or name@version; may be repeated"),
+    ],
+    out: Annotated[str, typer.Option(help="run directory, continued if it is there; or name@version to publish")],
     columns: Annotated[
         str | None,
         typer.Option("--map", help="text=content,url=meta.link: what JSON keys or Parquet columns the source has"),
@@ -91,13 +97,15 @@ def curate(
 
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
     options = runner_options(runner, workers, beam_args, shuffle=shuffle, max_pairs_in_memory=max_pairs)
-    with progress_shown() as progress:
-        summary = run_curation(
-            settings, inputs=inputs, out=out, options=options, fresh=fresh, index=index, progress=progress
-        )
-    page = write_report(out)
-    print_summary(summary)
-    console.print(f"report: {page}", markup=False)
+    made_from = {f"input {number}": each for number, each in enumerate(inputs)} | {"index": index}
+    with building(out, settings=settings, made_from=made_from) as run:
+        with progress_shown() as progress:
+            summary = run_curation(
+                settings, inputs=inputs, out=run, options=options, fresh=fresh, index=index, progress=progress
+            )
+        page = write_report(run)
+        print_summary(summary)
+        console.print(f"report: {page}", markup=False)
 
 
 def print_summary(summary: Any) -> None:  # noqa: ANN401 - RunSummary, imported late
@@ -192,7 +200,7 @@ def pairs(
 
 def stats(
     run: RunDirectory,
-    other: Annotated[str | None, typer.Argument(metavar="[RUN2]")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="[RUN2]", parser=located)] = None,
     as_json: Json = False,
 ) -> None:
     """Print the funnel of a run: documents by source, lane, outcome and first reason; two runs side by side."""
@@ -208,7 +216,8 @@ def stats(
 def report(
     run: RunDirectory,
     trainings: Annotated[
-        list[str] | None, typer.Option("--training", help="training run to draw as well; may be repeated")
+        list[str] | None,
+        typer.Option("--training", parser=located, help="training run to draw as well; may be repeated"),
     ] = None,
 ) -> None:
     """Write RUN/report.html: the data card, one file without server or network."""

@@ -8,6 +8,7 @@ import typer
 from ctllm.cli.console import console, print_table, progress_shown
 from ctllm.cli.curation import Overrides
 from ctllm.cli.use import Checkpoint
+from ctllm.cli.versions import located, with_directories
 from ctllm.schemas.config import read_config
 from ctllm.schemas.evaluation_config import Style
 
@@ -34,7 +35,10 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="only the first N items of each file")] = None,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="measure what is there of the suite")] = False,
     curation: Annotated[
-        str | None, typer.Option(help="curation run: scores also without the items that it found in kept documents")
+        str | None,
+        typer.Option(
+            parser=located, help="curation run: scores also without the items that it found in kept documents"
+        ),
     ] = None,
 ) -> None:
     """Measure a checkpoint: bits per byte, benchmarks, preference accuracy."""
@@ -43,7 +47,9 @@ def evaluate(
     from ctllm.schemas.evaluation_config import EvaluateConfig
 
     path = config or (None if suite else Path("configs/evaluate/demo.yaml"))
-    settings = read_config(path, EvaluateConfig, overrides=overrides or []) if path else None
+    settings = None
+    if path:
+        settings = with_directories(read_config(path, EvaluateConfig, overrides=overrides or []), origin=str(path))
     missing: tuple[str, ...] = ()
     if suite:
         tasks = suite_tasks(

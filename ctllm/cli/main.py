@@ -16,7 +16,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from ctllm import __version__
-from ctllm.cli import curation, demo, evaluation, fetch, index, operations, quality, serving, tokens, training, use
+from ctllm.cli import (
+    curation,
+    demo,
+    evaluation,
+    fetch,
+    index,
+    operations,
+    quality,
+    runs,
+    serving,
+    tokens,
+    training,
+    use,
+)
 from ctllm.cli.console import console, print_error
 from ctllm.schemas.errors import CtllmError
 
@@ -30,7 +43,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, operations, fetch, curation, index, quality, tokens, training, evaluation, use, serving):
+for module in (demo, operations, fetch, curation, index, quality, tokens, training, evaluation, use, serving, runs):
     module.register(app)
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctllm.cli.console import console
+from ctllm.cli.use import Checkpoint
 from ctllm.schemas.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from ctllm.model.serving.conversation import Conversation
 
-Checkpoint = Annotated[str, typer.Argument(help="checkpoint, or run directory for its newest one")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all")]
 

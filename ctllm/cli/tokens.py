@@ -8,6 +8,7 @@ import typer
 from ctllm.cli.console import console, print_table, progress_shown
 from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, runner_options
 from ctllm.cli.explanations import print_json
+from ctllm.cli.versions import building, located
 from ctllm.schemas.config import read_config
 
 if TYPE_CHECKING:
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from ctllm.schemas.tokens import PlanManifest
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="YAML file")]
-Out = Annotated[str, typer.Option(help="directory to write")]
+Out = Annotated[str, typer.Option(help="directory to write, or name@version to publish")]
+Curation = Annotated[
+    str, typer.Argument(metavar="RUN", parser=located, help="run directory of a curation, or name@version")
+]
+Pretraining = Annotated[
+    str, typer.Argument(metavar="RUN", parser=located, help="directory of a pretraining, or name@version")
+]
+MovedTokens = Annotated[str | None, typer.Option(parser=located, help="token shards, if they have moved since")]
+MovedPlan = Annotated[str | None, typer.Option(parser=located, help="the plan, if it has moved since")]
 
 EXAMPLE = "春天来了，the river runs；def f(x): return x + 1"
 
@@ -34,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 @tokenizer_app.command("train")
 def train_tokenizer(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="run directory of a curation")],
+    run: Curation,
     out: Out,
     config: ConfigOption = Path("configs/tokenizer/demo.yaml"),
     overrides: Overrides = None,
@@ -47,9 +56,9 @@ def train_tokenizer(
     from ctllm.schemas.training_config import TokenizerConfig
 
     options = runner_options(runner, workers, beam_args)
-    with progress_shown() as progress:
-        settings = read_config(config, TokenizerConfig, overrides=overrides or [])
-        manifest = train(run, config=settings, out=out, options=options, progress=progress)
+    settings = read_config(config, TokenizerConfig, overrides=overrides or [])
+    with building(out, settings=settings, made_from={"run": run}) as place, progress_shown() as progress:
+        manifest = train(run, config=settings, out=place, options=options, progress=progress)
     total = sum(chars for sources in manifest.sample_chars.values() for chars in sources.values())
     rows = [
         [lane, source, chars, f"{chars / max(total, 1):.1%}"]
@@ -62,8 +71,12 @@ def train_tokenizer(
 
 @tokenizer_app.command("inspect")
 def inspect_tokenizer(
-    model: Annotated[str, typer.Argument(help="a tokenizer.model file, or a directory with one")],
-    run: Annotated[str | None, typer.Option(help="run directory of a curation, to measure on its text")] = None,
+    model: Annotated[
+        str, typer.Argument(parser=located, help="a tokenizer.model file, a directory with one, or name@version")
+    ],
+    run: Annotated[
+        str | None, typer.Option(parser=located, help="run directory of a curation, to measure on its text")
+    ] = None,
     documents: Annotated[int, typer.Option(min=1, help="documents of each lane to measure on")] = 500,
     text: Annotated[str | None, typer.Option(help="text to split into pieces")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
@@ -133,8 +146,8 @@ def _print_pieces(tokenizer: "Tokenizer", text: str) -> None:
 
 
 def tokenize(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="run directory of a curation")],
-    tokenizer: Annotated[str, typer.Option(help="a tokenizer.model file")],
+    run: Curation,
+    tokenizer: Annotated[str, typer.Option(parser=located, help="a tokenizer.model file, or name@version")],
     out: Out,
     runner: Runner = "direct",
     workers: Workers = None,
@@ -144,8 +157,9 @@ def tokenize(
     from ctllm.pipelines.tokenize import tokenize as run_tokenize
 
     options = runner_options(runner, workers, beam_args)
-    with progress_shown() as progress:
-        manifest = run_tokenize(run, tokenizer=tokenizer, out=out, options=options, progress=progress)
+    made_from = {"run": run, "tokenizer": tokenizer}
+    with building(out, made_from=made_from) as place, progress_shown() as progress:
+        manifest = run_tokenize(run, tokenizer=tokenizer, out=place, options=options, progress=progress)
     rows = [
         [lane, each.documents, each.tokens, each.bytes, each.bytes / max(each.tokens, 1)]
         for lane, each in manifest.lanes.items()
@@ -154,7 +168,9 @@ def tokenize(
 
 
 def plan(
-    tokens: Annotated[str, typer.Argument(metavar="TOKENS", help="directory of token shards")],
+    tokens: Annotated[
+        str, typer.Argument(metavar="TOKENS", parser=located, help="directory of token shards, or name@version")
+    ],
     out: Out,
     config: ConfigOption = Path("configs/plan/demo.yaml"),
     overrides: Overrides = None,
@@ -167,9 +183,9 @@ def plan(
     from ctllm.model.plan import make_plan
     from ctllm.schemas.training_config import PlanConfig
 
-    with progress_shown() as progress:
-        settings = read_config(config, PlanConfig, overrides=overrides or [])
-        manifest = make_plan(tokens, config=settings, out=out, progress=progress)
+    settings = read_config(config, PlanConfig, overrides=overrides or [])
+    with building(out, settings=settings, made_from={"tokens": tokens}) as place, progress_shown() as progress:
+        manifest = make_plan(tokens, config=settings, out=place, progress=progress)
     columns = [
         "lane",
         "available tokens",
@@ -215,10 +231,10 @@ def _explain_plan(manifest: "PlanManifest") -> None:
 
 
 def explain_step(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="directory of a pretraining")],
+    run: Pretraining,
     step: Annotated[int, typer.Argument(help="optimizer step, from 0 as in the ledger")],
-    tokens: Annotated[str | None, typer.Option(help="token shards, if they have moved since")] = None,
-    plan: Annotated[str | None, typer.Option(help="the plan, if it has moved since")] = None,
+    tokens: MovedTokens = None,
+    plan: MovedPlan = None,
     documents: Annotated[int, typer.Option(min=1, help="at most this many are shown (--json has all)")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
 ) -> None:
@@ -252,10 +268,10 @@ def _print_step(found: "StepExplanation", *, max_documents: int) -> None:
 
 
 def trace(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="directory of a pretraining")],
+    run: Pretraining,
     document: Annotated[str, typer.Argument(help="id, URL or key of a document")],
-    tokens: Annotated[str | None, typer.Option(help="token shards, if they have moved since")] = None,
-    plan: Annotated[str | None, typer.Option(help="the plan, if it has moved since")] = None,
+    tokens: MovedTokens = None,
+    plan: MovedPlan = None,
     as_json: Annotated[bool, typer.Option("--json", help="a JSON object for each document instead of text")] = False,
 ) -> None:
     """Show which steps of a pretraining were trained on a document, and which checkpoints have seen it."""

@@ -7,11 +7,12 @@ import typer
 
 from ctllm.cli.console import console, print_table, progress_shown
 from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, runner_options
+from ctllm.cli.versions import building, located, with_directories
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError
 
 Config = Annotated[Path, typer.Argument(help="YAML file, for example configs/pretrain/demo.yaml")]
-Out = Annotated[str, typer.Option(help="directory to write")]
+Out = Annotated[str, typer.Option(help="directory to write, or name@version to publish")]
 MaxSeconds = Annotated[float | None, typer.Option(help="stop with a checkpoint after this wall time")]
 Resume = Annotated[bool, typer.Option(help="continue from the newest whole checkpoint in `out`")]
 
@@ -25,7 +26,11 @@ def register(app: typer.Typer) -> None:
 def conversations(
     inputs: Annotated[
         list[str],
-        typer.Option("--input", help="JSONL or JSON array (also .gz, .zst), Parquet file or glob; may be repeated"),
+        typer.Option(
+            "--input",
+            parser=located,
+            help="JSONL or JSON array (also .gz, .zst), Parquet file, glob or name@version; may be repeated",
+        ),
     ],
     kind: Annotated[str, typer.Option(help="conversations (for sft) or preferences (for dpo)")],
     out: Out,
@@ -47,17 +52,18 @@ def conversations(
         raise ConfigError(f"--kind {kind}: unknown; one of {', '.join(kinds)}")
     options = runner_options(runner, workers, beam_args)
     config = ConversationConfig(near=near, threshold=threshold, benchmarks=tuple(benchmark or ()))
-    with progress_shown() as progress:
+    made_from = {f"input {number}": each for number, each in enumerate(inputs)}
+    with building(out, settings=config, made_from=made_from) as place, progress_shown() as progress:
         manifest = convert_conversations(
             inputs,
             kind=kinds[kind],  # type: ignore[arg-type]
-            out=out,
+            out=place,
             options=options,
             config=config,
             progress=progress,
         )
     print_table(kind, ["", "records"], sorted(manifest.counts.items()))
-    if examples := first_failures(out):
+    if examples := first_failures(place):
         print_table("one of each that failed; all are in failures/", ["reason", "place", "why"], examples)
 
 
@@ -91,10 +97,8 @@ def pretrain(
     from ctllm.model.pretrain import pretrain as train
     from ctllm.schemas.training_config import PretrainConfig
 
-    settings = read_config(config, PretrainConfig, overrides=overrides or [])
-    with progress_shown() as progress:
-        summary = train(settings, resume=resume, max_seconds=max_seconds, progress=progress)
-    _print_training("pretrain", summary)
+    settings = with_directories(read_config(config, PretrainConfig, overrides=overrides or []), origin=str(config))
+    _train("pretrain", train, settings, resume=resume, max_seconds=max_seconds)
 
 
 def sft(config: Config, overrides: Overrides = None, resume: Resume = True, max_seconds: MaxSeconds = None) -> None:
@@ -102,10 +106,8 @@ def sft(config: Config, overrides: Overrides = None, resume: Resume = True, max_
     from ctllm.model.sft import sft as train
     from ctllm.schemas.tuning_config import SftConfig
 
-    settings = read_config(config, SftConfig, overrides=overrides or [])
-    with progress_shown() as progress:
-        summary = train(settings, resume=resume, max_seconds=max_seconds, progress=progress)
-    _print_training("sft", summary)
+    settings = with_directories(read_config(config, SftConfig, overrides=overrides or []), origin=str(config))
+    _train("sft", train, settings, resume=resume, max_seconds=max_seconds)
 
 
 def synthesise(config: Config, overrides: Overrides = None) -> None:
@@ -127,10 +129,17 @@ def dpo(config: Config, overrides: Overrides = None, resume: Resume = True, max_
     from ctllm.model.dpo import dpo as train
     from ctllm.schemas.tuning_config import DpoConfig
 
-    settings = read_config(config, DpoConfig, overrides=overrides or [])
-    with progress_shown() as progress:
-        summary = train(settings, resume=resume, max_seconds=max_seconds, progress=progress)
-    _print_training("dpo", summary)
+    settings = with_directories(read_config(config, DpoConfig, overrides=overrides or []), origin=str(config))
+    _train("dpo", train, settings, resume=resume, max_seconds=max_seconds)
+
+
+def _train(stage: str, train: Any, settings: Any, **how: Any) -> None:  # noqa: ANN401 - one of three, imported late
+    """Trains into `settings.out`, a directory or a version to publish."""
+    roles = ("tokens", "plan", "checkpoint", "conversations", "preferences")
+    made_from = {role: getattr(settings, role, None) for role in roles}
+    with building(settings.out, settings=settings, made_from=made_from) as place, progress_shown() as progress:
+        summary = train(settings.model_copy(update={"out": place}), progress=progress, **how)
+    _print_training(stage, summary)
 
 
 def _print_training(stage: str, summary: Any) -> None:  # noqa: ANN401 - TrainingSummary, imported late

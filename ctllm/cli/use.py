@@ -5,8 +5,14 @@ from typing import Annotated
 import typer
 
 from ctllm.cli.console import console, progress_shown
+from ctllm.cli.versions import located
 
-Checkpoint = Annotated[str, typer.Argument(metavar="CHECKPOINT", help="a checkpoint, or a training run (its newest)")]
+Checkpoint = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHECKPOINT", parser=located, help="a checkpoint, a training run (its newest), or name@version"
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
