@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ctllm.dashboards.signal_sample import packed_sample
 from ctllm.schemas.config import parse_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError
@@ -27,7 +28,7 @@ def run_card(run: str) -> dict[str, Any]:
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
     rule_sets = config.deciding_rules.by_lane()
     summary = read_json(join(run, "stats", "stats.json"))
-    names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination", "lines")
+    names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination", "lines", "signal_sample")
     tables = {name: _table(run, name) for name in names}
     num_sources = len(set(tables["funnel"]["source"].to_pylist()))
     shown = _shown_sources(tables["funnel"])
@@ -47,6 +48,7 @@ def run_card(run: str) -> dict[str, Any]:
         "edits": _edits(tables["edits"]),
         "contamination": [list(row.values()) for row in tables["contamination"].to_pylist()],
         "lines": [list(row.values()) for row in tables["lines"].to_pylist()],
+        "signal_sample": packed_sample(tables["signal_sample"], rule_sets),
         "samples": [_sample(row) for row in tables["samples"].to_pylist()],
     }
 

@@ -21,6 +21,7 @@ from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.privacy.redact import find_personal_data
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.signal_sample import cutoffs, lane_counts, write_sample_part
 from ctllm.pipelines.statistics import split_statistics
 from ctllm.pipelines.token_estimate import estimate_from_signals
 from ctllm.schemas.document import CURATED, CURATED_LANES
@@ -34,8 +35,8 @@ BATCH_ROWS = 1024
 class PublishSplit(beam.DoFn):
     """Split → its index, once its curated files and its statistics are in place."""
 
-    def __init__(self, run: Run, sources: dict[int, str]) -> None:
-        self.run, self.sources = run, sources
+    def __init__(self, run: Run, sources: dict[int, str], *, sampled_below: dict[str, float]) -> None:
+        self.run, self.sources, self.sampled_below = run, sources, sampled_below
 
     def setup(self) -> None:
         """Counts how many documents each survivor stands for."""
@@ -51,6 +52,7 @@ class PublishSplit(beam.DoFn):
             verdicts = read_parquet(self.run.part("verdicts", split))
             cuts = read_parquet(self.run.part("cuts", split))
             self._write_curated(split, after_cuts(signals, cut_chars(cuts, signals.num_rows)), verdicts, cuts)
+            write_sample_part(self.run, split, signals=signals, verdicts=verdicts, cuts=cuts, below=self.sampled_below)
             write_json(
                 done, split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts)
             )
@@ -129,13 +131,14 @@ def publish(
 ) -> None:
     """Writes `curated/` and the statistics parts of every split."""
     names = dict(zip(splits, sources, strict=True))
+    below = cutoffs(lane_counts(run, splits))
     run_job(
         "publish",
         lambda pipeline: (
             pipeline
             | "Splits" >> beam.Create(splits)
             | "Spread over workers" >> beam.Reshuffle()
-            | "Publish" >> beam.ParDo(PublishSplit(run, names))
+            | "Publish" >> beam.ParDo(PublishSplit(run, names, sampled_below=below))
         ),
         options=options,
         watch=join(run.path, "stats", "parts"),

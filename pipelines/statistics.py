@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ctllm.pipelines.cuts import kept_after_cuts
+from ctllm.pipelines.cuts import after_cuts, cut_chars, kept_after_cuts
 from ctllm.pipelines.decontaminate.cuts import overlap_bound
 from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.judgement import read_duplicates, weights_of
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.signal_sample import merge_samples
 from ctllm.schemas.contamination import LEAKS
 from ctllm.schemas.document import CURATED_LANES, LANES, row_of
 from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
@@ -37,9 +38,10 @@ NUM_RULE_COUNTS = 9  # failing, only, first, each in documents, characters, toke
 def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, verdicts: pa.Table) -> dict[str, Any]:
     """All counts of one split as plain JSON values; adding them over splits gives the run's.
 
-    Characters and tokens of kept documents are those that cuts leave.
+    Characters and tokens of kept documents are those that cuts leave; histograms hold what the rules were asked.
     """
     cuts = read_parquet(run.part("cuts", split))
+    judged = after_cuts(signals, cut_chars(cuts, signals.num_rows))
     weights = weights_of(kept_after_cuts(signals, cuts, verdicts["kept"].to_numpy()))
     flat = flatten(verdicts["reasons"])
     first = flat.first_names()
@@ -48,7 +50,7 @@ def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, ve
         "source": source,
         "funnel": _funnel(lanes, first, weights) + _failures(run, split),
         "rules": _rules(lanes, flat, weights),
-        "histograms": _histograms(signals, lanes, weights),
+        "histograms": _histograms(judged, lanes, weights),
         "samples": _samples(run, split, verdicts, first),
         "edits": _edits(run, split),
         "contamination": _contamination(run, split, lanes),
@@ -138,13 +140,17 @@ def bin_edges(signal: str) -> np.ndarray:
 
 
 def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> dict[str, dict[str, list[list[int]]]]:
-    """Lane → signal → [documents, chars, tokens] per bin; NaN (not measured) is left out."""
+    """Lane → signal → [documents, chars, tokens] per bin; NaN (not measured) is left out.
+
+    Edges are rounded as a measured float32 is, so that a bin ends where a rule of that threshold begins.
+    """
     result: dict[str, dict[str, list[list[int]]]] = {}
     for lane in sorted(set(lanes)):
         rows = lanes == lane
         result[lane] = {}
         for name in SIGNALS.names[1:]:
-            values, edges = signals[name].to_numpy()[rows].astype(np.float64), bin_edges(name)
+            values = signals[name].to_numpy()[rows]
+            edges = bin_edges(name).astype(values.dtype if values.dtype == np.float32 else np.float64)
             measured = ~np.isnan(values)
             bins = np.clip(np.searchsorted(edges, values[measured], side="right") - 1, 0, len(edges) - 2)
             lane_weights = weights[:, rows][:, measured]
@@ -189,6 +195,7 @@ def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int
         "edits": _merged_edits(parts),
         "contamination": _merged_contamination(run, parts),
         "lines": _merged_lines(run, parts),
+        "signal_sample": merge_samples(run, splits),
     }
     for name, table in tables.items():
         write_parquet(join(run.path, "stats", f"{name}.parquet"), table)

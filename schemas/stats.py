@@ -1,6 +1,11 @@
 """The small tables that dashboards read. Counts add up over rows; nothing here needs the documents again."""
 
+from typing import Any
+
 import pyarrow as pa
+
+from ctllm.schemas.rules import CodeRules, CtllmZhRules, EnRules, ZhRules
+from ctllm.schemas.signals import SIGNALS
 
 _COUNTS = [
     pa.field("documents", pa.int64(), nullable=False),
@@ -109,3 +114,26 @@ LINES = pa.schema(
     ]
 )
 """`stats/lines.parquet`: the lines, paragraphs and runs that most documents share, at most 100."""
+
+MAX_SAMPLED_DOCUMENTS = 20_000  # chosen: an interval of at most 1 % of a lane, and a page that still opens at once
+
+_RULED = {rule.signal for rules in (ZhRules, CtllmZhRules, EnRules, CodeRules) for rule in rules().rules()}
+SAMPLED_SIGNALS: tuple[str, ...] = tuple(name for name in SIGNALS.names if name in _RULED)
+"""The signals that any rule can bound, in their order."""
+
+_SAMPLE_FIELDS: "list[pa.Field[Any]]" = [
+    pa.field("key", pa.uint64(), nullable=False),
+    pa.field("lane", pa.string(), nullable=False),
+    pa.field("kept", pa.bool_(), nullable=False),
+    pa.field("is_copy", pa.bool_(), nullable=False, metadata={"meaning": "removed as a copy of another"}),
+    pa.field("has_copies", pa.bool_(), nullable=False, metadata={"meaning": "occurs in a verified pair, kept or not"}),
+    pa.field("nothing_left", pa.bool_(), nullable=False, metadata={"meaning": "cuts leave none of it"}),
+    pa.field("chars", pa.int64(), nullable=False, metadata={"unit": "code points, what cuts leave"}),
+    pa.field("tokens", pa.int64(), nullable=False, metadata={"unit": "estimated tokens, what cuts leave"}),
+    *(pa.field(name, pa.float32(), metadata=SIGNALS.field(name).metadata) for name in SAMPLED_SIGNALS),
+]
+SIGNAL_SAMPLE = pa.schema(_SAMPLE_FIELDS)
+"""`stats/signal_sample.parquet`: a sample of every lane that has rules, lane by lane in order of a hash of the key.
+
+Any first rows of a lane are a sample of it, and the lane's total stands in the funnel.
+"""

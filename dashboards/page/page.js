@@ -15,6 +15,7 @@ const cardViews = () => [
   ["heat", heatView],
   ["rules", rulesView],
   ["histograms", histogramsView],
+  ["whatif", whatIfView],
   ["duplicates", duplicatesView],
   ["samples", samplesView],
   ["edits", editsView],
@@ -33,6 +34,8 @@ function readCard(value) {
     funnel: value.funnel.map(named(["source", "lane", "outcome", "reason", ...UNITS])),
     rules: Object.fromEntries(Object.entries(value.rules).map(([lane, rules]) =>
       [lane, rules.map(named(["name", "signal", "isMinimum", "threshold"])).filter((rule) => rule.threshold !== null)])),
+    every_rule: Object.fromEntries(Object.entries(value.rules).map(([lane, rules]) =>
+      [lane, rules.map(named(["name", "signal", "isMinimum", "threshold"]))])),
     rule_counts: value.rule_counts.map(named(["source", "lane", "reason", "threshold", ...UNITS.flatMap((unit) => REFUSALS.map((name) => `${name}_${unit}`))])),
   };
 }

@@ -17,7 +17,17 @@ from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
 from ctllm.schemas.files import write_json, write_parquet
 from ctllm.schemas.manifest import RunManifest
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
-from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, LINES, RULES, SAMPLES
+from ctllm.schemas.stats import (
+    CLUSTERS,
+    EDITS,
+    FUNNEL,
+    HISTOGRAMS,
+    LINES,
+    RULES,
+    SAMPLED_SIGNALS,
+    SAMPLES,
+    SIGNAL_SAMPLE,
+)
 from ctllm.schemas.training_run import LedgerLine
 
 HOSTILE = "</script><img src=x onerror=\"document.body.dataset.hacked='1'\"><!-- & \u2028 "
@@ -135,6 +145,7 @@ def write_run(run: Path, documents: list[Document], *, weight: int) -> None:
         "edits": _edits(kept, weight),
         "contamination": _contamination(read, weight),
         "lines": _lines(read),
+        "signal_sample": _signal_sample(read),
     }
     for name, table in tables.items():
         write_parquet(str(run / "stats" / f"{name}.parquet"), table)
@@ -237,6 +248,19 @@ def _histograms(documents: list[Document], weight: int) -> pa.Table:
         amount = chars[name, lane, at]
         rows.append([name, lane, float(side[at]), float(side[at + 1]), count, amount, amount * 6 // 10])
     return _table(rows, HISTOGRAMS)
+
+
+def _signal_sample(read: list[Document]) -> pa.Table:
+    """All documents of the lanes that have rules; every copy has copies, as its signals have none they fail."""
+    rows = []
+    for lane in ("zh", "en", "code"):
+        for each in (document for document in read if document["lane"] == lane):
+            is_copy = [reason["reason"] for reason in each["reasons"]] == ["near_duplicate"]
+            row = {"key": (1 << 63) + each["key"], "lane": lane, "kept": not each["reasons"], "is_copy": is_copy}
+            row |= {"has_copies": is_copy, "nothing_left": False}
+            row |= {"chars": each["chars"], "tokens": each["chars"] * 6 // 10}
+            rows.append(row | {name: each["signals"][name] for name in SAMPLED_SIGNALS})
+    return pa.Table.from_pylist(rows, schema=SIGNAL_SAMPLE)
 
 
 def _samples(documents: list[Document]) -> pa.Table:

@@ -22,8 +22,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 FLAGS += ["--disable-sync", "--no-first-run"]
 VIEWS = [
-    "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "lines",
-    "contamination", "failures", "stages",
+    "overview", "funnel", "mixture", "heat", "rules", "histograms", "whatif", "duplicates", "samples", "edits",
+    "lines", "contamination", "failures", "stages",
 ]  # fmt: skip
 HOSTILE_START = '</script><img src=x onerror="'
 
