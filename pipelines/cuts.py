@@ -15,7 +15,7 @@ from ctllm.pipelines.decontaminate.cuts import plan_benchmark_cuts
 from ctllm.pipelines.dedup.line_cuts import plan_line_cuts
 from ctllm.pipelines.edits import Edit
 from ctllm.pipelines.run_directory import Run
-from ctllm.schemas.cuts import CUTS
+from ctllm.schemas.cuts import CUTS, LENGTH_SIGNALS
 from ctllm.schemas.document import rows_of
 
 Planner = Callable[[Run, int, np.ndarray], pa.Table]
@@ -23,10 +23,6 @@ Planner = Callable[[Run, int, np.ndarray], pa.Table]
 
 PLANNERS: tuple[Planner, ...] = (plan_benchmark_cuts, plan_line_cuts)
 """Whose cuts overlap: the merged one has the kind of the planner named first."""
-
-LENGTH_SIGNALS = ("num_chars", "num_words")
-"""Signals that a cut makes smaller, in proportion to the characters it takes; exact for characters themselves. Not the
-length that `ctllm_zh` judges: the authors filter first and cut afterwards."""
 
 
 def plan_cuts(run: Run, split: int, lanes: np.ndarray) -> pa.Table:

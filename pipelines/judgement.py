@@ -16,12 +16,12 @@ from ctllm.pipelines.dates import instants_of
 from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.pipelines.rulesets import evaluate
 from ctllm.pipelines.run_directory import Run
-from ctllm.pipelines.token_estimate import estimate_from_signals
 from ctllm.schemas.curation_config import CurationConfig, DedupConfig
 from ctllm.schemas.document import snapshot_of, split_of
 from ctllm.schemas.duplicates import DUPLICATES
 from ctllm.schemas.files import exists, list_files, read_parquet, write_parquet
 from ctllm.schemas.signals import SIGNALS
+from ctllm.schemas.token_estimate import estimate_from_signals
 from ctllm.schemas.verdict import COPIES, EXACT_DUPLICATE, NEAR_DUPLICATE, REASONS, URL_DUPLICATE, VERDICTS
 
 AMOUNT_SIGNALS = ["num_chars", "han_share"]

@@ -23,11 +23,11 @@ from ctllm.pipelines.privacy.redact import find_personal_data
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.signal_sample import cutoffs, lane_counts, write_sample_part
 from ctllm.pipelines.statistics import split_statistics
-from ctllm.pipelines.token_estimate import estimate_from_signals
 from ctllm.schemas.document import CURATED, CURATED_LANES
 from ctllm.schemas.errors import AccountingError
 from ctllm.schemas.files import exists, join, read_parquet, write_json, written_whole
 from ctllm.schemas.progress import Progress, silent
+from ctllm.schemas.token_estimate import estimate_from_signals
 
 BATCH_ROWS = 1024
 

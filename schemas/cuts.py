@@ -15,3 +15,7 @@ CUTS = pa.schema(
     ]
 )
 """`cuts/`: in order of document, cuts before notes, place. Cuts of one document do not overlap, nor do notes."""
+
+LENGTH_SIGNALS = ("num_chars", "num_words")
+"""Signals that a cut makes smaller, in proportion to the characters it takes; exact for characters themselves. Not the
+length that `ctllm_zh` judges: the authors filter first and cut afterwards."""

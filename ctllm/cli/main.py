@@ -18,6 +18,7 @@ import typer
 from ctllm import __version__
 from ctllm.cli import (
     curation,
+    dashboard,
     demo,
     evaluation,
     fetch,
@@ -43,7 +44,21 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, operations, fetch, curation, index, quality, tokens, training, evaluation, use, serving, runs):
+for module in (
+    demo,
+    operations,
+    fetch,
+    curation,
+    dashboard,
+    index,
+    quality,
+    tokens,
+    training,
+    evaluation,
+    use,
+    serving,
+    runs,
+):
     module.register(app)
 
 

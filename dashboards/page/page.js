@@ -55,8 +55,9 @@ function redrawView(id) {
 function redraw() {
   const place = window.scrollY;
   document.documentElement.lang = locale();
-  document.title = card ? `${card.run.run_id} · ${word("title")}` : word("title");
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  const title = document.querySelector("h1").textContent;
+  document.title = card ? `${card.run.run_id} · ${title}` : title;
   fillHeader();
   for (const [id] of views) redrawView(id);
   window.scrollTo({ top: place });

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ctllm.pipelines.token_estimate import estimate_tokens
+from ctllm.schemas.token_estimate import estimate_tokens
 
 
 def test_han_text_has_more_tokens_per_character() -> None:
