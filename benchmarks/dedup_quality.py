@@ -1,12 +1,13 @@
 """Recall of planted copies by kind and false merges of documents that are not copies; prints one JSON line.
 
     python benchmarks/dedup_quality.py [zh=FILE…] [code=FILE…] [pairs=FILE…] [--documents 300] [--set KEY=VALUE]
+        [--picture FILE.svg]
 
 FILEs are JSONL(.gz, .zst) with `text`; without any, the Chinese base texts of the example corpus. Every variant of
 every sampled text is planted beside it and all are joined at once by `find_pairs`. `false_merges` are pairs among the
 hard negatives whose Jaccard of character 5-grams (NFKC, lower case, no white space) is below 0.5; `close_merges` those
 from there to below 0.8, which really share most of their text. `pairs` are labelled ones with `jaccard_char5`, laws of
-two provinces among them: the curve is the share found per tenth of it.
+two provinces among them: the curve is the share found per tenth of it, the picture the same per twentieth.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ import opencc
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctllm.flows.pictures import Series, grouped_lines
 from ctllm.pipelines.dedup.clusters import components
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.dedup.signature import Signer
@@ -37,6 +40,7 @@ from ctllm.schemas.files import write_parquet
 BASE = Path(__file__).resolve().parent.parent / "examples" / "corpus" / "base" / "zh"
 MIN_CHARS, MAX_CHARS = 300, 20_000  # shorter ones are what header and footer are to them
 SAME, DIFFERENT = 0.8, 0.5
+LANGS = ("zh", "en", "code")
 ROWS = 4096
 
 _HAN = re.compile(r"[\u4e00-\u9fff]{6,}")
@@ -196,23 +200,58 @@ def merges(negatives: Sequence[str], config: DedupConfig) -> dict[str, int]:
     }
 
 
-def labelled(rows: Sequence[dict[str, Any]], config: DedupConfig) -> dict[str, Any]:
-    """Recall at 0.8 by language, merges below 0.5, and the share found per tenth of the pairs' Jaccard."""
-    truth = np.array([float(row["jaccard_char5"]) for row in rows])
-    langs = np.array([row["lang"] if row["lang"] in ("zh", "en") else "code" for row in rows])
-    texts = [str(row[name]) for row in rows for name in ("text_a", "text_b")]
-    joined = Joined(texts, np.repeat(langs, 2).tolist(), config)
-    found = np.array([joined.has(2 * number, 2 * number + 1) for number in range(len(rows))])
-    tenths = np.minimum((truth * 10).astype(int), 9)
-    recall = {lang: round(float(found[(langs == lang) & (truth >= SAME)].mean()), 3) for lang in np.unique(langs)}
-    return {
-        "recall": round(float(found[truth >= SAME].mean()), 3),
-        "recall_by_lang": recall,
-        "compared_by_all_shingles": joined.counts["border"],
-        "pairs_below_half": int((truth < DIFFERENT).sum()),
-        "false_merges": int(found[truth < DIFFERENT].sum()),
-        "curve": {f"{tenth / 10:g}": round(float(found[tenths == tenth].mean()), 3) for tenth in np.unique(tenths)},
-    }
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled pairs, and which of them are found."""
+
+    truth: np.ndarray
+    """(pairs,), float64: Jaccard of character 5-grams"""
+    langs: np.ndarray
+    """(pairs,), str: zh, en or code"""
+    found: np.ndarray
+    """(pairs,), bool"""
+    num_compared: int
+    """Pairs that all shingles decided."""
+
+    @classmethod
+    def of(cls, rows: Sequence[dict[str, Any]], config: DedupConfig) -> "Labelled":
+        """All texts joined at once, each pair looked up."""
+        langs = np.array([row["lang"] if row["lang"] in ("zh", "en") else "code" for row in rows])
+        texts = [str(row[name]) for row in rows for name in ("text_a", "text_b")]
+        joined = Joined(texts, np.repeat(langs, 2).tolist(), config)
+        found = np.array([joined.has(2 * number, 2 * number + 1) for number in range(len(rows))])
+        truth = np.array([float(row["jaccard_char5"]) for row in rows])
+        return cls(truth, langs, found, joined.counts["border"])
+
+    def curve(self, steps: int, lang: str | None = None) -> dict[str, float]:
+        """Lower bound of each of the `steps` parts of 0 to 1 that has pairs, and the share of them found."""
+        chosen = self.langs == lang if lang else np.ones(len(self.langs), bool)
+        parts = np.minimum((self.truth * steps + 1e-9).astype(int), steps - 1)
+        return {
+            f"{part / steps:g}": round(float(self.found[chosen & (parts == part)].mean()), 3)
+            for part in np.unique(parts[chosen])
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Recall from 0.8 on, by language too, merges below 0.5, and the curve."""
+        is_same, is_different = self.truth >= SAME, self.truth < DIFFERENT
+        by_lang = {lang: round(float(self.found[(self.langs == lang) & is_same].mean()), 3) for lang in LANGS}
+        return {
+            "recall": round(float(self.found[is_same].mean()), 3),
+            "recall_by_lang": by_lang,
+            "compared_by_all_shingles": self.num_compared,
+            "pairs_below_half": int(is_different.sum()),
+            "false_merges": int(self.found[is_different].sum()),
+            "curve": self.curve(10),
+        }
+
+    def picture(self) -> str:
+        """Share found against Jaccard, of all pairs and of the Chinese ones, as SVG."""
+        together, chinese = self.curve(20), self.curve(20, "zh")
+        bounds = [bound for bound in together if bound in chinese and float(bound) >= DIFFERENT]
+        named = (("all languages", together), ("zh", chinese))
+        series = [Series(name, [curve[bound] for bound in bounds]) for name, curve in named]
+        return grouped_lines(bounds, series, title="Share of the labelled pairs found, by their Jaccard (from … on)")
 
 
 def rows_of(path: str) -> list[dict[str, Any]]:
@@ -235,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="KIND=FILE", help="kind is zh, code or pairs")
     parser.add_argument("--documents", type=int, default=300, help="texts sampled of each file")
+    parser.add_argument("--picture", type=Path, help="of the labelled pairs found, an SVG file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="changes the recommended config"
     )
@@ -259,7 +299,10 @@ def main() -> None:
         code = [_NOTICES[0] + text for text in sample(paths["code"], number=given.documents)]
         line |= {"code_documents": len(code), "code_recall": planted(code, "code", code_variants(), config)}
     if paths["pairs"]:
-        line |= {"pairs": labelled([row for path in paths["pairs"] for row in rows_of(path)], config)}
+        pairs = Labelled.of([row for path in paths["pairs"] for row in rows_of(path)], config)
+        line |= {"pairs": pairs.summary()}
+        if given.picture:
+            given.picture.write_text(pairs.picture(), encoding="utf-8")
     print(json.dumps(line | {"cpu_s": round(time.process_time() - started, 1)}, ensure_ascii=False))
 
 

@@ -19,6 +19,7 @@ from ctllm.model.batches import TensorBatch
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.completions import CompletionBatch, log_probabilities, pad_completions
 from ctllm.model.dpo_losses import Gains, pair_losses
+from ctllm.model.estimate import check_tuning_memory
 from ctllm.model.lora import add_adapters
 from ctllm.model.losses import IGNORED, LossOutput
 from ctllm.model.machine import pick_device
@@ -73,6 +74,7 @@ def dpo(
     model.compute_dtype = getattr(torch, config.loop.compute_dtype)  # as the trainer will: reference and policy are one
     tokenizer = Tokenizer(checkpoint)
     context_length = tuning_context_length(config.context_length, model=model_config)
+    check_tuning_memory(config, model_config, context_length=context_length, sequences_per_row=2)
     data = read_tuning_data(config.preferences, kind="preference", config=config.data)
     train = tokenize_pairs(data.train, tokenizer=tokenizer, context_length=context_length)
     held_out = tokenize_pairs(data.held_out, tokenizer=tokenizer, context_length=context_length)

@@ -10,13 +10,15 @@ import os
 import numpy as np
 import torch
 
-from ctllm.model.distributed import check_processes, local_processes
+from ctllm.model.distributed import check_processes, local_processes, num_processes
 from ctllm.model.flops import PEAK_FLOPS, peak_flops, training_flops
 from ctllm.model.losses import CHUNK_POSITIONS
+from ctllm.model.machine import pick_device
 from ctllm.model.transformer import num_parameters
 from ctllm.schemas.config import Config
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.training_config import LoopConfig, ModelConfig, OptimizerConfig, PretrainConfig, Recompute
+from ctllm.schemas.tuning_config import DpoConfig, SftConfig
 
 STATE_BYTES = {"adamw": 16, "muon": 12}  # float32 weight, gradient and two moments, or one, of each parameter
 SCALING = ((1, 1.0), (8, 0.98), (64, 0.93), (512, 0.80))  # GPUs and efficiency, training-reference 4: assumed
@@ -150,6 +152,24 @@ def check_memory(
             f"model {model.name}: a step needs {memory.total / GIB:.1f} GiB ({parts}), the device has "
             f"{available / GIB:.1f}; lower loop.sequences_per_micro_batch, set loop.recompute or take a smaller model"
         )
+
+
+def check_tuning_memory(
+    config: SftConfig | DpoConfig, model: ModelConfig, *, context_length: int, sequences_per_row: int
+) -> None:
+    """As `check_memory`, for rows of up to `context_length` tokens; with adapters (`lora`) nothing is checked."""
+    if config.lora is not None:
+        return
+    loop, processes = config.loop, num_processes()
+    check_processes(loop, processes=processes)
+    rows = loop.sequences_per_micro_batch or math.ceil(loop.sequences_per_step / processes)
+    check_memory(
+        model.model_copy(update={"context_length": context_length}),
+        loop.model_copy(update={"sequences_per_micro_batch": rows * sequences_per_row}),
+        available=available_memory(pick_device(loop)),
+        optimizer=config.optimizer,
+        gpus=processes,
+    )
 
 
 def available_memory(device: torch.device) -> int:

@@ -10,6 +10,7 @@ from ctllm.model.batches import Batch, collate
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.cut_chats import CutChat, chat_loss, cut_chats, row_cut
 from ctllm.model.embedding_noise import NoisyBatch, noise_of, noisy_embeddings, with_seeds
+from ctllm.model.estimate import check_tuning_memory
 from ctllm.model.lora import add_adapters
 from ctllm.model.losses import LossOutput
 from ctllm.model.perplexity_selection import select_rows
@@ -45,6 +46,7 @@ def sft(
     model, model_config = load_model(checkpoint)
     tokenizer = Tokenizer(checkpoint)
     context_length = tuning_context_length(config.context_length, model=model_config)
+    check_tuning_memory(config, model_config, context_length=context_length, sequences_per_row=1)
     selection = Selection(config, progress=progress)
     data = read_tuning_data(config.conversations, kind="sft", config=config.data, select=selection)
     train = cut_chats(data.train, tokenizer=tokenizer, context_length=context_length)

@@ -1,13 +1,13 @@
-"""Which documents a rival's near dedup removes of a sample, and the CPU it takes; runs in an environment of its own.
+"""Which documents a rival's near dedup removes of a sample, and what it takes; runs in an environment of its own.
 
-    PEER/bin/python benchmarks/peers/near_duplicates.py TOOL default|chinese SAMPLE.jsonl     lines of {text}
+    PEER/bin/python benchmarks/peers/near_duplicates.py TOOL default|chinese SAMPLE.jsonl    lines {id, text}; id: row
 
 `default`: as the tool's own example or defaults do it, words between white space. `chinese`: what it can be told that
 suits Chinese best: character 5-grams without white space where it takes a function or an analyzer, its own Chinese word
 splitter (datatrove: 5-grams of jieba's words), single clauses (text-dedup). All at Jaccard 0.8 and 128 permutations
-where it has such settings. Of each group of copies one stays.
+where it has such settings. Of each group of copies one stays. The last three read the file themselves.
 
-Prints {version, cpu_s, removed: [row numbers]}. Reading the sample and importing are not in the time.
+Prints {version, cpu_s, peak_mb, removed: [row numbers]}. Importing is in the memory only.
 """
 
 # ruff: noqa: PLC0415 - an environment has one of these tools
@@ -85,7 +85,7 @@ def gaoya(texts: list[str], setting: str) -> set[int]:
     return removed
 
 
-def datatrove(texts: list[str], setting: str) -> set[int]:
+def datatrove(path: Path, setting: str) -> set[int]:
     """The four steps of its example, one task each, with its default bands; documents that it drops on the way too."""
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup import (
@@ -101,11 +101,8 @@ def datatrove(texts: list[str], setting: str) -> set[int]:
     language = "zh" if setting == "chinese" else "en"
     config = MinhashConfig()
     with tempfile.TemporaryDirectory() as directory:
-        at = {name: f"{directory}/{name}" for name in ("texts", "signatures", "buckets", "removed", "kept", "logs")}
-        Path(at["texts"]).mkdir()
-        lines = [json.dumps({"text": text, "id": str(row)}) + "\n" for row, text in enumerate(texts)]
-        Path(at["texts"], "texts.jsonl").write_text("".join(lines), encoding="utf-8")
-        reader, writer = JsonlReader(at["texts"]), JsonlWriter(at["kept"], compression=None)
+        at = {name: f"{directory}/{name}" for name in ("signatures", "buckets", "removed", "kept", "logs")}
+        reader, writer = JsonlReader(str(path)), JsonlWriter(at["kept"], compression=None)
         steps = [
             [reader, MinhashDedupSignature(at["signatures"], config=config, language=language)],
             [MinhashDedupBuckets(at["signatures"], at["buckets"], config=config)],
@@ -116,28 +113,58 @@ def datatrove(texts: list[str], setting: str) -> set[int]:
             tasks = config.num_buckets if number == 1 else 1
             LocalPipelineExecutor(pipeline, tasks=tasks, workers=1, logging_dir=f"{at['logs']}/{number}").run()
         kept = [json.loads(line) for path in Path(at["kept"]).glob("*.jsonl") for line in path.open(encoding="utf-8")]
-    return set(range(len(texts))) - {int(row["id"]) for row in kept}
+    return numbers_in(path) - {int(row["id"]) for row in kept}
 
 
-def text_dedup(texts: list[str], setting: str) -> set[int]:
+def text_dedup(path: Path, setting: str) -> set[int]:
     """Its command for MinHash, in this process; words are what stands between marks, so clauses in Chinese."""
     from datasets import load_from_disk
     from text_dedup.minhash import main as command
 
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "texts.jsonl")
-        lines = [json.dumps({"text": text, "row": row}) + "\n" for row, text in enumerate(texts)]
-        path.write_text("".join(lines), encoding="utf-8")
         ngram = "1" if setting == "chinese" else "5"
         options = {"path": "json", "data_files": str(path), "split": "train", "cache_dir": f"{directory}/cache",
                    "output": f"{directory}/out", "column": "text", "threshold": str(THRESHOLD),
                    "num_perm": str(PERMUTATIONS), "ngram": ngram, "num_proc": "1"}  # fmt: skip
         command([f"--{name}={value}" for name, value in options.items()], standalone_mode=False)
-        kept = load_from_disk(f"{directory}/out")["row"]
-    return set(range(len(texts))) - set(kept)
+        kept = load_from_disk(f"{directory}/out")["id"]
+    return numbers_in(path) - set(map(int, kept))
 
 
-TOOLS = {each.__name__: each for each in (datasketch, rensa, gaoya, datatrove, text_dedup)}
+def data_juicer(path: Path, setting: str) -> set[int]:
+    """Its document_minhash_deduplicator over the file, with its own defaults or windows of 5 characters."""
+    from data_juicer.ops.deduplicator import DocumentMinhashDeduplicator
+    from datasets import load_dataset
+
+    chinese = {"tokenization": "character", "window_size": 5, "ignore_pattern": r"\s"}
+    deduplicator = DocumentMinhashDeduplicator(jaccard_threshold=THRESHOLD, **(chinese if setting == "chinese" else {}))
+    with tempfile.TemporaryDirectory() as directory:
+        rows = load_dataset("json", data_files=str(path), split="train", cache_dir=f"{directory}/cache")
+        kept, _ = deduplicator.process(rows.map(deduplicator.compute_hash))
+        return numbers_in(path) - set(map(int, kept["id"]))
+
+
+LIBRARIES = {each.__name__: each for each in (datasketch, rensa, gaoya)}
+READERS = {each.__name__: each for each in (datatrove, text_dedup, data_juicer)}
+PACKAGES = {"text_dedup": "text-dedup", "data_juicer": "py-data-juicer"}
+
+
+def texts_in(path: Path) -> list[str]:
+    """The texts of a sample, for tools that read no files."""
+    return [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def numbers_in(path: Path) -> set[int]:
+    """The rows of a sample; what is no document has a line too."""
+    return set(range(len(path.read_text(encoding="utf-8").splitlines())))
+
+
+def removed_of(tool: str, setting: str, path: Path) -> tuple[set[int], float]:
+    """What the tool removes of a sample, and its CPU seconds."""
+    given = path if tool in READERS else texts_in(path)
+    started = cpu_seconds()
+    removed = READERS[tool](given, setting) if tool in READERS else LIBRARIES[tool](given, setting)
+    return removed, cpu_seconds() - started
 
 
 def cpu_seconds() -> float:
@@ -146,13 +173,25 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+def peak_mb() -> int:
+    """Most memory this process has had; ru_maxrss would begin with what its parent had."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
 def main(tool: str, setting: str, path: str) -> None:
     """Runs the tool over a few texts first, so that what it loads is not measured, then over all."""
-    texts = [json.loads(line)["text"] for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    TOOLS[tool](texts[:5], setting)
-    started = cpu_seconds()
-    removed = TOOLS[tool](texts, setting)
-    found = {"version": version(tool.replace("_", "-")), "cpu_s": cpu_seconds() - started, "removed": sorted(removed)}
+    with tempfile.TemporaryDirectory() as directory:
+        few = Path(directory, "few.jsonl")
+        few.write_text("".join(Path(path).read_text(encoding="utf-8").splitlines(keepends=True)[:5]), encoding="utf-8")
+        removed_of(tool, setting, few)
+    removed, seconds = removed_of(tool, setting, Path(path))
+    found = {
+        "version": version(PACKAGES.get(tool, tool)),
+        "cpu_s": seconds,
+        "peak_mb": peak_mb(),
+        "removed": sorted(removed),
+    }
     print(json.dumps(found))
 
 

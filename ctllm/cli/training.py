@@ -143,6 +143,10 @@ def _train(stage: str, train: Any, settings: Any, **how: Any) -> None:  # noqa: 
 
 
 def _print_training(stage: str, summary: Any) -> None:  # noqa: ANN401 - TrainingSummary, imported late
+    from ctllm.model.distributed import is_first_process
+
+    if not is_first_process():
+        return
     rows = []
     for name, value in summary.model_dump().items():
         nested = value.items() if isinstance(value, dict) else [("", value)]

@@ -1,5 +1,6 @@
 """Answers as OpenAI's API words them: whole objects and the chunks of a stream, for chats and for completions."""
 
+import itertools
 import secrets
 import time
 from collections.abc import Sequence
@@ -56,13 +57,14 @@ class ReplyForm:
         delta = {"role": "assistant", "content": ""}
         return self._chunk({"index": index, "delta": delta, **self._end([], None)}) if self.is_chat else None
 
-    def chunk(self, index: int, event: Piece | Finished) -> dict[str, Any]:
-        """What is streamed for an event."""
+    def chunk(self, index: int, event: Piece | Finished, *, start: int = 0) -> dict[str, Any]:
+        """What is streamed for an event; `start` are the characters of the choice's tokens before it."""
         is_end = isinstance(event, Finished)
         text = "" if isinstance(event, Finished) else event.text
         scores = () if isinstance(event, Finished) else event.scores
         part: dict[str, Any] = {"delta": {} if is_end else {"content": text}} if self.is_chat else {"text": text}
-        return self._chunk({"index": index, **part, **self._end(scores, event if is_end else None)})  # type: ignore[arg-type]
+        finished = event if isinstance(event, Finished) else None
+        return self._chunk({"index": index, **part, **self._end(scores, finished, start=start)})
 
     def usage_chunk(self, choices: Sequence[ChoiceText]) -> dict[str, Any]:
         """The chunk after the last that `stream_options.include_usage` asks for."""
@@ -81,10 +83,14 @@ class ReplyForm:
         prompt = self.num_prompt_tokens
         return {"prompt_tokens": prompt, "completion_tokens": drawn, "total_tokens": prompt + drawn}
 
-    def _end(self, scores: Sequence[TokenScore], finished: Finished | None) -> dict[str, Any]:
+    def num_chars(self, scores: Sequence[TokenScore]) -> int:
+        """Of the texts of these tokens."""
+        return sum(len(self._text(score.token)) for score in scores)
+
+    def _end(self, scores: Sequence[TokenScore], finished: Finished | None, *, start: int = 0) -> dict[str, Any]:
         written = None
         if self.has_scores and (scores or finished is None):
-            written = self._chat_scores(scores) if self.is_chat else self._completion_scores(scores)
+            written = self._chat_scores(scores) if self.is_chat else self._completion_scores(scores, start=start)
         return {"logprobs": written, "finish_reason": finished.reason if finished else None}
 
     def _chat_scores(self, scores: Sequence[TokenScore]) -> dict[str, Any]:
@@ -101,9 +107,9 @@ class ReplyForm:
         content = token_bytes(self.tokenizer, token)
         return {"token": content.decode("utf-8", "replace"), "logprob": log_probability, "bytes": list(content)}
 
-    def _completion_scores(self, scores: Sequence[TokenScore]) -> dict[str, Any]:
+    def _completion_scores(self, scores: Sequence[TokenScore], *, start: int) -> dict[str, Any]:
         texts = [self._text(score.token) for score in scores]
-        offsets = [sum(map(len, texts[:number])) for number in range(len(texts))]
+        offsets = list(itertools.accumulate(map(len, texts), initial=start))[:-1]
         return {
             "tokens": texts,
             "token_logprobs": [score.log_probability for score in scores],

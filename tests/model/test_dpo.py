@@ -8,12 +8,13 @@ import pyarrow as pa
 import pytest
 import torch
 
-from ctllm.model.checkpoint import load_model, weights_digest
+from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.dpo import REFERENCE, Objective, both_fall, dpo
+from ctllm.model.estimate import available_memory, check_memory, estimate_memory
 from ctllm.model.ledger import read_ledger
 from ctllm.model.preference_pairs import Pair, tokenize_pairs
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.errors import AccountingError
+from ctllm.schemas.errors import AccountingError, ConfigError
 from ctllm.schemas.files import list_files, read_parquet, write_parquet
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
 from ctllm.schemas.training_run import LedgerLine
@@ -61,6 +62,18 @@ def test_it_starts_at_ln_2_and_learns(config: DpoConfig) -> None:
     assert last.values["margin"] > 0.1
     assert last.values["margin"] == pytest.approx(0.1 * (last.values["chosen_gain"] - last.values["rejected_gain"]))
     assert {"accuracy", "chosen_log_probability", "rejected_log_probability", "chosen_tokens"} < set(last.values)
+
+
+def test_too_large_a_step_is_refused(config: DpoConfig) -> None:
+    """A pair is two sequences: what half the pairs could do is too much."""
+    model = load_model(find_checkpoint(config.checkpoint))[1]
+    memory = estimate_memory(model, config.loop)
+    most = available_memory(torch.device("cpu"))
+    fitting = (most - memory.states) * config.loop.sequences_per_step // memory.activations
+    loop = config.loop.model_copy(update={"sequences_per_step": fitting * 3 // 4})
+    check_memory(model, loop, available=most)
+    with pytest.raises(ConfigError, match=r"a step needs \d+\.\d GiB"):
+        dpo(config.model_copy(update={"loop": loop, "preferences": "nowhere"}))
 
 
 def test_a_resume_changes_no_bit(config: DpoConfig, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ctllm.model.cut_chats import cut_chat
 from ctllm.model.losses import IGNORED
 from ctllm.model.sft import PackedChats, sft
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.errors import InputError
+from ctllm.schemas.errors import ConfigError, InputError
 from ctllm.schemas.files import read_json
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
 from ctllm.schemas.tuning_config import LoraConfig, PerplexitySelection, SftConfig, TuningDataConfig
@@ -75,6 +75,13 @@ def test_it_learns_and_reports(config: SftConfig) -> None:
     tokenizer = Tokenizer(config.checkpoint)
     answers = [len(render_answer(f"答案是 {number}。", tokenizer=tokenizer)) for number in range(24)]
     assert sum(sorted(answers)[:20]) <= report.label_tokens <= sum(sorted(answers)[-20:])
+
+
+def test_too_large_a_step_is_refused(config: SftConfig) -> None:
+    """Said before a conversation is read."""
+    loop = config.loop.model_copy(update={"sequences_per_step": 1 << 40})
+    with pytest.raises(ConfigError, match=r"a step needs \d+\.\d GiB"):
+        sft(config.model_copy(update={"loop": loop, "conversations": "nowhere"}))
 
 
 def test_truncation_is_counted(config: SftConfig, write_chats: Callable[..., str]) -> None:

@@ -86,6 +86,11 @@ def test_log_probabilities_are_the_models(served: Served) -> None:
         tokens.append(int(log_V.argmax()))
         assert value == pytest.approx(float(log_V.max()), abs=1e-4)
         assert sorted(top.values(), reverse=True) == pytest.approx(log_V.topk(2).values.tolist(), abs=1e-4)
+    stream = served.client.completions.create(
+        model="tiny", prompt="春天", max_tokens=6, temperature=0, logprobs=2, stream=True
+    )
+    streamed = [part.choices[0].logprobs for part in stream if part.choices and part.choices[0].logprobs]
+    assert [offset for part in streamed for offset in part.text_offset or []] == scores.text_offset
     chat = served.client.chat.completions.create(
         model="tiny", messages=CHAT, max_tokens=6, temperature=0, logprobs=True, top_logprobs=3
     )
