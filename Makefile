@@ -3,6 +3,8 @@
 #   make demo    the whole way on the example corpus, offline after set-up
 #   make test    all tests
 #   make check   format, lint, types, Dockerfile, import direction, docs
+#   make flink   Beam's Flink job server for `--runner flink`, by Maven; Java 17 runs it
+#   make prism   Beam's portable runner in Go, which one test runs on
 #
 # PYTHON=python3.12 picks another interpreter; TORCH_BACKEND=cpu installs torch without CUDA where uv can reach such an index.
 
@@ -13,7 +15,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/python -m uv
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test check format lock up down docker-check clean
+.PHONY: setup demo test check format lock up down flink prism docker-check clean
 
 setup: $(STAMP)
 
@@ -52,6 +54,14 @@ up: setup
 
 down:
 	$(BIN)/ctllm down
+
+flink: setup # goes where Beam looks for it
+	@command -v mvn >/dev/null || { echo "Maven is needed (apt-get install maven openjdk-17-jre-headless)"; exit 8; }
+	@set -- $$($(BIN)/python -m ctllm.pipelines.portable_services); \
+	    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy -Dartifact=$$1 -DoutputDirectory=$$2 && echo "$$1 is in $$2"
+
+prism: setup # goes where Beam looks for it
+	GOBIN=$(HOME)/.apache_beam/cache/prism/bin go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(shell sed -n 's/^apache-beam==//p' requirements.lock)
 
 docker-check: # builds both images without an engine; root, buildah, debootstrap, 25 GB
 	docker/check.sh

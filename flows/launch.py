@@ -7,7 +7,6 @@ group signals work.
 """
 
 import contextvars
-import ctypes
 import json
 import os
 import shlex
@@ -22,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ctllm.schemas.errors import StageError
+from ctllm.schemas.processes import death_signal_setter
 
 GRACE_SECONDS = 2.0  # a child that the runner has already signalled needs no second signal
 KILL_SECONDS = 25.0  # Prefect's runner kills the group after 30 s: be done before
-PR_SET_PDEATHSIG = 1  # prctl(2)
 NUM_LAST_LINES = 20
 DRAIN_SECONDS = 5.0  # a grandchild may hold the pipe open for ever
 
@@ -58,7 +57,7 @@ def supervise(
         text=True,
         errors="replace",
         env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-        preexec_fn=_death_signal_setter(),  # noqa: PLW1509 - async-signal-safe calls only, and the child execs at once
+        preexec_fn=death_signal_setter(),  # noqa: PLW1509 - async-signal-safe calls only, and the child execs at once
     )
     output = _Output(log, on_line, on_progress)
     context = contextvars.copy_context()  # Prefect knows the run only through context variables
@@ -74,21 +73,6 @@ def supervise(
     if code != 0:
         tail = "\n".join(output.last_lines)
         raise StageError(f"`{shlex.join(command)}` {_describe_exit(code)}; the whole log is {log}\n{tail}")
-
-
-def _death_signal_setter() -> Callable[[], None] | None:
-    """What the child calls between fork and exec so that it is sent SIGTERM when its parent dies."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: loading a library after it can deadlock
-    parent = os.getpid()
-
-    def die_with_parent() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before prctl was called
-            os._exit(1)
-
-    return die_with_parent
 
 
 @dataclass

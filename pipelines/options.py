@@ -1,17 +1,20 @@
 """Where Beam jobs run: the one table of differences between the runners.
 
 direct    this process, worker threads (the kernels release the GIL); never Beam's `DirectRunner`, which looks for Prism
-flink     `workers` is the parallelism; the master and, offline, the job server's jar come in `beam_args`
+portable  `workers` are processes; the job server comes in `beam_args`, the workers from `portable_services.py`
+flink     the same, and `workers` is the parallelism; without a master in `beam_args` one is started here too
 dataflow  `workers` is the number at the start; project, region, bucket and image come in `beam_args`
 """
 
 import os
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ctllm.schemas.errors import ConfigError
+
+RunnerName = Literal["direct", "portable", "flink", "dataflow"]
 
 
 def _usable_cores() -> int:
@@ -22,7 +25,7 @@ def _usable_cores() -> int:
 class RunnerOptions:
     """A runner, its number of workers, and whatever else Beam shall be told (`--name=value`, these win)."""
 
-    runner: Literal["direct", "flink", "dataflow"] = "direct"
+    runner: RunnerName = "direct"
     workers: int = field(default_factory=_usable_cores)
     beam_args: tuple[str, ...] = ()
     shuffle: Literal["auto", "gbk", "files"] = "auto"
@@ -33,8 +36,8 @@ class RunnerOptions:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: at least one worker is needed")
-        if self.runner not in _FLAGS:
-            raise ConfigError(f"--runner {self.runner}: unknown; one of {', '.join(_FLAGS)}")
+        if self.runner not in get_args(RunnerName):
+            raise ConfigError(f"--runner {self.runner}: unknown; one of {', '.join(get_args(RunnerName))}")
         if self.shuffle not in ("auto", "gbk", "files"):
             raise ConfigError(f"--shuffle {self.shuffle}: unknown; one of auto, gbk, files")
 
@@ -57,8 +60,13 @@ class RunnerOptions:
 
 _MAX_GROUPED_BYTES = 64 << 20  # chosen: the local runner holds 3 to 7 times what it groups (engines notes, section 0)
 
-_FLAGS: dict[str, tuple[str, ...]] = {
+_PORTABLE = (
+    "--sdk_worker_parallelism={workers}",
+    "--experiments=disable_logging_submission_environment",  # a `pip freeze` for each job
+)
+_FLAGS: dict[RunnerName, tuple[str, ...]] = {
     "direct": ("--runner=FnApiRunner", "--direct_running_mode=multi_threading", "--direct_num_workers={workers}"),
-    "flink": ("--runner=FlinkRunner", "--parallelism={workers}", "--environment_type=LOOPBACK"),
+    "portable": ("--runner=PortableRunner", *_PORTABLE),
+    "flink": ("--runner=FlinkRunner", "--parallelism={workers}", *_PORTABLE),
     "dataflow": ("--runner=DataflowRunner", "--num_workers={workers}"),
 }

@@ -1,6 +1,8 @@
 """Commands on corpora: curate, decide, why, pairs, stats, report."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +18,9 @@ RunDirectory = Annotated[
     str, typer.Argument(metavar="RUN", parser=located, help="run directory, the --out of a curate, or name@version")
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, overrides one key; may be repeated")]
-Runner = Annotated[str, typer.Option(help="direct | flink | dataflow")]
+Runner = Annotated[str, typer.Option(help="direct | portable | flink | dataflow")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")]
-Workers = Annotated[int | None, typer.Option(help="worker threads of the direct runner; default: all cores")]
+Workers = Annotated[int | None, typer.Option(help="threads (direct) or processes (others); default: all cores")]
 ShuffleMode = Annotated[
     str, typer.Option(help="gbk | files | auto: how dedup groups; files bounds the memory, the result is the same")
 ]
@@ -44,10 +46,22 @@ def runner_options(
     """The Beam options of a command, `others` that are not None too. Raises ConfigError for an unknown value."""
     from ctllm.pipelines.options import RunnerOptions
 
-    if runner not in ("direct", "flink", "dataflow"):
-        raise ConfigError(f"--runner {runner}: unknown; one of direct, flink, dataflow")
     chosen = {name: value for name, value in {"workers": workers or None, **others}.items() if value is not None}
     return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), **chosen)  # type: ignore[arg-type]
+
+
+@contextmanager
+def started_runner(
+    runner: str,
+    workers: int | None,
+    beam_args: list[str] | None,
+    **others: Any,  # noqa: ANN401 - of RunnerOptions
+) -> Iterator[Any]:
+    """The same, with the job server and the workers that they need started, and stopped at the end."""
+    from ctllm.pipelines.portable_services import portable_services
+
+    with portable_services(runner_options(runner, workers, beam_args, **others)) as options:
+        yield options
 
 
 def column_overrides(columns: str | None) -> list[str]:
@@ -96,10 +110,10 @@ def curate(
     from ctllm.schemas.curation_config import CurationConfig
 
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
-    options = runner_options(runner, workers, beam_args, shuffle=shuffle, max_pairs_in_memory=max_pairs)
+    running = started_runner(runner, workers, beam_args, shuffle=shuffle, max_pairs_in_memory=max_pairs)
     made_from = {f"input {number}": each for number, each in enumerate(inputs)} | {"index": index}
     with building(out, settings=settings, made_from=made_from) as run:
-        with progress_shown() as progress:
+        with running as options, progress_shown() as progress:
             summary = run_curation(
                 settings, inputs=inputs, out=run, options=options, fresh=fresh, index=index, progress=progress
             )

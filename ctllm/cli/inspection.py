@@ -97,11 +97,16 @@ def _beam_direct() -> Finding:
 
 
 def _beam_flink() -> Finding:
+    from ctllm.pipelines.portable_services import flink_jar
+
     java = shutil.which("java")
     if java is None:
-        return Finding("runner: flink", OPTIONAL, "no java; install a Java runtime (11 or 17) to run on a local Flink")
+        return Finding("runner: flink", OPTIONAL, "no java; install a Java runtime (17) to run on a local Flink")
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False)
-    return Finding("runner: flink", OK, f"{(answer.stderr or answer.stdout).splitlines()[0]} at {java}")
+    version_line = (answer.stderr or answer.stdout).splitlines()[0]
+    if not flink_jar().is_file():
+        return Finding("runner: flink", OPTIONAL, f"{version_line} at {java}, but no job server; run `make flink`")
+    return Finding("runner: flink", OK, f"{version_line} at {java}, {flink_jar().name}")
 
 
 def _beam_dataflow() -> Finding:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctllm.cli.console import console, print_table, progress_shown
-from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, runner_options
+from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, started_runner
 from ctllm.cli.explanations import print_json
 from ctllm.cli.versions import building, located
 from ctllm.schemas.config import read_config
@@ -55,9 +55,14 @@ def train_tokenizer(
     from ctllm.pipelines.tokenizer_training import train_tokenizer as train
     from ctllm.schemas.training_config import TokenizerConfig
 
-    options = runner_options(runner, workers, beam_args)
+    running = started_runner(runner, workers, beam_args)
     settings = read_config(config, TokenizerConfig, overrides=overrides or [])
-    with building(out, settings=settings, made_from={"run": run}) as place, progress_shown() as progress:
+    made_from = {"run": run}
+    with (
+        building(out, settings=settings, made_from=made_from) as place,
+        running as options,
+        progress_shown() as progress,
+    ):
         manifest = train(run, config=settings, out=place, options=options, progress=progress)
     total = sum(chars for sources in manifest.sample_chars.values() for chars in sources.values())
     rows = [
@@ -156,9 +161,9 @@ def tokenize(
     """Turn curated text into memory-mapped token shards."""
     from ctllm.pipelines.tokenize import tokenize as run_tokenize
 
-    options = runner_options(runner, workers, beam_args)
+    running = started_runner(runner, workers, beam_args)
     made_from = {"run": run, "tokenizer": tokenizer}
-    with building(out, made_from=made_from) as place, progress_shown() as progress:
+    with building(out, made_from=made_from) as place, running as options, progress_shown() as progress:
         manifest = run_tokenize(run, tokenizer=tokenizer, out=place, options=options, progress=progress)
     rows = [
         [lane, each.documents, each.tokens, each.bytes, each.bytes / max(each.tokens, 1)]

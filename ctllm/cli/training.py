@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ctllm.cli.console import console, print_table, progress_shown
-from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, runner_options
+from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, started_runner
 from ctllm.cli.versions import building, located, with_directories
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError
@@ -50,10 +50,10 @@ def conversations(
     kinds = {"conversations": "sft", "preferences": "preference"}
     if kind not in kinds:
         raise ConfigError(f"--kind {kind}: unknown; one of {', '.join(kinds)}")
-    options = runner_options(runner, workers, beam_args)
     config = ConversationConfig(near=near, threshold=threshold, benchmarks=tuple(benchmark or ()))
     made_from = {f"input {number}": each for number, each in enumerate(inputs)}
-    with building(out, settings=config, made_from=made_from) as place, progress_shown() as progress:
+    running = started_runner(runner, workers, beam_args)
+    with building(out, settings=config, made_from=made_from) as place, running as options, progress_shown() as progress:
         manifest = convert_conversations(
             inputs,
             kind=kinds[kind],  # type: ignore[arg-type]

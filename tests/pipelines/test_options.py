@@ -40,7 +40,7 @@ def test_impossible_options_are_refused() -> None:
     """No worker, or a runner nobody has heard of, is a configuration error."""
     with pytest.raises(ConfigError, match="--workers 0"):
         RunnerOptions(workers=0)
-    with pytest.raises(ConfigError, match="--runner spark: unknown; one of direct, flink, dataflow"):
+    with pytest.raises(ConfigError, match="--runner spark: unknown; one of direct, portable, flink, dataflow"):
         RunnerOptions("spark")  # type: ignore[arg-type]
 
 

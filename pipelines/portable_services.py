@@ -1,0 +1,135 @@
+"""What a portable job needs on this machine: a job server and a pool of worker processes, for as long as jobs run.
+
+portable  any job server, named by `--job_endpoint` (Spark's, Prism's, a Flink session's); the pool is started here
+flink     without a master: Beam's Flink job server with a cluster inside it, and the pool; `make flink` brings the jar
+
+A pool is started unless `--environment_type` says where workers come from. Both end with this process, also when it is
+killed; the workers of a pool end with it.
+"""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import apache_beam
+from apache_beam.options.pipeline_options import FlinkRunnerOptions
+from apache_beam.utils.subprocess_server import JavaJarServer
+
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.errors import ConfigError, MissingPartError, StageError
+from ctllm.schemas.processes import death_signal_setter
+
+FLINK_VERSION = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS[-1]
+START_SECONDS = 120.0  # chosen: a cold Java on a busy machine took a tenth
+STOP_SECONDS = 15.0  # a pool gives its workers 10
+JAVA_FLAGS = ("--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED")  # Java 17
+
+
+@contextmanager
+def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
+    """`options` with the addresses of what was started for them; all of it is stopped at the end.
+
+    Raises MissingPartError when Java or the jar is not there, StageError when a service does not start.
+    """
+    if options.runner not in ("portable", "flink") or _is_set(options, "flink_master"):
+        yield options
+        return
+    has_server, has_workers = _is_set(options, "job_endpoint"), _is_set(options, "environment_type")
+    if options.runner == "portable" and not has_server:
+        raise ConfigError("--runner portable: name the job server, `-- --job_endpoint=HOST:PORT`")
+    more = []
+    with ExitStack() as services:
+        if not has_server:
+            scratch = services.enter_context(tempfile.TemporaryDirectory(prefix="ctllm-flink-"))
+            port = _free_port()
+            services.enter_context(_service("Flink job server", _flink_command(port, scratch), port=port))
+            more.append(f"--job_endpoint=localhost:{port}")
+        if not has_workers:
+            port = _free_port()
+            services.enter_context(_service("worker pool", _pool_command(port), port=port))
+            more += ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+        yield replace(options, beam_args=(*options.beam_args, *more))
+
+
+def flink_jar() -> Path:
+    """Where Beam looks for its Flink job server before it would fetch it, and `make flink` puts it."""
+    return Path(JavaJarServer.JAR_CACHE) / f"{flink_artifact()}-{apache_beam.__version__}.jar"
+
+
+def flink_artifact() -> str:
+    """The job server's name among Beam's artifacts."""
+    return f"beam-runners-flink-{FLINK_VERSION}-job-server"
+
+
+def _is_set(options: RunnerOptions, name: str) -> bool:
+    return any(each.split("=")[0] == f"--{name}" for each in options.beam_args)
+
+
+def _flink_command(port: int, scratch: str) -> list[str]:
+    if shutil.which("java") is None:
+        raise MissingPartError("--runner flink: no `java` in PATH; install a Java 17 runtime (openjdk-17-jre-headless)")
+    if not flink_jar().is_file():
+        raise MissingPartError(f"--runner flink: {flink_jar()} is not there; `make flink` fetches it with Maven")
+    ports = ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "0"]  # 0: any
+    server = ["-jar", str(flink_jar()), "--flink-master", "[local]", "--artifacts-dir", scratch, *ports]
+    return ["java", *JAVA_FLAGS, *server]
+
+
+def _pool_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "ctllm.pipelines.worker_pool", f"--service_port={port}"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _service(name: str, command: Sequence[str], *, port: int) -> Iterator[None]:
+    """Runs `command` and waits until it listens on `port`; its output is shown only when it fails to."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=death_signal_setter(),  # noqa: PLW1509 - async-signal-safe calls only, and it execs at once
+        )
+        try:
+            if not _listens(process, port):
+                log.seek(0)
+                raise StageError(f"the {name} did not start; it said: {' / '.join(log.read().splitlines()[-5:])}")
+            yield
+        finally:
+            _stop(process)
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("localhost", port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":  # `make flink` asks what to fetch and where to
+    print(f"org.apache.beam:{flink_artifact()}:{apache_beam.__version__}", flink_jar().parent)

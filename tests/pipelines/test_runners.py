@@ -1,0 +1,145 @@
+"""The same input and config give the same bytes on every runner."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apache_beam.runners.portability.prism_runner import PrismJobServer
+
+from ctllm.examples.corpus.build import build_corpus
+from ctllm.pipelines.curate import curate
+from ctllm.pipelines.language_model import MODEL_VARIABLE, find_language_model
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.portable_services import flink_jar, portable_services
+from ctllm.pipelines.tokenize import tokenize
+from ctllm.schemas.config import read_config
+from ctllm.schemas.curation_config import CurationConfig
+from tests.pipelines.test_curate_corpus import digests
+from tests.pipelines.test_portable_services import free_port, java_that_serves_jobs, listens
+from tests.pipelines.test_tokenize import write_tokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "configs/curation/demo.yaml"
+PRISM = Path(PrismJobServer.BIN_CACHE) / "prism"
+
+
+def run_curate(inputs: Path, out: Path, options: RunnerOptions) -> dict[str, str]:
+    """Curates with the demo's config; the digest of every file of the run that holds no time."""
+    with portable_services(options) as started:
+        curate(read_config(CONFIG, CurationConfig), inputs=[str(inputs)], out=str(out), options=started)
+    return digests(out)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example corpus."""
+    folder = tmp_path_factory.mktemp("runners") / "corpus"
+    build_corpus(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(corpus: Path) -> Path:
+    """The run of one thread in this process."""
+    run_curate(corpus, corpus.parent / "plain", RunnerOptions(workers=1))
+    return corpus.parent / "plain"
+
+
+@pytest.fixture
+def prism() -> Iterator[str]:
+    """Beam's portable runner in Go, serving jobs on this machine: its address."""
+    if not PRISM.is_file():
+        assert not os.environ.get("CTLLM_REQUIRE_PRISM"), f"{PRISM} is not there; run `make prism`"
+        pytest.skip(f"{PRISM} is not there; `make prism` builds it where Go is installed")
+    port = free_port()
+    process = subprocess.Popen(
+        [str(PRISM), f"--job_port={port}", "--serve_http=false", "--log_level=error"], stderr=subprocess.DEVNULL
+    )
+    while process.poll() is None and not listens(f"localhost:{port}"):
+        time.sleep(0.05)
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait()
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_processes_write_the_bytes_of_threads(corpus: Path, plain: Path, tmp_path: Path, mode: str) -> None:
+    """Beam's local runner: without any thread, and with two worker processes."""
+    workers = 1 if mode == "in_memory" else 2
+    options = RunnerOptions(workers=workers, beam_args=(f"--direct_running_mode={mode}",))
+    assert run_curate(corpus, tmp_path / "run", options) == digests(plain)
+
+
+def test_another_runner_with_separate_workers_writes_the_same_bytes(
+    corpus: Path, plain: Path, tmp_path: Path, prism: str
+) -> None:
+    """Prism, written in Go: other bundles, another shuffle, workers of a pool; documents and token shards."""
+    options = RunnerOptions("portable", 2, (f"--job_endpoint={prism}",))
+    assert run_curate(corpus, tmp_path / "run", options) == digests(plain)
+    tokenizer = write_tokenizer(tmp_path / "tokenizer.model")
+    tokenize(str(plain), tokenizer=tokenizer, out=str(tmp_path / "here"), options=RunnerOptions(workers=1))
+    with portable_services(options) as started:
+        tokenize(str(plain), tokenizer=tokenizer, out=str(tmp_path / "there"), options=started)
+    assert digests(tmp_path / "here") == digests(tmp_path / "there")
+
+
+@pytest.mark.skipif(
+    not flink_jar().is_file() or shutil.which("java") is None,
+    reason=f"{flink_jar().name} or Java is not here; `make flink` fetches the jar",
+)
+def test_flink_writes_the_same_bytes(corpus: Path, plain: Path, tmp_path: Path) -> None:
+    """A Flink cluster of two slots inside Beam's job server, workers of a pool."""
+    assert run_curate(corpus, tmp_path / "run", RunnerOptions("flink", 2)) == digests(plain)
+
+
+def test_a_killed_portable_run_leaves_no_process_and_is_continued(corpus: Path, plain: Path, tmp_path: Path) -> None:
+    """`ctllm curate --runner flink` is killed half-way: server, pool and workers go; again, and the bytes are equal.
+
+    In the place of Flink's jar stands Beam's own job server.
+    """
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),  # where Beam's cache with the jar is
+        "PATH": f"{java_that_serves_jobs(tmp_path / 'bin').parent}{os.pathsep}{os.environ['PATH']}",
+        MODEL_VARIABLE: str(find_language_model()),
+    }
+    jar = tmp_path / flink_jar().relative_to(Path.home())
+    jar.parent.mkdir(parents=True)
+    jar.touch()
+    run, inputs = tmp_path / "run", ["--input", str(corpus), "--workers", "2"]
+    command = [sys.executable, "-m", "ctllm.cli.main", "curate", str(CONFIG), *inputs, "--out", str(run)]
+    command += ["--runner", "flink"]
+    log = (tmp_path / "log").open("w+")
+    first = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    while first.poll() is None and not list((run / "documents").glob("part-*")):
+        time.sleep(0.02)
+    assert len(session(first.pid)) >= 4, Path(log.name).read_text(encoding="utf-8")  # command, server, pool, worker
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    deadline = time.monotonic() + 60
+    while session(first.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert session(first.pid) == []
+    assert not (run / "curated").exists()
+    subprocess.run(command, env=environment, stdout=log, stderr=log, check=True)
+    report = {"report.html": digests(run)["report.html"]}
+    assert digests(run) == digests(plain) | report
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session that run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[0] != "Z" and int(fields[3]) == leader:
+            found.append(int(path.parent.name))
+    return found

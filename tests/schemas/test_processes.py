@@ -1,0 +1,38 @@
+"""Child processes that end with their parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PARENT = """
+import subprocess, sys, time
+from ctllm.schemas.processes import death_signal_setter
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], preexec_fn=death_signal_setter())
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_child_ends_when_its_parent_is_killed() -> None:
+    """Also by SIGKILL, which leaves the parent no moment to end it."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert is_running(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_running(child)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
