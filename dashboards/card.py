@@ -24,6 +24,8 @@ def run_card(run: str) -> dict[str, Any]:
     for name in ("manifest.json", "stats/stats.json"):
         if not exists(join(run, name)):
             raise InputError(f"{join(run, name)}: not there; give the --out of a `ctllm curate` that ended well")
+    if not exists(join(run, "stats", "signal_sample.parquet")):
+        raise InputError(f"{join(run, 'stats')}: written by an older version; run `ctllm curate` again")
     manifest = RunManifest.model_validate(read_json(join(run, "manifest.json")))
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
     rule_sets = config.deciding_rules.by_lane()
@@ -94,7 +96,8 @@ def _edits(table: pa.Table) -> list[list[Any]]:
 
 
 def _sample(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"key": str(row["key"]), "reasons": json.loads(row["reasons"])}  # JavaScript's numbers end at 53 bits
+    parsed = {name: row[name] and json.loads(row[name]) for name in ("reasons", "border", "marks")}
+    return row | parsed | {"key": str(row["key"])}  # JavaScript's numbers end at 53 bits
 
 
 def _cluster(row: dict[str, Any]) -> dict[str, Any]:

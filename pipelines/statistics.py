@@ -1,6 +1,5 @@
 """Statistics of a run: small additive counts per split, merged into the Parquet tables that dashboards read."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -16,16 +15,14 @@ from ctllm.pipelines.documents import fetch_documents
 from ctllm.pipelines.judgement import read_duplicates, weights_of
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.samples import EXCERPT_CHARS, masked, merge_sampled, sampled_documents
 from ctllm.pipelines.signal_sample import merge_samples
 from ctllm.schemas.contamination import LEAKS
 from ctllm.schemas.document import CURATED_LANES, LANES, row_of
 from ctllm.schemas.files import exists, join, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.signals import SIGNALS
-from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, LINES, RULES, SAMPLES
+from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, LINES, RULES
 
-EXCERPT_CHARS = 600
-SAMPLES_PER_GROUP = 6  # per split, lane and first reason: enough to look at, small enough for one page
-MAX_SAMPLES = 400
 MAX_CLUSTERS = 40
 MAX_LINES = 100
 LINE_CHARS = 200
@@ -51,7 +48,7 @@ def split_statistics(run: Run, split: int, *, source: str, signals: pa.Table, ve
         "funnel": _funnel(lanes, first, weights) + _failures(run, split),
         "rules": _rules(lanes, flat, weights),
         "histograms": _histograms(judged, lanes, weights),
-        "samples": _samples(run, split, verdicts, first),
+        "samples": sampled_documents(judged, verdicts, first, rules=run.config.deciding_rules),
         "edits": _edits(run, split),
         "contamination": _contamination(run, split, lanes),
         "lines": _lines(run, split),
@@ -161,28 +158,6 @@ def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> di
     return result
 
 
-def _samples(run: Run, split: int, verdicts: pa.Table, first: np.ndarray) -> list[dict[str, Any]]:
-    """The documents with the smallest mixed key of every lane and first reason: the same on every run."""
-    keys, lanes = verdicts["key"].to_numpy(), verdicts["lane"].to_numpy()
-    mixed = keys * np.uint64(0x9E3779B97F4A7C15)  # golden ratio: spreads consecutive keys
-    groups = np.unique([f"{lane} {reason}" for lane, reason in zip(lanes, first, strict=True)], return_inverse=True)[1]
-    order = np.lexsort([mixed, groups])
-    place_in_group = np.arange(len(order)) - np.searchsorted(groups[order], groups[order])
-    rows = order[place_in_group < SAMPLES_PER_GROUP]
-    if not len(rows):
-        return []
-    rows = rows[np.argsort(mixed[rows], kind="stable")]
-    documents = read_parquet(run.part("documents", split), columns=["key", "id", "url", "source", "lane", "text"]).take(
-        rows
-    )
-    samples: list[dict[str, Any]] = documents.to_pylist()
-    for sample, verdict in zip(samples, verdicts.take(rows).to_pylist(), strict=True):
-        sample["excerpt"] = sample.pop("text")[:EXCERPT_CHARS]
-        sample["kept"] = verdict["kept"]
-        sample["reasons"] = json.dumps(verdict["reasons"], ensure_ascii=False)
-    return samples
-
-
 def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int]) -> None:
     """Adds the parts of all splits into `stats/*.parquet` and `stats/stats.json`, then removes the parts."""
     parts = [read_json(join(run.path, "stats", "parts", f"part-{split:05d}.json")) for split in splits]
@@ -190,7 +165,7 @@ def merge_statistics(run: Run, splits: Sequence[int], *, accounts: dict[str, int
         "funnel": _merged_funnel(parts),
         "rules": _merged_rules(parts),
         "histograms": _merged_histograms(parts),
-        "samples": _merged_samples(parts),
+        "samples": merge_sampled(run, [part["samples"] for part in parts]),
         "clusters": _clusters(run),
         "edits": _merged_edits(parts),
         "contamination": _merged_contamination(run, parts),
@@ -257,7 +232,7 @@ def _merged_lines(run: Run, parts: list[dict[str, Any]]) -> pa.Table:
     for (count, kind, _), (occurrences, chars, key, start, end) in top:
         found = documents[key]
         site = urlsplit(found["url"]).hostname if kind.endswith(":site") else None
-        line = found["text"][start:end].strip()[:LINE_CHARS]
+        (line,) = masked([found["text"][start:end].strip()], run, num_chars=LINE_CHARS)
         rows.append([kind, site or "", count, occurrences, chars, line, found["id"]])
     return _table(rows, LINES)
 
@@ -279,17 +254,6 @@ def _merged_histograms(parts: list[dict[str, Any]]) -> pa.Table:
     return _table(rows, HISTOGRAMS)
 
 
-def _merged_samples(parts: list[dict[str, Any]]) -> pa.Table:
-    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for sample in (sample for part in parts for sample in part["samples"]):
-        reasons = json.loads(sample["reasons"])
-        groups[sample["lane"], reasons[0]["reason"] if reasons else ""].append(sample)
-    share = max(SAMPLES_PER_GROUP, MAX_SAMPLES // max(len(groups), 1))
-    return pa.Table.from_pylist(
-        [sample for _, group in sorted(groups.items()) for sample in group[:share]], schema=SAMPLES
-    )
-
-
 def _clusters(run: Run) -> pa.Table:
     """The largest clusters, each with its survivor and its least similar copy."""
     duplicates = read_duplicates(run).to_pylist()
@@ -300,6 +264,8 @@ def _clusters(run: Run) -> pa.Table:
             worst[row["kept_key"]] = row
     chosen = sorted(worst.values(), key=lambda row: (-row["cluster_size"], row["kept_key"]))[:MAX_CLUSTERS]
     texts = fetch_documents(run, [row[name] for row in chosen for name in ("kept_key", "key")])
+    heads = masked([each["text"] for each in texts.values()], run, num_chars=EXCERPT_CHARS)
+    head_of = dict(zip(texts, heads, strict=True))
     rows = []
     for row in chosen:
         kept, removed = texts[row["kept_key"]], texts[row["key"]]
@@ -310,9 +276,9 @@ def _clusters(run: Run) -> pa.Table:
                 row["cluster_size"],
                 row["jaccard"],
                 kept["id"],
-                kept["text"][:EXCERPT_CHARS],
+                head_of[row["kept_key"]],
                 removed["id"],
-                removed["text"][:EXCERPT_CHARS],
+                head_of[row["key"]],
             ]
         )
     return _table(rows, CLUSTERS)

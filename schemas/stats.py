@@ -69,7 +69,27 @@ SAMPLES = pa.schema(
         pa.field(
             "reasons", pa.string(), nullable=False, metadata={"meaning": "JSON list of {reason, value, threshold}"}
         ),
-        pa.field("excerpt", pa.string(), nullable=False, metadata={"unit": "first 600 characters"}),
+        pa.field(
+            "border",
+            pa.string(),
+            metadata={"meaning": "JSON {reason, value, threshold} of the bound it stands at; null for other samples"},
+        ),
+        pa.field(
+            "excerpt",
+            pa.string(),
+            nullable=False,
+            metadata={"meaning": "600 characters, where most of what its reasons count stands; personal data redacted"},
+        ),
+        pa.field("excerpt_start", pa.int32(), nullable=False, metadata={"unit": "characters, of the redacted text"}),
+        pa.field(
+            "marks",
+            pa.string(),
+            nullable=False,
+            metadata={
+                "meaning": "JSON {reason: [[start, end], …]}, characters of the excerpt that the rule counts; a rule "
+                "that counts the whole text is left out"
+            },
+        ),
     ]
 )
 

@@ -104,12 +104,12 @@ function samplesView() {
   const chosen = state.samples ??= { lane: "all", outcome: "all", reason: "all", source: "all", search: "", limit: SAMPLES_AT_ONCE };
   const set = (name, refill) => (value) => { Object.assign(chosen, { [name]: value, limit: SAMPLES_AT_ONCE }); refill(); };
   const lanes = LANE_ORDER.filter((lane) => card.samples.some((each) => each.lane === lane));
-  const reasons = distinct(card.samples.flatMap((each) => each.reasons.map((reason) => reason.reason))).sort();
+  const reasons = distinct(card.samples.flatMap((each) => shownReasons(each).map((reason) => reason.reason))).sort();
   const sources = distinct(card.samples.map((each) => each.source)).sort();
   const all = ["all", word("all")];
   return controlled((refill) => [
     choice(word("lane"), [all, ...lanes.map((each) => [each, laneWord(each)])], chosen.lane, set("lane", refill)),
-    choice(word("outcome"), [all, ["kept", word("kept")], ["removed", word("removed")]], chosen.outcome, set("outcome", refill)),
+    choice(word("outcome"), [all, ...["kept", "removed", "border"].map((each) => [each, word(each)])], chosen.outcome, set("outcome", refill)),
     choice(word("reason"), [all, ...reasons.map((each) => [each, reasonWord(each)])], chosen.reason, set("reason", refill)),
     choice(word("source"), [all, ...sources.map((each) => [each, shortened(each)])], chosen.source, set("source", refill)),
     make("label", { class: "control" }, make("span", {}, word("search")),
@@ -151,17 +151,48 @@ function dealt(samples, kind) {
 function matches(sample, { lane, outcome, reason, source, search }) {
   const text = search.toLowerCase();
   return (lane === "all" || sample.lane === lane) && (source === "all" || sample.source === source)
-    && (outcome === "all" || sample.kept === (outcome === "kept"))
-    && (reason === "all" || sample.reasons.some((each) => each.reason === reason))
+    && (outcome === "all" || (outcome === "border" ? sample.border !== null : sample.kept === (outcome === "kept")))
+    && (reason === "all" || shownReasons(sample).some((each) => each.reason === reason))
     && [sample.excerpt, sample.id, sample.url ?? ""].some((each) => each.toLowerCase().includes(text));
 }
 
+/** Why a sample was removed; of one that is kept at a border, the bound it stands at. */
+const shownReasons = ({ reasons, border }) => (reasons.length || !border ? reasons : [border]);
+
 function sampleCard(sample) {
+  const reasons = shownReasons(sample);
+  const outcome = [word(sample.kept ? "kept" : "removed"), sample.border ? word("border") : null].filter(Boolean).join(" · ");
+  const isRule = reasons.some(({ reason }) => /^(min|max)_/.test(reason));
+  const isPlaced = reasons.some(({ reason }) => sample.marks[reason]);
+  const isMarked = reasons.some(({ reason }) => sample.marks[reason]?.length);
   return make("article", { class: `excerpt ${sample.kept ? "is-kept" : "is-removed"}` },
-    make("p", { class: "id" }, make("b", {}, word(sample.kept ? "kept" : "removed")), ` ${laneWord(sample.lane)} · ${sample.source}`),
+    make("p", { class: "id" }, make("b", {}, outcome), ` ${laneWord(sample.lane)} · ${sample.source}`),
     make("p", { class: "id" }, address(sample)),
-    sample.reasons.length ? make("ul", { class: "chips" }, sample.reasons.map(chip)) : null,
-    make("p", { class: sample.lane === "code" ? "text source" : "text", dir: "auto" }, sample.excerpt.trimStart()));
+    reasons.length ? make("ul", { class: "chips" }, reasons.map(chip)) : null,
+    isRule && !isMarked ? make("p", { class: "remark" }, word(isPlaced ? "counts_none" : "counts_whole")) : null,
+    make("p", { class: sample.lane === "code" ? "text source" : "text", dir: "auto" },
+      sample.excerpt_start ? make("span", { class: "remark" }, word("from_character", { count: whole(sample.excerpt_start) })) : null,
+      markedText(sample)));
+}
+
+/** The excerpt with the characters that its reasons count marked; a rule that asks for more of them has its own colour. */
+function markedText({ excerpt, marks }) {
+  const characters = Array.from(excerpt); // marks count code points
+  const reasonsAt = characters.map(() => null);
+  for (const [reason, spans] of Object.entries(marks)) {
+    for (const [start, end] of spans) for (let at = start; at < end; at++) (reasonsAt[at] ??= []).push(reason);
+  }
+  const pieces = [];
+  for (let at = 0; at < characters.length;) {
+    const key = String(reasonsAt[at]);
+    let end = at;
+    while (end < characters.length && String(reasonsAt[end]) === key) end++;
+    const text = characters.slice(at, end).join("");
+    const isTooFew = reasonsAt[at]?.every((reason) => reason.startsWith("min_"));
+    pieces.push(reasonsAt[at] ? make("mark", { class: isTooFew ? "few" : null, title: reasonsAt[at].map(reasonWord).join(word("comma")) }, text) : text);
+    at = end;
+  }
+  return pieces;
 }
 
 /** The document's id, as a link where its URL is one of the web's. */

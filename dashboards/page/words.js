@@ -118,7 +118,11 @@ const WORDS = {
   no_clusters: ["没有发现重复。", "No duplicates were found."],
 
   samples: ["样本", "Samples"],
-  samples_note: ["每个分道与原因的若干文档（开头 600 个字符）。", "Some documents of every lane and reason (first 600 characters)."],
+  samples_note: ["每个分道与原因的若干文档，以及离阈值最近的文档。规则所计的字符已标出：实底为过多，下划线为过少。发布时隐去的个人信息在此也隐去。", "Some documents of every lane and reason, and those nearest to a bound. What a rule counts is marked: filled where there is too much of it, underlined where too little. Personal data that publishing redacts is redacted here too."],
+  border: ["临界", "at the border"],
+  counts_whole: ["该规则衡量整篇文本，没有可标出的位置。", "The rule measures the whole text: there is no place to mark."],
+  counts_none: ["此处没有该规则所计的内容。", "Nothing here is what the rule counts."],
+  from_character: ["……（自第 {count} 字起）", "… (from character {count}) "],
   outcome: ["结果", "outcome"],
   search: ["在样本中查找", "find in samples"],
   shown_of: ["显示 {shown} / {total}", "{shown} of {total} shown"],

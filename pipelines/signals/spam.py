@@ -48,6 +48,22 @@ class SpamVocabulary:
         """16 hex digits that change when a term of a category does."""
         return hashlib.sha256(json.dumps(self._listings).encode()).hexdigest()[:16]
 
+    @property
+    def signals(self) -> list[str]:
+        """The signal of each list, in their order."""
+        return [f"{category}_share" for category in self._listings]
+
+    def places(self, units: Units) -> dict[str, list[tuple[int, int]]]:
+        """Signal to what its terms cover: first character of the batch and the one after the last, in order."""
+        found = self.index.find(units)
+        last = found.starts + found.lengths - 1
+        begins, ends = units.starts[found.starts].tolist(), (units.starts[last] + units.lengths[last]).tolist()
+        lists = self._lists_of_phrase[found.phrases]
+        return {
+            signal: [(begins[at], ends[at]) for at in np.flatnonzero((lists >> np.uint64(number)) & np.uint64(1))]
+            for number, signal in enumerate(self.signals)
+        }
+
     def measure(self, units: Units, matches: Matches | None = None) -> dict[str, np.ndarray]:
         """Share of unit characters that the terms of each list cover, overlaps once, by signal: (texts,), float64.
 
@@ -58,7 +74,7 @@ class SpamVocabulary:
         covered_LT = np.zeros((len(self._listings), len(units.offsets) - 1))
         _cover(units.lengths, units.offsets, matches.starts, matches.lengths, lists, covered_LT)
         shares_LT = covered_LT / np.maximum(units.chars, 1)
-        return {f"{category}_share": shares for category, shares in zip(self._listings, shares_LT, strict=True)}
+        return dict(zip(self.signals, shares_LT, strict=True))
 
 
 def _read_terms(category: str, name: str) -> list[str]:

@@ -274,10 +274,20 @@ def _samples(documents: list[Document]) -> pa.Table:
             "kept": not each["reasons"],
             "reasons": json.dumps(each["reasons"], ensure_ascii=False),
             "excerpt": each["text"][:600],
+            "excerpt_start": 0,
+            "border": _border(each),
+            "marks": json.dumps({reason["reason"]: [[0, 2], [5, 9]] for reason in each["reasons"][:1]}),
         }
         for each in documents[:200]
     ]
     return pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def _border(document: Document) -> str | None:
+    """Every tenth document stands at a bound: those with one reason at it, kept ones at one of length."""
+    if document["key"] % 10 or len(document["reasons"]) > 1 or document["lane"] == "other":
+        return None
+    return json.dumps(next(iter(document["reasons"]), {"reason": "min_num_chars", "value": 51.0, "threshold": 50.0}))
 
 
 def _clusters(kept: list[Document], copies: list[Document]) -> pa.Table:

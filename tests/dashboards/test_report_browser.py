@@ -302,6 +302,30 @@ def test_samples_filter(run: Path, page: Any) -> None:
     assert page.locator("#samples .excerpt").count() == 24
 
 
+def test_samples_at_the_border(run: Path, page: Any) -> None:
+    """Samples at a bound are a group of their own, kept and removed ones; a kept one says which bound it is near to."""
+    at_border = [row for row in pq.read_table(run / "stats" / "samples.parquet").to_pylist() if row["border"]]
+    page.locator("#samples select").nth(1).select_option("border")
+    assert text_of(page, "#samples [role=status]").endswith(f"of {len(at_border)} shown")
+    assert page.locator("#samples .is-kept").count() > 0
+    assert page.locator("#samples .is-removed").count() > 0
+    assert "length in characters: too low 51" in text_of(page, "#samples .is-kept .chips")
+
+
+def test_reasons_are_marked_in_the_text(page: Any) -> None:
+    """Marks count characters, not halves of them, and say whose they are; a rule without a place says so."""
+    sample = {"excerpt": "😀😀12 字", "marks": {"max_digit_share": [[2, 4]], "min_han_share": [[5, 6]]}}
+    shown = "(sample) => markedText(sample).map((each) => [each.textContent ?? each, each.title ?? ''])"
+    assert page.evaluate(shown, sample) == [
+        ["😀😀", ""], ["12", "digits: too high"], [" ", ""], ["字", "Han characters: too low"]
+    ]  # fmt: skip
+    assert page.evaluate("(sample) => markedText(sample)[3].className", sample) == "few"
+    for marks, says in (({}, "measures the whole text"), ({"min_num_chars": []}, "is what the rule counts")):
+        reasons = [{"reason": "min_num_chars", "value": 3, "threshold": 50}]
+        changes = {"kept": False, "reasons": reasons, "marks": marks}
+        assert says in page.evaluate("(changes) => sampleCard({ ...card.samples[0], ...changes }).textContent", changes)
+
+
 def test_page_works_from_the_keyboard(run: Path, open_page: OpenPage) -> None:
     """The first stop leads past the contents; switches and choices are worked with keys and keep the focus."""
     with open_page(run / "report.html") as page:
