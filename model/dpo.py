@@ -27,6 +27,7 @@ from ctllm.model.preference_pairs import (
     PAIRS_PER_BATCH,
     Pair,
     Pairs,
+    pair_groups,
     pairs_digest,
     score_pairs,
     token_counts,
@@ -188,7 +189,11 @@ class Objective:
         return LossOutput(losses_B.sum(), len(losses_B), values)
 
     def evaluate(self, model: Transformer) -> Mapping[str, float]:
-        """Held-out means. Preference accuracy needs no reference; reward accuracy is 0.5 while nothing is gained."""
+        """Held-out means. Preference accuracy needs no reference; reward accuracy is 0.5 while nothing is gained.
+
+        Both accuracies also by language and by which answer is longer: a model that only likes length is right in
+        all pairs of one kind and in none of the other.
+        """
         if not self.held_out:
             return {}
         policy_N2, num_tokens_N2 = self._score(model, self.held_out), token_counts(self.held_out)
@@ -202,7 +207,11 @@ class Objective:
             "chosen_gain": gains.chosen_B,
             "rejected_gain": gains.rejected_B,
         }
-        return {f"held_out_{name}": figure_N.mean().item() for name, figure_N in figures.items()}
+        means = {f"held_out_{name}": figure_N.mean().item() for name, figure_N in figures.items()}
+        for group, is_in_N in pair_groups(self.held_out).items():
+            for name in ("preference_accuracy", "reward_accuracy"):
+                means[f"held_out_{name}_{group}"] = figures[name][is_in_N].mean().item()
+        return means
 
     def _check_reference(self, model: Transformer, path: str) -> None:
         sample = self.train[:PAIRS_PER_BATCH]

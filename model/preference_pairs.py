@@ -90,6 +90,15 @@ def token_counts(pairs: Sequence[Pair]) -> Tensor:
     return torch.tensor([pair.num_tokens for pair in pairs]).view(-1, 2)
 
 
+def pair_groups(pairs: Sequence[Pair]) -> dict[str, Tensor]:
+    """Kinds of pairs to be looked at apart, (N,) bool each, none empty: languages, and which answer is longer."""
+    lengths_N2 = token_counts(pairs)
+    longer_N = lengths_N2[:, 0] - lengths_N2[:, 1]
+    groups = {lane: torch.tensor([pair.lane == lane for pair in pairs]) for lane in sorted({p.lane for p in pairs})}
+    groups |= {"chosen_longer": longer_N > 0, "chosen_shorter": longer_N < 0}
+    return {name: is_in_N for name, is_in_N in groups.items() if is_in_N.any()}
+
+
 def wins(differences_N: Tensor) -> Tensor:
     """1 where the chosen answer is ahead, 0.5 for a tie, else 0; float64."""
     return (differences_N > 0).double() + 0.5 * (differences_N == 0).double()
@@ -100,11 +109,15 @@ def preference_accuracy(model: Transformer, pairs: Sequence[Pair], *, padding_id
     if not pairs:
         raise InputError("no preference pair fits the model's context; nothing to measure")
     scores_N2 = score_pairs(model, pairs, padding_id=padding_id)
-    per_token_N2 = scores_N2 / token_counts(pairs)
-    accuracy = wins(per_token_N2[:, 0] - per_token_N2[:, 1]).mean().item()
+    lengths_N2 = token_counts(pairs)
+    per_token_N2 = scores_N2 / lengths_N2
+    wins_N = wins(per_token_N2[:, 0] - per_token_N2[:, 1])
+    accuracy = wins_N.mean().item()
     return PreferenceResult(
         pairs=len(pairs),
         accuracy=accuracy,
+        accuracy_by_group={name: wins_N[is_in_N].mean().item() for name, is_in_N in pair_groups(pairs).items()},
+        longer_accuracy=wins((lengths_N2[:, 0] - lengths_N2[:, 1]).double()).mean().item(),
         accuracy_of_sums=wins(scores_N2[:, 0] - scores_N2[:, 1]).mean().item(),
         standard_error=math.sqrt(accuracy * (1 - accuracy) / len(pairs)),
     )

@@ -320,6 +320,7 @@ class Trainer(Generic[B]):
             )
 
     def _evaluation(self) -> dict[str, float]:
+        self._say("measuring")  # minutes on a CPU, in which nothing else is heard
         with self._measuring():
             return dict(self.evaluate(self.model))
 

@@ -1,4 +1,8 @@
-"""Rows of converted chat data for SFT or DPO: a held-out part, a language ratio, an order; all by hashes of texts."""
+"""Rows of converted chat data for SFT or DPO: a held-out part, a language ratio, an order; all by hashes of texts.
+
+Held out are whole *openings*: every row whose first user message hashes below `held_out_share`. So the pairs of one
+prompt never stand on both sides, and with one share SFT never sees what DPO is measured on (docs/decisions/0027).
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -20,6 +24,7 @@ Row = dict[str, Any]
 """A row of CONVERSATIONS or PREFERENCES."""
 
 SALT = 2  # chosen; another than the tokenizer sample's (1)
+HELD_OUT_SALT = 3  # another than the order's, so that a bound on held-out rows does not follow the hashes
 
 
 @dataclass(frozen=True)
@@ -50,18 +55,33 @@ def read_tuning_data(
 ) -> TuningData:
     """The rows of `directory` that `config` chooses.
 
-    `select` chooses among the rows that are not held out, before the ratio is made. The held-out rows do not depend on
-    the language ratio, and the rows of 8:1 are among those of 4:1, so that ratios
-    can be compared. Raises InputError when the directory is not a finished conversion of this kind, ConfigError when
+    `select` chooses among the rows that are not held out, before the ratio is made. Held out are the openings with a
+    hash below `held_out_share`, or the one with the smallest; of their rows the first `max_held_out` are measured.
+    They do not depend on the language ratio, and the rows of 8:1 are among those of 4:1, so that ratios can be
+    compared. Raises InputError when the directory is not a finished conversion of this kind, ConfigError when
     a language of the ratio is missing.
     """
     rows = read_rows(directory, kind=kind)
-    num_held_out = min(config.max_held_out, int(np.ceil(config.held_out_share * len(rows))))
-    held_out, rest = rows[:num_held_out], rows[num_held_out:]
+    is_held_out = _are_held_out(rows, share=config.held_out_share)
+    held_out = [row for row, is_out in zip(rows, is_held_out, strict=True) if is_out]
+    rest = [row for row, is_out in zip(rows, is_held_out, strict=True) if not is_out]
     train = _with_ratio(select(rest), config, directory=directory)
     if not train:
         raise InputError(f"{directory}: {len(rows)} rows, all held out; lower data.held_out_share or give more rows")
-    return TuningData(train, held_out)
+    return TuningData(train, held_out[: config.max_held_out])
+
+
+def _are_held_out(rows: list[Row], *, share: float) -> np.ndarray:
+    """(rows,), bool."""
+    hashes = key_hash(np.array([_opening(row) for row in rows], dtype=np.uint64), salt=HELD_OUT_SALT)
+    return (hashes < share) | ((hashes == hashes.min(initial=1.0)) & (share > 0))
+
+
+def _opening(row: Row) -> int:
+    """64 bits of the first user message, which a conversation shares with the pairs made from it."""
+    messages = row["messages"] if "messages" in row else row["prompt"]
+    first = next((message["content"] for message in messages if message["role"] == "user"), "")
+    return int.from_bytes(hashlib.blake2b(first.strip().encode(), digest_size=8).digest(), "big")
 
 
 def read_rows(directory: str, *, kind: ConversationKind) -> list[Row]:

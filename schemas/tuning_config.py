@@ -21,8 +21,15 @@ class TuningDataConfig(Config):
     max_rows_per_language: int | None = Field(
         None, ge=1, description="rows of the larger language at most; null = all. Ratios of one bound can be compared"
     )
-    held_out_share: float = Field(0.05, ge=0, lt=1, description="rows measured on before and after, never trained on")
-    max_held_out: int = Field(200, ge=0, description="and at most this many; chosen, untested")
+    held_out_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="openings (first user messages) whose rows are never trained on; the same ones for SFT and DPO",
+    )
+    max_held_out: int = Field(
+        200, ge=0, description="of their rows at most this many are measured before and after; chosen, untested"
+    )
 
 
 Matrix = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -123,6 +123,10 @@ class PreferenceResult(Config):
     pairs: int
     accuracy: float
     """Share of pairs whose chosen answer has the higher mean log-probability per token; ties count half."""
+    accuracy_by_group: dict[str, float] = {}
+    """The same by language, and by whether the chosen answer is the longer one."""
+    longer_accuracy: float | None = None
+    """What always taking the longer answer gives; None in files from before it was counted."""
     accuracy_of_sums: float
     """The same by the sum over tokens, which favours short answers."""
     standard_error: float
@@ -160,6 +164,8 @@ class EvaluationResult(Config):
         rows += [(_text_setting(name, task), _text_value(task)) for name, task in self.text.items()]
         if pairs := self.preferences:
             value = f"{pairs.accuracy:.3f} ± {pairs.standard_error:.3f}"
+            if pairs.longer_accuracy is not None:
+                value += f" (always the longer answer {pairs.longer_accuracy:.3f})"
             rows.append((f"preference accuracy ({pairs.pairs} pairs)", value))
         return rows
 

@@ -1,4 +1,4 @@
-"""Commands that train a model: conversations, pretrain, sft, synthesise, dpo."""
+"""Commands that train a model, and show how: conversations, pretrain, sft, synthesise, dpo, tensorboard."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ Resume = Annotated[bool, typer.Option(help="continue from the newest whole check
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module to the command line."""
-    for command in (conversations, estimate, pretrain, sft, synthesise, dpo):
+    for command in (conversations, estimate, pretrain, sft, synthesise, dpo, tensorboard):
         app.command()(command)
 
 
@@ -140,6 +140,17 @@ def _train(stage: str, train: Any, settings: Any, **how: Any) -> None:  # noqa: 
     with building(settings.out, settings=settings, made_from=made_from) as place, progress_shown() as progress:
         summary = train(settings.model_copy(update={"out": place}), progress=progress, **how)
     _print_training(stage, summary)
+
+
+def tensorboard(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="directories of pretrain, sft or dpo")], out: Out
+) -> None:
+    """Write the ledgers of trainings as TensorBoard's event files; again for what has been trained since."""
+    from ctllm.model.tensorboard_events import write_events
+
+    counts = write_events(runs, out=out)
+    print_table("tensorboard", ["run", "steps"], list(counts.items()))
+    console.print(f"Next: tensorboard --logdir {out}", markup=False)
 
 
 def _print_training(stage: str, summary: Any) -> None:  # noqa: ANN401 - TrainingSummary, imported late

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from ctllm.model.checkpoint import load_model
-from ctllm.model.preference_pairs import Pair, pairs_digest, preference_accuracy, tokenize_pairs, wins
+from ctllm.model.completions import Completion
+from ctllm.model.preference_pairs import (
+    Pair,
+    pair_groups,
+    pairs_digest,
+    preference_accuracy,
+    tokenize_pairs,
+    wins,
+)
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import InputError
 
@@ -64,3 +72,16 @@ def test_accuracy_counts_ties_half(pairs: list[Pair], checkpoint: str) -> None:
     with pytest.raises(InputError):
         preference_accuracy(model, [], padding_id=1)
     assert pairs_digest(pairs) != pairs_digest(swapped)
+
+
+def test_accuracy_is_told_by_language_and_by_length(checkpoint: str) -> None:
+    """What a taste for length gives is told apart: right where the chosen answer is longer, wrong where it is not."""
+    model, _ = load_model(checkpoint)
+    long, short = Completion([3, 4], [5] * 9), Completion([3, 4], [6] * 2)
+    pairs = [Pair("zh", long, short), Pair("zh", long, short), Pair("en", short, long)]
+    result = preference_accuracy(model, pairs, padding_id=1)
+    assert set(result.accuracy_by_group) == {"zh", "en", "chosen_longer", "chosen_shorter"}
+    assert result.accuracy_by_group["zh"] == result.accuracy_by_group["chosen_longer"]
+    assert result.accuracy_by_group["en"] == 1 - result.accuracy_by_group["zh"]
+    assert result.longer_accuracy == pytest.approx(2 / 3)
+    assert set(pair_groups(pairs[:1])) == {"zh", "chosen_longer"}

@@ -1,5 +1,6 @@
 """Which rows SFT and DPO train on: held out, language ratio, order."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ def conversations(tmp_path: Path) -> str:
             "license": None,
             "lane": "zh" if number < 50 else "en",
             "digest": f"{number:032x}"[::-1],
-            "messages": [],
+            "messages": [{"role": "user", "content": f"question {number}"}],
         }
         for number in range(80)
     ]
@@ -87,9 +88,54 @@ def test_ratios_are_nested_and_share_what_is_held_out(conversations: str) -> Non
     ids = [{row["id"] for row in data.train if row["lane"] == "en"} for data in (four, eight)]
     assert ids[1] < ids[0]
     assert four.held_out == eight.held_out
-    assert len(four.held_out) == 8
+    assert four.held_out
     assert not {row["id"] for row in four.held_out} & {row["id"] for row in four.train}
     assert four.digest != eight.digest
+
+
+def test_an_opening_is_held_out_whole_from_sft_and_dpo_alike(
+    write_chats: Callable[..., str], write_pairs: Callable[..., str]
+) -> None:
+    """Pairs of one prompt, and conversations that begin with it, stand all on one side, and on the same one.
+
+    Ranked answers come as several pairs of one prompt, and the best one is also a conversation for SFT: split by rows,
+    a model is measured on answers that it was trained on.
+    """
+    openings = [f"第{number}个问题是什么？" for number in range(60)]
+    chats = write_chats(
+        [[user(each), answer("好"), user(f"然后{n}"), answer("行")] for each in openings for n in range(2)]
+    )
+    pairs = write_pairs([([user(each)], f"好的{n}", "不") for each in openings for n in range(3)])
+    config = TuningDataConfig(held_out_share=0.2, max_held_out=1000)
+    sft = read_tuning_data(chats, kind="sft", config=config)
+    dpo = read_tuning_data(pairs, kind="preference", config=config)
+    held_out = {row["messages"][0]["content"] for row in sft.held_out}
+    assert held_out == {row["prompt"][0]["content"] for row in dpo.held_out}
+    assert 3 <= len(held_out) <= 24
+    assert (len(sft.held_out), len(dpo.held_out)) == (2 * len(held_out), 3 * len(held_out))
+    assert not held_out & {row["messages"][0]["content"] for row in sft.train}
+    assert not held_out & {row["prompt"][0]["content"] for row in dpo.train}
+    fewer = read_tuning_data(pairs, kind="preference", config=config.model_copy(update={"max_held_out": 2}))
+    assert fewer.held_out == dpo.held_out[:2]
+    assert fewer.train == dpo.train
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1e-9, 1)])
+def test_any_share_holds_out_an_opening(conversations: str, share: float, expected: int) -> None:
+    """A share too small for any opening holds one out, so that there is something to measure; 0 holds out none."""
+    data = read_tuning_data(conversations, kind="sft", config=TuningDataConfig(held_out_share=share))
+    assert len(data.held_out) == expected
+    assert len(data.train) == 80 - expected
+
+
+def user(text: str) -> dict[str, str]:
+    """A message of the user."""
+    return {"role": "user", "content": text}
+
+
+def answer(text: str) -> dict[str, str]:
+    """A message of the assistant."""
+    return {"role": "assistant", "content": text}
 
 
 def test_bad_choices_are_explained(conversations: str, tmp_path: Path) -> None:
