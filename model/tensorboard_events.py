@@ -71,7 +71,7 @@ def _write(lines: Sequence[LedgerLine], *, directory: str, ended_at: float) -> N
     remove_tree(directory)
     seconds = [line.label_tokens / line.tokens_per_s if line.tokens_per_s else 0.0 for line in lines]
     at = ended_at - math.fsum(seconds)
-    writer: Any = SummaryWriter(directory)  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter(directory)
     for line, duration in zip(lines, seconds, strict=True):
         at += duration
         for tag, step, value in scalars(line):

@@ -74,7 +74,8 @@ def read_tuning_data(
 def _are_held_out(rows: list[Row], *, share: float) -> np.ndarray:
     """(rows,), bool."""
     hashes = key_hash(np.array([_opening(row) for row in rows], dtype=np.uint64), salt=HELD_OUT_SALT)
-    return (hashes < share) | ((hashes == hashes.min(initial=1.0)) & (share > 0))
+    is_held_out: np.ndarray = (hashes < share) | ((hashes == hashes.min(initial=1.0)) & (share > 0))
+    return is_held_out
 
 
 def _opening(row: Row) -> int:
