@@ -23,6 +23,7 @@ from ctllm.schemas.verdict import COPIES
 MEMORY_LIMIT = "64MB"
 TIMEOUT_S = 10.0  # chosen: far above any question here; one that takes longer is given up
 ANY_ROWS = 50
+CLUSTERS_AT_ONCE = 12
 
 _LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
@@ -127,7 +128,7 @@ class RunDatabase:
             "SELECT * FROM copies WHERE key = $key OR kept_key = $key ORDER BY key LIMIT 200", {"key": key}
         )
 
-    def clusters(self, *, kind: str | None, offset: int, limit: int = ANY_ROWS) -> dict[str, Any]:
+    def clusters(self, *, kind: str | None, offset: int, limit: int = CLUSTERS_AT_ONCE) -> dict[str, Any]:
         """Clusters, largest first: id, size, kinds, lowest Jaccard, and the document that stays."""
         if kind is not None and kind not in COPIES:
             raise ConfigError(f"kind {kind!r}: one of {', '.join(COPIES)}")

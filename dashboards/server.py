@@ -168,8 +168,10 @@ def _add_lists(app: FastAPI, shelf: Shelf) -> None:
         return _json(shelf.lines())
 
     @app.get("/api/runs/{name:path}/card")
-    def card(name: str) -> Response:
-        return _json(run_card(str(shelf.path("curation", name))) | {"trainings": []})
+    def run(name: str) -> Response:
+        card = run_card(str(shelf.path("curation", name)))
+        del card["signal_sample"]  # the page asks here about all documents
+        return _json(card | {"trainings": []})
 
     @app.get("/api/trainings/{name:path}/ledger")
     def ledger(name: str, offset: Offset = 0) -> Response:

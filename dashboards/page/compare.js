@@ -9,7 +9,7 @@ async function openComparison() {
   const query = new URLSearchParams(location.search);
   const names = PAIR.map((side) => query.get(side) ?? "");
   const cards = await Promise.all(names.map((name) => ask(`runs/${escapedName(name)}/card`)));
-  live.pair = cards.map((each, at) => ({ name: names[at], raw: each, card: readCard(each) }));
+  live.pair = cards.map((each, at) => ({ name: names[at], card: readCard(each) }));
   document.getElementById("run").replaceChildren();
   show(null, [["compare_overview", compareOverview], ["compare_config", compareConfig], ["compare_funnel", compareFunnel], ["compare_mixture", compareMixture],
     ["compare_rules", compareRules], ["compare_histograms", compareHistograms]]);
@@ -18,7 +18,7 @@ async function openComparison() {
 const pairOf = (value) => live.pair.map(value);
 const letterOf = (at) => PAIR[at].toUpperCase();
 const pairDot = (at) => make("i", { class: "dot", style: `background:var(--${PAIR_COLOURS[at]})` });
-const signedText = (number) => (number ? `${number > 0 ? "+" : ""}${whole(number)}` : "=");
+const signedText = (number) => (number ? `${number > 0 ? "+" : "−"}${whole(Math.abs(number))}` : "=");
 
 /** A difference with its share of what was before. */
 function changeText([before, after]) {
@@ -71,7 +71,7 @@ function compareFunnel() {
     const [source, lane, outcome, reason] = JSON.parse(key);
     return [sourceWord(source), lane && laneWord(lane), word(outcome), reason && reasonWord(reason), ...pairCells(values)];
   });
-  const bars = live.pair.map((_, at) => ({
+  const bars = [1, 0].map((at) => ({ // charts draw the first one lowest
     type: "bar", orientation: "h", name: letterOf(at), y: reasons.map(([reason]) => chartName(reasonWord(reason))).reverse(),
     x: reasons.map(([, values]) => values[at]).reverse(), marker: { color: colour(PAIR_COLOURS[at]) }, hovertemplate: `${letterOf(at)}: %{x:,} ${unitWord()}<extra>%{y}</extra>`,
   }));
@@ -99,14 +99,14 @@ function compareRules() {
 }
 
 function pairedRules(lane, onlyChanged) {
-  const bounds = pairOf((side) => new Map((side.raw.rules[lane] ?? []).map(([name, , , threshold]) => [name, threshold])));
+  const bounds = pairOf((side) => new Map((side.card.every_rule[lane] ?? []).map((rule) => [rule.name, rule.threshold])));
   const counts = pairSums((each) => each.rule_counts.filter((row) => row.lane === lane).map((row) => ({ ...row, [state.unit]: row[`failing_${state.unit}`] })), (row) => row.reason);
   const failing = new Map(counts);
   const names = distinct([...bounds[0].keys(), ...bounds[1].keys(), ...failing.keys()]);
-  const rows = names.map((name) => [name, bounds.map((each) => each.get(name) ?? null), failing.get(name) ?? [0, 0]])
+  const rows = names.map((name) => [name, bounds.map((each) => each.get(name)), failing.get(name) ?? [0, 0]])
     .filter(([, [a, b], [x, y]]) => (onlyChanged ? a !== b || x !== y : x || y || a !== b));
   if (!rows.length) return [];
-  const boundText = (bound) => (bound === null ? word("is_off") : decimal(bound));
+  const boundText = (bound) => (bound === undefined ? "–" : bound === null ? word("is_off") : decimal(bound));
   const cells = rows.map(([name, thresholds, values]) => [make("span", { class: "rule" }, make("span", {}, reasonWord(name)), make("code", {}, name)),
     ...(thresholds[0] === thresholds[1] ? thresholds.map(boundText) : thresholds.map((bound) => make("b", {}, boundText(bound)))), ...pairCells(values)]);
   const headings = [word("rule"), `#${word("threshold")} A`, `#${word("threshold")} B`, "#A", "#B", `#${word("difference")}`];

@@ -4,8 +4,8 @@
 const POLL_MS = 4000;
 const BUILD_POLL_MS = 400;
 
-/** What the address names: the kind of page and the run; `raw` is the card as the server gave it. */
-const live = { kind: "start", name: "", raw: null, lists: null, ready: null, sort: {} };
+/** What the address names: the kind of page and the run. */
+const live = { kind: "start", name: "", lists: null, sort: {} };
 
 /** An answer of the server. Throws an Error with its sentence and `status`. */
 async function ask(path, parameters = {}, signal = undefined) {
@@ -101,8 +101,7 @@ function setTitle(prefix) {
 }
 
 async function openRun() {
-  live.raw = await ask(ofRun("card"));
-  card = readCard(live.raw);
+  card = readCard(await ask(ofRun("card")));
   show(card, runViews());
 }
 

@@ -11,7 +11,7 @@ function findView() {
   const input = (name, label) => make("label", { class: "control" }, make("span", {}, word(label)),
     make("input", { type: "search", name, value: chosen[name], maxlength: 500, oninput: (event) => set(name)(event.target.value) }));
   const reasons = distinct(card.rule_counts.map((row) => row.reason)).sort();
-  const sources = distinct(live.raw.funnel.map(([source]) => source)).filter((source) => source !== OTHERS).sort();
+  const sources = distinct(card.funnel.map((row) => row.source)).filter((source) => source !== OTHERS).sort();
   const submit = (event) => { event.preventDefault(); state.hasSearched = true; results.replaceChildren(foundDocuments({ ...chosen })); };
   const form = make("form", { class: "controls", role: "search", onsubmit: submit },
     input("text", "in_text"), tick(word("is_regex"), chosen.regex, set("regex")), tick(word("with_case"), chosen.case, set("case")),
@@ -77,8 +77,12 @@ async function goOn(button, answer, add) {
   button.disabled = false;
 }
 
-const hitLine = (hit) => make("li", { class: "hit" }, documentLine(hit), make("p", { class: "snippet", dir: "auto" },
-  `…${hit.snippet[0].trimStart()}`, make("mark", {}, hit.snippet[1]), `${hit.snippet[2].trimEnd()}…`));
+/** A hit: its document, and what stands around it on one line. */
+function hitLine(hit) {
+  const [before, found, after] = hit.snippet.map((text) => text.replace(/\s+/gu, " "));
+  return make("li", { class: "hit" }, documentLine(hit), make("p", { class: "snippet", dir: "auto" },
+    `…${before.trimStart()}`, make("mark", {}, found), `${after.trimEnd()}…`));
+}
 
 /** Who a document is and what became of it, in a line; its id opens it. */
 function documentLine(found, ...further) {

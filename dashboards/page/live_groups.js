@@ -62,11 +62,19 @@ function textsBesideEachOther(kept, removed) {
   const marked = (runs, tag) => runs.map(([text, isShared]) => (isShared ? text : make(tag, {}, text)));
   const side = (title, each, content, name) => make("article", { class: `excerpt ${name}` },
     make("h4", {}, title), make("p", { class: "id" }, each.url || each.id), make("p", { class: "text", dir: "auto", tabindex: 0 }, content));
+  const sides = [side(word("survivor"), kept, marked(leftRuns, "ins"), "is-kept"), side(word("the_copy"), removed, marked(rightRuns, "del"), "is-removed")];
+  requestAnimationFrame(() => sides.forEach(scrollToDifference));
   return [
     ...(isCut ? [make("p", { class: "aside" }, word("first_chars", { count: whole(COMPARED_CHARS) }))] : []),
-    make("div", { class: "pair even" }, side(word("survivor"), kept, marked(leftRuns, "ins"), "is-kept"),
-      side(word("copy"), removed, marked(rightRuns, "del"), "is-removed")),
+    make("div", { class: "pair even" }, sides),
   ];
+}
+
+/** Brings the first difference into sight. */
+function scrollToDifference(side) {
+  const first = side.querySelector("ins, del");
+  const text = side.querySelector(".text");
+  if (first) text.scrollTop = first.getBoundingClientRect().top - text.getBoundingClientRect().top - 40;
 }
 
 /** As `difference`, of texts of any length: what they begin and end with alike is set aside, long rests go by sentences. */
@@ -92,10 +100,10 @@ function sentenceDifference(left, right) {
 }
 
 function sourcesView() {
-  const names = distinct(live.raw.funnel.map(([source]) => source)).filter((source) => source !== OTHERS).sort();
+  const names = distinct(card.funnel.map((row) => row.source)).filter((source) => source !== OTHERS).sort();
   if (!names.length) return [make("p", { class: "empty" }, "–")];
   const chosen = state.oneSource ??= { source: names[0], signal: "num_chars" };
-  const signals = distinct(Object.values(live.raw.rules).flat().map(([, signal]) => signal));
+  const signals = distinct(Object.values(card.every_rule).flat().map((rule) => rule.signal));
   if (!signals.includes(chosen.signal)) [chosen.signal] = signals;
   const set = (name, refill) => (value) => { chosen[name] = value; refill(); };
   return controlled((refill) => [

@@ -3,11 +3,17 @@
 
 const SETTLE_MS = 40;
 
-/** Every rule of a lane, those that are off too: name, signal, isMinimum, threshold. */
-const everyRule = (lane) => (live.raw.rules[lane] ?? []).map(([name, signal, isMinimum, threshold]) => ({ name, signal, isMinimum, threshold }));
+/** The rules of a lane whose signal was measured, those that are off too, each with the threshold that is tried. */
+function boundsTried(lane, bounds) {
+  const measured = (card.every_rule[lane] ?? []).filter(({ signal }) => card.histograms[signal]?.[lane]?.length);
+  return measured.map((rule) => {
+    const key = `${lane}.${rule.name}`;
+    return { ...rule, key, configured: rule.threshold, threshold: key in bounds ? bounds[key] : rule.threshold };
+  });
+}
 
 function thresholdsView() {
-  const lanes = ruleLanes().filter((lane) => everyRule(lane).length);
+  const lanes = ruleLanes().filter((lane) => boundsTried(lane, {}).length);
   if (!lanes.length) return [make("p", { class: "empty" }, word("no_rules"))];
   const chosen = state.thresholds ??= { lane: lanes[0], showsOff: false, bounds: {} };
   const results = make("div", { id: "what-if-results", "aria-live": "polite" });
@@ -48,39 +54,29 @@ function counter(results, chosen) {
 
 const changesOf = ({ bounds }) => Object.entries(bounds).map(([rule, bound]) => `${rule}=${bound === null ? "off" : bound}`);
 
+/** A row per rule: what it refuses now, its threshold now, and the three controls of another one. */
 function boundTable(chosen, changed) {
-  const rules = everyRule(chosen.lane).filter((rule) => chosen.showsOff || rule.threshold !== null || `${chosen.lane}.${rule.name}` in chosen.bounds);
-  const counts = new Map(refusals(chosen.lane, card.rule_counts.filter((row) => row.lane === chosen.lane)).map((row) => [row.reason, row.failing]));
-  const rows = rules.map((rule) => [
-    make("span", { class: "rule" }, make("span", {}, reasonWord(rule.name)), make("code", {}, rule.name)),
-    figure(counts.get(rule.name) ?? 0), rule.threshold === null ? word("is_off") : decimal(rule.threshold), boundInput(chosen, rule, changed)]);
-  return table(`${word("what_if")} · ${laneWord(chosen.lane)}`, [word("rule"), `#${word("failing")}`, `#${word("now")}`, word("new_bound")], rows);
-}
-
-/** A slide, a number and a tick for off: three hands on one bound. */
-function boundInput(chosen, rule, changed) {
-  const key = `${chosen.lane}.${rule.name}`;
-  const isShare = card.signals[rule.signal].unit === "share";
-  const usual = rule.threshold ?? (isShare ? 0.1 : 100);
-  const end = isShare ? Math.min(1, Math.max(4 * usual, 0.2)) : Math.max(4 * usual, 10);
-  const now = key in chosen.bounds ? chosen.bounds[key] : rule.threshold;
-  const label = (name) => `${reasonWord(rule.name)}: ${word(name)}`;
-  const slide = make("input", { type: "range", min: 0, max: end, step: isShare ? 0.001 : end / 400, "aria-label": label("new_bound") });
-  const number = make("input", { type: "number", min: 0, step: "any", "aria-label": label("new_bound") });
-  const off = make("input", { type: "checkbox", "aria-label": label("off") });
-  const show = (bound) => { off.checked = bound === null; number.value = bound ?? ""; slide.value = bound ?? usual; slide.disabled = number.disabled = bound === null; };
-  const set = (bound) => {
-    if (bound === rule.threshold) delete chosen.bounds[key];
-    else chosen.bounds[key] = bound;
-    row.classList.toggle("is-changed", key in chosen.bounds);
-    changed();
-  };
-  slide.addEventListener("input", () => { const bound = Number(Number(slide.value).toPrecision(4)); number.value = bound; set(bound); });
-  number.addEventListener("input", () => { if (number.value !== "" && Number.isFinite(number.valueAsNumber)) { slide.value = number.value; set(number.valueAsNumber); } });
-  off.addEventListener("change", () => { const bound = off.checked ? null : rule.threshold ?? usual; show(bound); set(bound); });
-  const row = make("div", { class: `bound ${key in chosen.bounds ? "is-changed" : ""}` }, slide, number, make("label", { class: "tick" }, off, ` ${word("off")}`));
-  show(now);
-  return row;
+  const { lane, bounds } = chosen;
+  const rules = boundsTried(lane, bounds).filter((rule) => chosen.showsOff || rule.threshold !== null || isChanged(rule));
+  const counts = new Map(refusals(lane, card.rule_counts.filter((row) => row.lane === lane)).map((row) => [row.reason, row.failing]));
+  const rows = rules.map((rule) => {
+    const row = make("tr", { class: isChanged(rule) && "is-changed" });
+    const set = (threshold) => {
+      if (threshold === rule.configured) delete bounds[rule.key];
+      else bounds[rule.key] = threshold;
+      row.classList.toggle("is-changed", rule.key in bounds);
+      changed();
+    };
+    row.append(make("th", { scope: "row" }, make("span", { class: "rule" }, make("span", {}, reasonWord(rule.name)), make("code", {}, rule.name))),
+      make("td", { class: "number" }, figure(counts.get(rule.name) ?? 0)), make("td", { class: "number" }, rule.configured === null ? word("is_off") : decimal(rule.configured)),
+      ...thresholdCells(lane, rule, set));
+    return row;
+  });
+  const caption = `${word("what_if")} · ${laneWord(lane)}`;
+  const built = table(caption, [word("rule"), `#${word("failing")}`, `#${word("now")}`, word("is_on"), word("new_bound"), ""], []);
+  built.querySelector("table").classList.add("sliders");
+  built.querySelector("tbody").replaceChildren(...rows);
+  return built;
 }
 
 function whatIfParts(answer, change, ms) {
@@ -89,11 +85,12 @@ function whatIfParts(answer, change, ms) {
     return [make("span", {}, dot(`lane-${lane.lane}`), ` ${laneWord(lane.lane)}`), figure(now, whole(now)), rangeFigure(least, most), differenceText(now, least, most),
       figure(passing[1], whole(passing[1])), figure(lane.newly_removed), figure(lane.newly_kept)];
   });
-  const headings = ["lane", "#now", "#then", "#difference", "#pass_rules", "#newly_removed", "#newly_kept"];
+  const headings = ["lane", "#now", "#then", "#difference", "#pass_rules", "#documents_newly_removed", "#documents_newly_kept"];
   const named = headings.map((name) => (name.startsWith("#") ? `#${word(name.slice(1))}` : word(name)));
+  const isOpen = answer.lanes.some(({ amounts }) => amounts[state.unit].kept[0] !== amounts[state.unit].kept[1]);
   const parts = [
     make("p", { class: "aside exact", role: "status" }, word("exact_over", { documents: whole(answer.documents), ms: whole(Math.round(ms)) }),
-      answer.open_groups ? ` ${word("open_groups", { count: whole(answer.open_groups) })}` : ""),
+      isOpen ? ` ${word("open_groups", { count: whole(answer.open_groups) })}` : ""),
     table(`${word("what_if")} · ${word("kept")} · ${unitWord()}`, named, rows),
   ];
   if (!change.length) return parts;
@@ -114,9 +111,8 @@ function foldedLazily(title, content) {
 const rangeFigure = (least, most) => figure(least, least === most ? whole(least) : word("range", { least: whole(least), most: whole(most) }));
 
 function differenceText(now, least, most) {
-  const signed = (number) => `${number > 0 ? "+" : ""}${whole(number)}`;
   if (least === now && most === now) return "=";
-  return least === most ? signed(least - now) : word("range", { least: signed(least - now), most: signed(most - now) });
+  return least === most ? signedText(least - now) : word("range", { least: signedText(least - now), most: signedText(most - now) });
 }
 
 function borderList({ documents }) {
