@@ -3,6 +3,7 @@
 Reads only. Every address is answered from a name that was found on disk, never from a path that a client gives.
 """
 
+import math
 import re
 import signal
 import socket
@@ -17,9 +18,10 @@ import pyarrow as pa
 import uvicorn
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Query, Request, Response
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from ctllm.dashboards import documents, search, thresholds
 from ctllm.dashboards.access import COOKIE, Access, Guarded
@@ -238,13 +240,13 @@ def _changes(values: list[str]) -> dict[tuple[str, str], float | None]:
     """`zh.max_digit_share=0.2`, or `=off`, as (lane, rule) to threshold. Raises ConfigError."""
     found: dict[tuple[str, str], float | None] = {}
     for value in values:
-        rule, separator, bound = value.partition("=")
+        rule, _, bound = value.partition("=")
         lane, dot, name = rule.partition(".")
         try:
             found[lane, name] = None if bound == "off" else float(bound)
         except ValueError:
-            separator = ""
-        if not (separator and dot):
+            dot = ""
+        if not dot or not math.isfinite(found[lane, name] or 0.0):
             raise ConfigError(f"change {value!r}: write it as lane.rule=number, or lane.rule=off")
     return found
 

@@ -44,6 +44,7 @@ SELECT lane, (SELECT count(*) FROM open) AS open_groups,
   sum(CASE WHEN has_none THEN 0 WHEN has_at_most_one THEN max_tokens ELSE tokens END) AS most_tokens
 FROM alone GROUP BY lane
 """
+_IS_SETTLED = "CASE WHEN component IS NULL THEN passes ELSE component NOT IN (SELECT component FROM open) AND kept END"
 _SETTLED = """
 SELECT lane, count(*) AS documents,
   count(*) FILTER (passed AND NOT passes) AS newly_removed, count(*) FILTER (passes AND NOT passed) AS newly_kept,
@@ -67,11 +68,8 @@ def what_if(database: RunDatabase, changes: Changes) -> dict[str, Any]:
     sums = ", ".join(
         f"sum({'1' if unit == 'documents' else unit}) FILTER ({test}) AS {name}_{unit}"
         for unit in UNITS
-        for name, test in (
-            ("passed", "passed"), ("passes", "passes"), ("kept", "kept"),
-            ("settled", "component IS NULL AND passes OR component NOT IN (SELECT component FROM open) AND kept"),
-        )
-    )  # fmt: skip
+        for name, test in (("passed", "passed"), ("passes", "passes"), ("kept", "kept"), ("settled", _IS_SETTLED))
+    )
     judged = _JUDGED.format(passes=passes)
     groups = {row["lane"]: row for row in database.rows(judged + _GROUPS, values)}
     rows = database.rows(judged + _SETTLED.format(sums=sums), values)

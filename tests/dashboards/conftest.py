@@ -1,9 +1,10 @@
 """A run directory as a finished curation leaves it, made up but consistent: every count follows from one list."""
 
 import json
+import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ctllm.dashboards.compaction import compact
+from ctllm.dashboards.queries import RunDatabase
+from ctllm.examples.corpus.build import build_corpus
+from ctllm.pipelines.curate import curate
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.schemas.config import read_config
 from ctllm.schemas.contamination import LEAKS
 from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
-from ctllm.schemas.files import write_json, write_parquet
+from ctllm.schemas.files import read_json, write_json, write_parquet
 from ctllm.schemas.manifest import RunManifest
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
 from ctllm.schemas.stats import (
@@ -46,6 +53,9 @@ TEXTS = {
 }
 FAILURE_KINDS = ("broken_encoding", "not_text", "truncated")
 Document = dict[str, Any]
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--disable-sync", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +68,42 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return run
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium. Skipped where it is not installed, unless CTLLM_REQUIRE_BROWSER is set."""
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is not there; install the Debian package `chromium`"
+        if os.environ.get("CTLLM_REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def corpus_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example corpus, really curated: 370 records, copies, benchmark items, personal data. Only read it."""
+    directory = tmp_path_factory.mktemp("curated")
+    build_corpus(directory / "corpus")
+    config = read_config("configs/curation/demo.yaml", CurationConfig)
+    curate(config, inputs=[str(directory / "corpus")], out=str(directory / "run"), options=RunnerOptions(workers=1))
+    return directory / "run"
+
+
+@pytest.fixture(scope="session")
+def corpus_database(corpus_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDatabase]:
+    """The compacted tables of the example corpus, open."""
+    path = compact(corpus_run, cache=tmp_path_factory.mktemp("cache"))
+    manifest = read_json(str(corpus_run / "manifest.json"))
+    database = RunDatabase(path, CurationConfig.model_validate(manifest["config"]))
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")

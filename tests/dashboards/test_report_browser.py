@@ -1,6 +1,5 @@
 """The page as people see it, in a real Chromium: drawn whole, silent, true to the statistics."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,9 +17,6 @@ from ctllm.schemas.stats import EDITS
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-FLAGS += ["--disable-sync", "--no-first-run"]
 VIEWS = [
     "overview", "funnel", "mixture", "heat", "rules", "histograms", "whatif", "duplicates", "samples", "edits",
     "lines", "contamination", "failures", "stages",
@@ -28,22 +24,6 @@ VIEWS = [
 HOSTILE_START = '</script><img src=x onerror="'
 
 OpenPage = Callable[..., AbstractContextManager[Any]]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium. Skipped where it is not installed, unless CTLLM_REQUIRE_BROWSER is set."""
-    if not CHROMIUM.exists():
-        reason = f"{CHROMIUM} is not there; install the Debian package `chromium`"
-        if os.environ.get("CTLLM_REQUIRE_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
