@@ -229,9 +229,11 @@ function askForToken() {
     event.preventDefault();
     const response = await fetch("/api/login", { method: "POST", headers: { Authorization: `Bearer ${input.value}` } });
     if (response.ok) location.reload();
-    else remark.textContent = (await response.json()).error;
+    else remark.textContent = response.status === 401 ? word("wrong_token") : response.statusText;
   };
-  show(null, [["token_wanted", () => [make("form", { class: "controls", onsubmit: submit }, input,
+  show(null, [["token_wanted", () => [make("form", { class: "controls", onsubmit: submit },
+    make("input", { type: "text", autocomplete: "username", value: "ctllm", hidden: true }), input, // for password managers
+   
     make("button", { type: "submit", class: "more" }, word("enter")), remark)]]]);
   input.focus();
 }

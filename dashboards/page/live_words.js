@@ -13,6 +13,7 @@ Object.assign(WORDS, {
   try_again: ["重试", "Try again"],
   token_wanted: ["请输入启动时设定的口令", "Give the token that the dashboard was started with"],
   token: ["口令", "token"],
+  wrong_token: ["口令不对。", "That is not the token."],
   enter: ["进入", "Enter"],
 
   runs: ["整理", "Curations"],

@@ -247,6 +247,7 @@ def test_two_runs_are_compared(address: str, open_live: OpenLive, language: str,
 def test_curves_grow_while_a_training_goes(runs: Path, address: str, open_live: OpenLive) -> None:
     """A step that is written to the ledger appears by itself, and the state says running."""
     ledger = runs / "pretrain" / "ledger.jsonl"
+    ledger.touch()
     with open_live(f"{address}training/pretrain") as page:
         state = page.locator("#ledger-state")
         assert "running" in state.text_content()
@@ -288,7 +289,7 @@ def test_the_token_is_asked_for_once(runs: Path, tmp_path: Path, open_live: Open
         field = page.locator("input[type=password]")
         field.fill("not-the-token-at-all")
         page.keyboard.press("Enter")
-        page.get_by_text("give the token").wait_for(timeout=20_000)
+        page.get_by_text("That is not the token").wait_for(timeout=20_000)
         field.fill(TOKEN)
         page.keyboard.press("Enter")
         page.wait_for_selector("#runs tbody a", timeout=30_000)
