@@ -13,6 +13,7 @@ from ctllm.flows.pictures import as_markdown, curve, waterfall
 from ctllm.model.ledger import read_ledger
 from ctllm.schemas.files import join, read_json, read_parquet
 from ctllm.schemas.language_ratios_config import LanguageRatiosConfig, RatioScores
+from ctllm.schemas.tokens import PlanManifest, TokensManifest
 from ctllm.schemas.training_run import SUMMARY, TrainingSummary
 from ctllm.schemas.tuning_run import EVALUATION, EvaluationResult
 
@@ -57,6 +58,32 @@ def funnel_table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for (lane, outcome, reason), counts in totals.items()
     ]
     return sorted(table, key=lambda each: (-each["documents"], each["lane"], each["first reason"]))
+
+
+def _show_tokens(step: Step) -> None:
+    manifest = TokensManifest.model_validate(read_json(join(step.out, "manifest.json")))
+    create_table_artifact(tokens_table(manifest), key="tokens", description=f"tokens of {step.out}")
+
+
+def tokens_table(manifest: TokensManifest) -> list[dict[str, Any]]:
+    """One row per lane and source: documents, tokens, bytes a token."""
+    return [
+        {
+            "lane": lane,
+            "source": source,
+            "documents": each.documents,
+            "tokens": each.tokens,
+            "bytes/token": round(each.bytes / max(each.tokens, 1), 3),
+        }
+        for lane, sources in manifest.sources.items()
+        for source, each in sources.items()
+    ]
+
+
+def _show_plan(step: Step) -> None:
+    manifest = PlanManifest.model_validate(read_json(join(step.out, "manifest.json")))
+    table = [{"lane": lane, **each.model_dump()} for lane, each in manifest.lanes.items()]
+    create_table_artifact(table, key="plan", description=f"plan {manifest.plan_digest[:16]} in {step.out}")
 
 
 def _show_training(step: Step) -> None:
@@ -147,6 +174,8 @@ def _report_line(run: str) -> str:
 
 _SHOW: dict[str, Callable[[Step], None]] = {
     "curate": _show_funnel,
+    "tokenize": _show_tokens,
+    "plan": _show_plan,
     "pretrain": _show_training,
     "sft": _show_training,
     "dpo": _show_training,

@@ -1,7 +1,7 @@
 """Types of the flows' parameters, each with the sentence that Prefect's form shows beside the field."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
@@ -27,6 +27,10 @@ Run = Annotated[str, Help("run directory of a curation, or name@version")]
 TokenizerFile = Annotated[str, Help("a tokenizer.model file, or name@version")]
 Tokens = Annotated[str, Help("directory of token shards, or name@version")]
 Plan = Annotated[str, Help("directory of the plan, or name@version")]
+MeasuredTokens = Annotated[str | None, Help("token shards, for bits per byte; empty = not measured")]
+MeasuredPlan = Annotated[str | None, Help("the plan with the held-out documents, for bits per byte")]
+MeasuredPreferences = Annotated[str | None, Help("preference pairs, for their accuracy; empty = not measured")]
+ChatKind = Annotated[Literal["conversations", "preferences"], Help("conversations for sft, preferences for dpo")]
 Conversations = Annotated[str, Help("directory of converted conversations, or name@version")]
 Preferences = Annotated[str, Help("directory of converted preference pairs, or name@version")]
 Checkpoint = Annotated[str, Help("a checkpoint, a training run (its newest), or name@version")]

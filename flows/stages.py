@@ -1,17 +1,20 @@
 """One Prefect flow per stage. Parameters are flat strings and numbers: a trigger can fill them from an event."""
 
-from typing import Literal
-
 from prefect import flow
 
 from ctllm.flows import commands
+from ctllm.flows.announcement import announce
 from ctllm.flows.parameters import (
     Benchmarks,
+    ChatKind,
     Checkpoint,
     ConfigFile,
     Conversations,
     Inputs,
     MaxSeconds,
+    MeasuredPlan,
+    MeasuredPreferences,
+    MeasuredTokens,
     Out,
     Overrides,
     Plan,
@@ -22,6 +25,8 @@ from ctllm.flows.parameters import (
     Workers,
 )
 from ctllm.flows.stage import run_step
+from ctllm.schemas.data_version import parse_reference
+from ctllm.schemas.registry import Registry
 
 
 @flow(flow_run_name="curate {out}")
@@ -32,8 +37,11 @@ def curate(
     overrides: Overrides = [],  # noqa: B006 - Prefect's form shows the value; nobody changes it
     workers: Workers = None,
 ) -> str:
-    """Turn raw sources into curated shards, with a verdict for every document."""
-    return run_step(commands.curate(inputs, config=config, out=out, overrides=overrides, workers=workers))
+    """Turn raw sources into curated shards, with a verdict for every document; a new version is announced."""
+    run_step(commands.curate(inputs, config=config, out=out, overrides=overrides, workers=workers))
+    if parse_reference(out):
+        announce(Registry.default().find(out))
+    return out
 
 
 @flow(flow_run_name="tokenizer {out}")
@@ -62,7 +70,7 @@ def plan(tokens: Tokens, out: Out, config: ConfigFile) -> str:
 @flow(flow_run_name="{kind} {out}")
 def conversations(
     inputs: Inputs,
-    kind: Literal["conversations", "preferences"],
+    kind: ChatKind,
     out: Out,
     benchmarks: Benchmarks = [],  # noqa: B006 - as overrides of curate
     workers: Workers = None,
@@ -114,9 +122,9 @@ def evaluate(  # noqa: PLR0917 - parameters of a flow are named, in the form and
     checkpoint: Checkpoint,
     out: Out,
     config: ConfigFile,
-    tokens: Tokens | None = None,
-    plan: Plan | None = None,
-    preferences: Preferences | None = None,
+    tokens: MeasuredTokens = None,
+    plan: MeasuredPlan = None,
+    preferences: MeasuredPreferences = None,
 ) -> str:
     """Measure a checkpoint: bits per byte (needs tokens and plan), multiple choice, preference accuracy."""
     data = {"tokens": tokens, "plan": plan, "preferences": preferences}

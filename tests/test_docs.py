@@ -17,6 +17,7 @@ from ctllm.schemas.language_ratios_config import LanguageRatiosConfig
 from ctllm.schemas.published_scores import PublishedScores
 from ctllm.schemas.recipes import Recipe
 from ctllm.schemas.synthesis_config import SynthesisConfig
+from ctllm.schemas.train_version_config import TrainVersionConfig
 from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfig, TokenizerConfig
 from ctllm.schemas.tuning_config import DpoConfig, SftConfig
 
@@ -38,6 +39,7 @@ MODELS: dict[str, type[Config]] = {
     "sft": SftConfig,
     "synthesis": SynthesisConfig,
     "tokenizer": TokenizerConfig,
+    "train_version": TrainVersionConfig,
 }
 
 

@@ -1,5 +1,6 @@
 """Commands on data versions: runs ls, show, diff, publish, adopt, accept, reject, withdraw, trace."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -159,9 +160,20 @@ def publish(
     reference: Reference,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="what a finished stage of ours wrote")],
     made_from: MadeFrom = None,
+    announce: Annotated[
+        bool, typer.Option("--announce", help="tell the server at PREFECT_API_URL, which then trains on it")
+    ] = False,
 ) -> None:
     """Register a stage's directory under a name and version; it stays where it is and must not change any more."""
-    _register(reference, read_contents(directory), directory, made_from, is_adopted=False)
+    version = _register(reference, read_contents(directory), directory, made_from, is_adopted=False)
+    if announce:
+        from ctllm.flows.announcement import announce as tell
+        from ctllm.flows.announcement import flush
+
+        if not os.environ.get("PREFECT_API_URL"):
+            raise ConfigError("--announce: PREFECT_API_URL is not set; `ctllm up` prints it")
+        tell(version)
+        flush()
 
 
 @runs.command("adopt")

@@ -2,7 +2,15 @@
 
 import base64
 
-from ctllm.flows.artifacts import evaluation_table, funnel_picture, funnel_table, samples_markdown, summary_table
+from ctllm.flows.artifacts import (
+    evaluation_table,
+    funnel_picture,
+    funnel_table,
+    samples_markdown,
+    summary_table,
+    tokens_table,
+)
+from ctllm.schemas.tokens import TokensManifest
 from ctllm.schemas.training_run import TrainingSummary
 from ctllm.schemas.tuning_run import EvaluationResult, PreferenceResult
 
@@ -47,6 +55,21 @@ def test_funnel_table_adds_sources() -> None:
 def picture(markdown: str) -> str:
     """The SVG inside a Markdown image."""
     return base64.b64decode(markdown.removesuffix(")").partition("base64,")[2]).decode()
+
+
+def test_tokens_stand_by_lane_and_source() -> None:
+    """Each source of each lane has its documents, tokens and bytes a token; an empty one divides by nothing."""
+    counts = {"documents": 2, "tokens": 4, "bytes": 13}
+    values = {
+        "fingerprint": "f", "tokenizer_digest": "t", "vocab_size": 9, "dtype": "uint16", "end_of_document_id": 1,
+        "shards": [], "lanes": {"zh": counts},
+        "sources": {"zh": {"web": counts, "book": {"documents": 0, "tokens": 0, "bytes": 0}}},
+    }  # fmt: skip
+    table = tokens_table(TokensManifest.model_validate(values))
+    assert table == [
+        {"lane": "zh", "source": "web", "documents": 2, "tokens": 4, "bytes/token": 3.25},
+        {"lane": "zh", "source": "book", "documents": 0, "tokens": 0, "bytes/token": 0.0},
+    ]
 
 
 def test_funnel_picture_accounts_for_every_document() -> None:

@@ -31,11 +31,10 @@ def test_every_flow_has_one_deployment() -> None:
     """No stage is without a deployment, on the pool `local`, without the worker's hold on its output."""
     from prefect import Flow
 
-    from ctllm.flows import end_to_end, stages
+    from ctllm.flows import end_to_end, maintenance, stages, train_version
 
-    flows = {
-        each.fn.__name__ for module in (end_to_end, stages) for each in vars(module).values() if isinstance(each, Flow)
-    }
+    modules = (end_to_end, maintenance, stages, train_version)
+    flows = {each.fn.__name__ for module in modules for each in vars(module).values() if isinstance(each, Flow)}
     assert sorted(each["entrypoint"].partition(":")[2] for each in DEPLOYMENTS) == sorted(flows)
     assert {each["work_pool"]["name"] for each in DEPLOYMENTS} == {"local"}
     assert {each["work_pool"]["job_variables"]["stream_output"] for each in DEPLOYMENTS} == {False}
