@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds both images without an engine or a registry: buildah, on stand-ins for the two bases made with debootstrap.
+# Builds the images without an engine or a registry: buildah, on stand-ins for the two bases made with debootstrap.
 # Needs root and the packages buildah and debootstrap; about 25 GB of disk while it runs. Called by `make docker-check`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,17 +32,19 @@ buildah rm --all >/dev/null
 
 # the certificates of this machine, for networks that have their own
 certificates=(--volume /etc/ssl/certs:/etc/ssl/certs:ro --build-arg SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt)
-for target in app beam-worker; do
+for target in app flow-run beam-worker; do
     echo "docker-check: building $target"
     buildah bud --quiet --isolation chroot --layers --pull-never "${certificates[@]}" \
         ${TORCH_BACKEND:+--build-arg TORCH_BACKEND="$TORCH_BACKEND"} --target "$target" --tag "$target" --file docker/Dockerfile . >/dev/null
 done
 
 app=$(buildah from --pull-never app)
+run=$(buildah from --pull-never flow-run)
 worker=$(buildah from --pull-never beam-worker)
 [ "$(buildah run --isolation chroot "$app" -- id -u)" = 10001 ] || { echo "docker-check: the app runs as root"; exit 1; }
 buildah run --isolation chroot "$app" -- ctllm doctor
 buildah run --isolation chroot "$app" -- ctllm setup # kernels: 0 compiled, for they are in the image
+buildah run --isolation chroot "$run" -- python -c "from prefect.flows import load_flow_from_entrypoint as load; print(load('ctllm.flows.stages.curate').name)"
 buildah run --isolation chroot "$worker" -- /opt/apache/beam/boot
 buildah run --isolation chroot "$worker" -- python -c "import ctllm.pipelines.curate, apache_beam; print('beam', apache_beam.__version__)"
-echo "docker-check: both images stand"
+echo "docker-check: the images stand"

@@ -1,7 +1,9 @@
 """What a Prefect server must know before it can run us: the pool, the slot of the trainers, the deployments."""
 
+import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,22 +11,40 @@ import yaml
 
 import ctllm
 from ctllm.flows.commands import TRAINER_LIMIT
+from ctllm.flows.pools import LOCAL_POOL, PoolType, base_job_template, moved_deployments
 from ctllm.schemas.errors import InputError, MissingPartError
 
-POOL = "local"
+POOL = LOCAL_POOL
 DEPLOYMENTS = "prefect.yaml"
 COMMAND_TIMEOUT_S = 180.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores
 
 
-def register(project: Path, *, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+def register(
+    project: Path,
+    *,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+    pool: PoolType = "process",
+    image: str | None = None,
+) -> None:
     """Tells the server of `environment` (PREFECT_API_URL) what it needs; again changes nothing.
 
-    Raises MissingPartError with Prefect's last lines when the server cannot be reached or refuses.
+    `pool` other than process: the runs are containers of `image`. Raises MissingPartError with Prefect's last lines
+    when the server cannot be reached or refuses.
     """
-    _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-    _create_trainer_limit(environment)
-    say(f"pool `{POOL}`, concurrency limit `{TRAINER_LIMIT}` of 1")
-    _prefect(["--no-prompt", "deploy", "--all"], environment, directory=project)
+    name = POOL if pool == "process" else pool
+    with tempfile.TemporaryDirectory() as directory:
+        file, template = project / DEPLOYMENTS, []
+        if pool != "process":
+            file = Path(directory) / DEPLOYMENTS
+            file.write_text(yaml.safe_dump(moved_deployments(project, pool, image=image)), encoding="utf-8")
+            base = Path(directory) / "template.json"
+            base.write_text(json.dumps(base_job_template(pool)), encoding="utf-8")
+            template = ["--base-job-template", str(base)]
+        _prefect(["work-pool", "create", name, "--type", pool, "--overwrite", *template], environment)
+        _create_trainer_limit(environment)
+        say(f"pool `{name}`, concurrency limit `{TRAINER_LIMIT}` of 1")
+        _prefect(["--no-prompt", "deploy", "--all", "--prefect-file", str(file)], environment, directory=project)
     deployments = yaml.safe_load((project / DEPLOYMENTS).read_text(encoding="utf-8"))["deployments"]
     say(f"{len(deployments)} deployments from {project / DEPLOYMENTS}")
 

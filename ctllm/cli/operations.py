@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -66,13 +66,22 @@ def down() -> None:
     console.print(f"stopped: {', '.join(stopped)}" if stopped else f"nothing was running for {home}", markup=False)
 
 
-def deploy() -> None:
+def deploy(
+    pool: Annotated[
+        Literal["process", "docker", "kubernetes"],
+        typer.Option(help="where flow runs are started; another pool than before: the deployments move there"),
+    ] = "process",
+    image: Annotated[
+        str | None, typer.Option(help="of docker and kubernetes runs, in the place of the one in docker/pools/")
+    ] = None,
+) -> None:
     """Tell the Prefect server at PREFECT_API_URL what it needs: pool, slot of the trainers, deployments."""
     from ctllm.flows.registration import find_project, register
 
     if not os.environ.get("PREFECT_API_URL"):
         raise ConfigError("PREFECT_API_URL: not set; it names the server, for example http://127.0.0.1:4200/api")
     project = find_project()
+    environment = {**os.environ, "PWD": str(project)}
     register(
-        project, environment={**os.environ, "PWD": str(project)}, say=lambda line: console.print(line, markup=False)
+        project, environment=environment, say=lambda line: console.print(line, markup=False), pool=pool, image=image
     )

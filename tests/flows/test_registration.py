@@ -1,6 +1,7 @@
 """What a Prefect server is told: found, and refused in one sentence."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,30 @@ def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path
         client.delete_global_concurrency_limit_by_name(TRAINER_LIMIT)  # other tests of the server want none
     assert [each.name for each in deployed] == ["local"]
     assert limit == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_deployments_move_to_another_pool(tmp_path: Path) -> None:
+    """Told of a kubernetes pool, the server has the pool with our template, and the deployment once, without a pull."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    one = ONE_DEPLOYMENT.replace("work.py:small", "flows/maintenance.py:retention")
+    (tmp_path / "prefect.yaml").write_text(f"prefect-version: 3.8.8\n{one}")
+    shutil.copytree(find_project() / "docker/pools", tmp_path / "docker/pools")
+    environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value(), "PWD": str(tmp_path)}
+    register(tmp_path, environment=environment, say=print, pool="kubernetes", image="example/image:1")
+    with get_client(sync_client=True) as client:
+        (moved,) = [
+            each for each in client.read_deployments() if each.entrypoint == "ctllm.flows.maintenance.retention"
+        ]
+        template = client.read_work_pool("kubernetes").base_job_template
+        client.delete_global_concurrency_limit_by_name(TRAINER_LIMIT)  # other tests of the server want none
+        client.delete_work_pool("kubernetes")
+    assert (moved.work_pool_name, moved.pull_steps) == ("kubernetes", [])
+    assert moved.job_variables["image"] == "example/image:1"
+    assert "data_claim" in template["variables"]["properties"]
 
 
 def test_a_refusal_is_one_sentence_and_the_last_lines(tmp_path: Path) -> None:
