@@ -7,12 +7,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import fsspec
 import pyarrow as pa
@@ -59,6 +61,21 @@ def filesystem_of(path: str) -> tuple[Any, str]:
 
 _STORAGE = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcp"), "gcs": ("gcsfs", "gcp")}
 """Protocol to the package that speaks it and the extra of ours that brings it."""
+
+
+def check_has_no_secret(url: str) -> None:
+    """Raises ConfigError for a URL with a password or a signature: manifests, logs and run pages keep it as it is."""
+    parts = urlsplit(url) if "://" in url else None
+    if parts and ("@" in parts.netloc or _SECRET_QUERY.search(parts.query)):
+        raise ConfigError(
+            f"{parts.scheme}://{parts.hostname}/…: the URL carries a password or a signature, which would stand in "
+            "manifests and logs; give keys through the environment or fsspec's config file, or fetch the file first"
+        )
+
+
+_SECRET_QUERY = re.compile(
+    r"(?i)(^|[&_-])(sig|signature|token|secret|credential|password|key|apikey|accesskey|accesskeyid)="
+)
 
 
 def absolute_path(path: str) -> str:

@@ -23,7 +23,7 @@ from ctllm.pipelines.sources.formats import (
 from ctllm.schemas.curation_config import SourceConfig
 from ctllm.schemas.document import SPLIT_BITS
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import filesystem_of, join
+from ctllm.schemas.files import check_has_no_secret, filesystem_of, join
 
 MAX_FILES_PER_SPLIT = 4096  # of a directory of single documents; as many as one batch holds
 NUM_SNIFFED_BYTES = 1 << 16
@@ -58,6 +58,8 @@ def plan_splits(inputs: Sequence[str], *, config: SourceConfig) -> list[Split]:
 
     Raises InputError for an input that does not exist, a directory without anything readable, an unknown format.
     """
+    for each in inputs:
+        check_has_no_secret(each)
     planned: dict[str, list[Split]] = {}  # by resolved path: a file named twice is read once
     for url in sorted({url for each in inputs for url in _expand(each)}):
         fs, name = filesystem_of(url)

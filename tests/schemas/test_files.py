@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from ctllm.schemas import files
-from ctllm.schemas.errors import InputError, OutputError
+from ctllm.schemas.errors import ConfigError, InputError, OutputError
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -71,3 +71,27 @@ def test_listing_leaves_out_temporary_files(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     assert files.list_files(str(tmp_path), suffix=".parquet") == [f"{tmp_path}/a.parquet", f"{tmp_path}/b.parquet"]
     assert files.walk_files(str(tmp_path)) == ["a.parquet", "b.parquet", "note.txt"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:PLANTED@example.org/a.jsonl",
+        "https://example.org/a?X-Amz-Signature=PLANTED&X-Amz-Expires=60",
+        "https://example.org/a?page=1&access_token=PLANTED",
+        "gs://PLANTED@bucket/a",
+    ],
+)
+def test_a_url_with_a_secret_is_refused_without_showing_it(url: str) -> None:
+    """A password or signature in an input's URL would be written into manifests: refused, and not repeated."""
+    with pytest.raises(ConfigError, match="carries a password or a signature") as refused:
+        files.check_has_no_secret(url)
+    assert "PLANTED" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["a@b/c.jsonl", "s3://bucket/a?b.parquet", "https://example.org/a?page=1&keyword=x", "zh@3"]
+)
+def test_other_urls_and_paths_pass(url: str) -> None:
+    """An at sign in a path, a question mark in an object's name, a harmless query."""
+    files.check_has_no_secret(url)
