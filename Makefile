@@ -40,6 +40,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p ctllm
 	$(BIN)/hadolint docker/Dockerfile
+	$(UV) pip check --quiet --python $(BIN)/python
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
 
 format: setup

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,11 +158,20 @@ def _stat(pid: int) -> list[str]:
 
 def marked_processes(home: Path) -> set[int]:
     """Living processes that were started, at any depth, by the background processes of `home`."""
+    return {pid for pid, _ in _marked_environments(home)}
+
+
+def marked_values(home: Path, name: str) -> set[str]:
+    """Values of the environment variable `name` in those processes."""
+    prefix = f"{name}=".encode()
+    settings = (each for _, environment in _marked_environments(home) for each in environment)
+    return {each.removeprefix(prefix).decode() for each in settings if each.startswith(prefix)}
+
+
+def _marked_environments(home: Path) -> Iterator[tuple[int, list[bytes]]]:
     mark = f"{HOME_MARK}={home}".encode()
-    found = set()
     for entry in PROC.glob("[0-9]*/environ"):
         with suppress(OSError):  # it ended meanwhile, or belongs to somebody else
-            pid = int(entry.parent.name)
-            if mark in entry.read_bytes().split(b"\0") and is_alive(pid) and pid != os.getpid():
-                found.add(pid)
-    return found
+            pid, environment = int(entry.parent.name), entry.read_bytes().split(b"\0")
+            if mark in environment and is_alive(pid) and pid != os.getpid():
+                yield pid, environment

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctllm.flows.background import Background, stop_all, wait_until
+from ctllm.flows.background import Background, marked_values, stop_all, wait_until
 from ctllm.flows.registration import POOL, find_project, register
 from ctllm.schemas.errors import ConfigError, MissingPartError
 from ctllm.schemas.files import read_json, write_json
@@ -22,7 +22,10 @@ from ctllm.schemas.files import read_json, write_json
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4200  # Prefect's own
 HEALTH_TIMEOUT_S = 180.0  # the first start migrates the database: 12-31 s on two idle cores
+ANSWER_TIMEOUT_S = 20.0  # on a machine with ten times the load that it can bear, 5 s were not enough
 CANCEL_TIMEOUT_S = 45.0  # Prefect's runner asks for cancels every 10 s and kills after another 30 s
+
+RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of a run's process
 
 SERVER_SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -72,7 +75,7 @@ class LocalServer:
         request = urllib.request.Request(self.api_url + path, data=data, headers=headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=5) as answer:
+            with opener.open(request, timeout=ANSWER_TIMEOUT_S) as answer:
                 return json.loads(answer.read())
         except (OSError, ValueError):  # urllib's errors are OSErrors
             return None
@@ -100,6 +103,9 @@ def start(server: LocalServer, *, say: Callable[[str], None]) -> None:
     environment = server.environment(project)
     _start_server(server, environment, say=say)
     register(project, environment=environment, say=say)
+    if Background(server.home, "worker").pid() is None:
+        for name in end_lost_runs(server):
+            say(f"run {name} ended with its machine; start it again, it goes on where it was")
     _start_worker(server, environment, project=project)
     say(f"worker on pool `{POOL}`, working directory {project}")
 
@@ -130,6 +136,23 @@ def cancel_runs(server: LocalServer) -> None:
     wait_until(lambda: not live_runs(), timeout_s=CANCEL_TIMEOUT_S)
     for run in live_runs():
         set_state(run, "CANCELLED", force=True)
+
+
+def end_lost_runs(server: LocalServer) -> list[str]:
+    """Marks as crashed the runs of our pool that look alive without a process; gives their names.
+
+    After the machine went down nobody else does: Prefect would show them as running for ever. Only while no worker
+    runs: one that has just taken a run has no process for it yet.
+    """
+    running = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
+    pool = {"name": {"any_": [POOL]}}
+    alive = marked_values(server.home, RUN_ID)
+    found = server.ask("POST", "/flow_runs/filter", {"flow_runs": running, "work_pools": pool}) or []
+    lost = [run for run in found if run["id"] not in alive]
+    for run in lost:
+        state = {"type": "CRASHED", "message": "its process ended with the machine or with its worker"}
+        server.ask("POST", f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+    return [run["name"] for run in lost]
 
 
 def _start_server(server: LocalServer, environment: dict[str, str], *, say: Callable[[str], None]) -> None:

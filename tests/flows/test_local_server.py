@@ -1,11 +1,13 @@
 """The local Prefect server: its settings, and what it refuses before anything starts."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from ctllm.flows import local_server
+from ctllm.flows.background import Background, stop_all
 from ctllm.flows.local_server import LocalServer, default_home, running_server, start, stop
 from ctllm.schemas.errors import ConfigError
 
@@ -73,3 +75,38 @@ def test_stopping_leaves_no_run_alive(monkeypatch: pytest.MonkeyPatch, tmp_path:
         local_server.cancel_runs(server)
         states = [client.read_flow_run(run).state_name for run in runs]
     assert states == ["Cancelled", "Scheduled"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_a_lost_machine_leaves_no_run_alive(tmp_path: Path) -> None:
+    """A run of our pool without a process is marked as crashed; one with a process, or elsewhere, is not."""
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.settings import PREFECT_API_URL
+    from prefect.states import Running
+
+    @flow
+    def anything() -> None:
+        """Never called: only its runs are looked at."""
+
+    server = LocalServer(tmp_path, port=int(PREFECT_API_URL.value().split(":")[2].partition("/")[0]))
+    with get_client(sync_client=True) as client:
+        names = (local_server.POOL, local_server.POOL, "elsewhere")
+        for pool in set(names):
+            client.create_work_pool(WorkPoolCreate(name=pool, type="process"), overwrite=True)
+        flow_id = client.create_flow(anything)
+        runs = []
+        for number, pool in enumerate(names):
+            deployment = client.create_deployment(flow_id, f"lost-{number}", work_pool_name=pool)
+            runs.append(client.create_flow_run_from_deployment(deployment, state=Running()))
+        alive = Background(tmp_path, "run")
+        environment = {**os.environ, local_server.RUN_ID: str(runs[1].id)}
+        alive.start(["sleep", "60"], environment=environment, directory=tmp_path)
+        assert local_server.end_lost_runs(server) == [runs[0].name]
+        states = [client.read_flow_run(run.id).state_name for run in runs]
+        for pool in set(names):
+            client.delete_work_pool(pool)
+    stop_all(tmp_path, in_order=[alive])
+    assert states == ["Crashed", "Running", "Running"]
