@@ -7,13 +7,15 @@
 #   make prism   Beam's portable runner in Go, which one test runs on
 #
 # PYTHON=python3.12 picks another interpreter; TORCH_BACKEND=cpu installs torch without CUDA where uv can reach such an index.
+# EXTRAS=gcp or s3 adds what object stores and Dataflow need.
 
 PYTHON ?= python3
 TORCH_BACKEND ?=
+EXTRAS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/python -m uv
-STAMP := $(VENV)/.installed
+STAMP := $(VENV)/.installed$(if $(EXTRAS),-$(EXTRAS))
 
 .PHONY: setup demo test check format lock up down flink prism docker-check clean
 
@@ -26,6 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(UV) --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv
 	$(UV) pip install --quiet --python $(BIN)/python $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -r requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(if $(EXTRAS),$(UV) pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[$(EXTRAS)]")
 	$(BIN)/ctllm setup
 	@touch $(STAMP)
 

@@ -29,6 +29,7 @@ from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.judgement import duplicates_among, judge_split, rank_candidates, ranked_type, write_duplicates
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.document import split_of
 from ctllm.schemas.duplicates import DUPLICATES, PAIRS
 from ctllm.schemas.files import list_files, read_parquet, remove_tree
@@ -73,15 +74,13 @@ def _job(
     readers = {"labels": ReadLabels(bits), "pairs": ReadPairs(bits)}
     rows = [
         pipeline
-        | f"Files of {name}" >> beam.Create(list(paths))
-        | f"Spread {name} over workers" >> beam.Reshuffle()
+        | f"Files of {name}" >> Spread(paths)
         | f"Read {name}" >> beam.ParDo(readers[name]).with_output_types(tuple[int, bytes])
         for name, paths in files.items()
     ]
     ranked = (
         pipeline
-        | "Splits" >> beam.Create(list(ranks))
-        | "Spread splits over workers" >> beam.Reshuffle()
+        | "Splits" >> Spread(ranks)
         | "Rank kept documents" >> beam.ParDo(RankKept(run, ranks, bits)).with_output_types(tuple[int, bytes])
     )
     _ = (

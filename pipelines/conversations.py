@@ -35,6 +35,7 @@ from ctllm.pipelines.dedup.survivors import choose_survivors
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.signals.words import units_of
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.conversation_config import ConversationConfig
 from ctllm.schemas.conversations import CONVERSATION_FAILURES, TABLES, ConversationKind
 from ctllm.schemas.document import document_keys, rows_of, split_of
@@ -104,6 +105,7 @@ def convert_conversations(
         raise OutputError(f"{out}: holds the conversion of other inputs; choose another --out or delete it")
     for directory in (job.table, FAILURES, WORK):
         remove_tree(join(out, directory))
+    options = options.recorded_in(out)
     run = partial(run_job, options=options, total=len(files), progress=progress)
     run(STAGE, job.read_files, watch=job.directory("bands"))
     job.find_copies(options, progress=progress)
@@ -169,12 +171,7 @@ class ConversationJob:
 
     def read_files(self, pipeline: beam.Pipeline) -> None:
         """Adds the steps of the first job: (file, path) to tables in OUT/work."""
-        (
-            pipeline
-            | "files" >> beam.Create(list(enumerate(self.files)))
-            | "spread files" >> beam.Reshuffle()  # Create makes one bundle: without this one worker reads everything
-            | "read files" >> beam.ParDo(ReadFile(self))
-        )
+        (pipeline | "files" >> Spread(enumerate(self.files)) | "read files" >> beam.ParDo(ReadFile(self)))
 
     def find_copies(self, options: RunnerOptions, *, progress: Progress) -> None:
         """Verified pairs, and who stays of them: OUT/work/copies.parquet. A benchmark item stands for nobody."""
@@ -200,12 +197,7 @@ class ConversationJob:
 
     def write_files(self, pipeline: beam.Pipeline) -> None:
         """Adds the steps of the last job: (file, path) to its rows and failures."""
-        (
-            pipeline
-            | "files" >> beam.Create(list(enumerate(self.files)))
-            | "spread files" >> beam.Reshuffle()
-            | "write files" >> beam.ParDo(WriteFile(self))
-        )
+        (pipeline | "files" >> Spread(enumerate(self.files)) | "write files" >> beam.ParDo(WriteFile(self)))
 
     def count(self) -> dict[str, int]:
         """Records by outcome, from the files written."""

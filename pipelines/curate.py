@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
+from ctllm.pipelines.dataflow import JobRecord
 from ctllm.pipelines.decide import decide
 from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.dedup.common_lines import find_common_lines
@@ -38,9 +39,11 @@ from ctllm.pipelines.quality import shared_quality_model
 from ctllm.pipelines.run_directory import Run, measured_splits, open_run, read_run, under_overrides
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.sources.split import Split, plan_splits
+from ctllm.pipelines.spread import Spread
 from ctllm.pipelines.statistics import merge_statistics
 from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import OutputError
 from ctllm.schemas.files import absolute_path
 from ctllm.schemas.progress import Progress, silent
 
@@ -76,6 +79,10 @@ def curate(
     index = absolute_path(index) if index else None
     compared = snapshots_to_compare(index, out, config) if index else ()
     splits = plan_splits(inputs, config=config.sources)
+    options = options.recorded_in(out)
+    if fresh and (jobs := JobRecord(options.record).jobs()):
+        under_way = ", ".join(job.job_id for job in jobs.values())
+        raise OutputError(f"--fresh: {out} has jobs under way on Dataflow ({under_way}); cancel them, delete jobs.json")
     run = open_run(out, config, splits, fresh=fresh, index=index, compared=compared)
     summary = _run_stages(run, splits, options=options, progress=progress)
     if index:
@@ -128,8 +135,7 @@ def _run_stages(run: Run, splits: Sequence[Split], *, options: RunnerOptions, pr
             "measure",
             lambda pipeline: (
                 pipeline
-                | "Splits" >> beam.Create(_largest_first(splits))  # Split
-                | "Spread over workers" >> beam.Reshuffle()  # elements after a bare Create stay on one worker
+                | "Splits" >> Spread(_largest_first(splits))  # Split
                 | "Measure" >> beam.ParDo(MeasureSplit(run))  # int: the split's files are in place
             ),
             options=options,

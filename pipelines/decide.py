@@ -28,6 +28,7 @@ from ctllm.pipelines.judgement import (
 )
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.files import remove_tree, write_parquet
 from ctllm.schemas.progress import Progress, silent
 
@@ -89,12 +90,7 @@ def decide(
     _choose(run, source_ranks(splits, sources, config=run.config.dedup), options=options, progress=progress)
     run_job(
         "verdicts",
-        lambda pipeline: (
-            pipeline
-            | "Splits" >> beam.Create(splits)
-            | "Spread over workers" >> beam.Reshuffle()
-            | "Write verdicts" >> beam.ParDo(WriteVerdicts(run))
-        ),
+        lambda pipeline: pipeline | "Splits" >> Spread(splits) | "Write verdicts" >> beam.ParDo(WriteVerdicts(run)),
         options=options,
         watch=run.directory("verdicts"),
         total=len(splits),
@@ -117,8 +113,7 @@ def _choose(run: Run, ranks: dict[int, int], *, options: RunnerOptions, progress
         "survivors",
         lambda pipeline: (
             pipeline
-            | "Splits" >> beam.Create(list(ranks))
-            | "Spread over workers" >> beam.Reshuffle()
+            | "Splits" >> Spread(ranks)
             | "Rank candidates" >> beam.ParDo(RankCandidates(run, ranks)).with_output_types(tuple[int, bytes])
             | "To one worker" >> beam.GroupByKey()
             | "Choose survivors" >> beam.ParDo(ChooseSurvivors(run))

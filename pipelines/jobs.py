@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stderr
 
 import apache_beam as beam
 
+from ctllm.pipelines.dataflow import DataflowClient, JobRecord, JobStatus, run_remotely, submit
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas import errors
 from ctllm.schemas.files import list_files
@@ -32,14 +33,45 @@ def run_job(
     Raises StageError (or our own error that a worker raised) with one sentence instead of Beam's nested traceback.
     """
     # A failing worker prints its traceback; the same text comes back in the exception, which `-v` shows.
-    with _watched(stage, watch=watch, total=total, progress=progress), redirect_stderr(io.StringIO()):
+    with redirect_stderr(io.StringIO()):
         try:
-            with beam.Pipeline(options=options.pipeline_options()) as pipeline:
+            if options.runner == "dataflow":
+                _run_on_dataflow(stage, build, options=options, watch=watch, total=total, progress=progress)
+                return
+            with (
+                _watched(stage, watch=watch, total=total, progress=progress),
+                beam.Pipeline(options=options.pipeline_options()) as pipeline,
+            ):
                 build(pipeline)
         except errors.CtllmError:
             raise
         except Exception as error:  # Beam re-raises worker errors as RuntimeError with the traceback in the text
             raise _plain_error(stage, error) from error
+
+
+def _run_on_dataflow(
+    stage: str,
+    build: Callable[[beam.Pipeline], object],
+    *,
+    options: RunnerOptions,
+    watch: str,
+    total: int,
+    progress: Progress,
+) -> None:
+    name = f"{stage} {watch}".strip()  # a stage may have several jobs, one after the other
+
+    def report(status: JobStatus) -> None:
+        metrics = (f"{metric} {value:.4g}" for metric, value in status.metrics.items())
+        done = len(list_files(watch)) if watch else 0
+        progress(ProgressEvent(stage, done, total, message="  ".join([status.state, *metrics])))
+
+    run_remotely(
+        name,
+        lambda: submit(build, options=options.pipeline_options(), name=name),
+        client=DataflowClient(),
+        record=JobRecord(options.record),
+        report=report,
+    )
 
 
 def _plain_error(stage: str, error: Exception) -> errors.CtllmError:

@@ -7,12 +7,15 @@ dataflow  `workers` is the number at the start; project, region, bucket and imag
 """
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, get_args
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.files import join
 
 RunnerName = Literal["direct", "portable", "flink", "dataflow"]
 
@@ -33,6 +36,9 @@ class RunnerOptions:
     max_pairs_in_memory: int = 20_000_000
     """Of more verified pairs survivors are chosen component by component, with the same result: 0.4 KB each, 8 GB."""
 
+    record: str = ""
+    """File that holds the jobs under way on a service, so that a later process finds them (`dataflow.py`)."""
+
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: at least one worker is needed")
@@ -40,6 +46,10 @@ class RunnerOptions:
             raise ConfigError(f"--runner {self.runner}: unknown; one of {', '.join(get_args(RunnerName))}")
         if self.shuffle not in ("auto", "gbk", "files"):
             raise ConfigError(f"--shuffle {self.shuffle}: unknown; one of auto, gbk, files")
+
+    def recorded_in(self, directory: str) -> "RunnerOptions":
+        """The same, with jobs on a service noted in `directory`."""
+        return replace(self, record=join(directory, "jobs.json"))
 
     def shuffle_of(self, payload_bytes: int) -> Literal["gbk", "files"]:
         """How to group that much: by default in files where the local runner would hold too much in memory."""
@@ -56,6 +66,24 @@ class RunnerOptions:
         if unknown:
             raise ConfigError(f"--{unknown[0]}: Beam has no such option; see its documentation for {self.runner}")
         return options
+
+
+def read_flags(arguments: Sequence[str]) -> tuple[str, ...]:
+    """`arguments` with every `@FILE` replaced by the flags in it, one a line; lines that begin with # are comments.
+
+    Raises ConfigError for a file that is not there.
+    """
+    flags: list[str] = []
+    for argument in arguments:
+        if not argument.startswith("@"):
+            flags.append(argument)
+            continue
+        path = Path(argument[1:])
+        if not path.is_file():
+            raise ConfigError(f"{argument}: no such file; name one with a Beam option on each line")
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        flags += [line for line in lines if line and not line.startswith("#")]
+    return tuple(flags)
 
 
 _MAX_GROUPED_BYTES = 64 << 20  # chosen: the local runner holds 3 to 7 times what it groups (engines notes, section 0)

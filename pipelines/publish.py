@@ -22,6 +22,7 @@ from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.privacy.redact import find_personal_data
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.signal_sample import cutoffs, lane_counts, write_sample_part
+from ctllm.pipelines.spread import Spread
 from ctllm.pipelines.statistics import split_statistics
 from ctllm.schemas.document import CURATED, CURATED_LANES
 from ctllm.schemas.errors import AccountingError
@@ -136,8 +137,7 @@ def publish(
         "publish",
         lambda pipeline: (
             pipeline
-            | "Splits" >> beam.Create(splits)
-            | "Spread over workers" >> beam.Reshuffle()
+            | "Splits" >> Spread(splits)
             | "Publish" >> beam.ParDo(PublishSplit(run, names, sampled_below=below))
         ),
         options=options,

@@ -56,6 +56,10 @@ class Run:
     config: CurationConfig
     manifest: RunManifest
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What workers get: without the list of inputs, which would make the graph of a job grow with it."""
+        return {**self.__dict__, "manifest": self.manifest.model_copy(update={"inputs": []})}
+
     def directory(self, name: str) -> str:
         """`RUN/name`."""
         return join(self.path, name)

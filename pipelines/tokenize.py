@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from ctllm.pipelines.batch import text_buffers
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.curated import CuratedPart, curated_parts, read_batches
 from ctllm.schemas.files import (
     exists,
@@ -95,10 +96,11 @@ def tokenize(
     _claim(out, fingerprint)
 
     def build(pipeline: beam.Pipeline) -> None:
-        names = pipeline | "Parts" >> beam.Create(parts)  # CuratedPart
-        names | "Spread" >> beam.Reshuffle() | "Tokenize" >> beam.ParDo(TokenizePart(vocabulary.model, out))  # str
+        parts_read = pipeline | "Parts" >> Spread(parts)  # CuratedPart
+        parts_read | "Tokenize" >> beam.ParDo(TokenizePart(vocabulary.model, out))  # str
 
-    run_job("tokenize", build, options=options, watch=join(out, DOCUMENTS), total=len(parts), progress=progress)
+    watch = join(out, DOCUMENTS)
+    run_job("tokenize", build, options=options.recorded_in(out), watch=watch, total=len(parts), progress=progress)
     with written_whole(join(out, TOKENIZER)) as file:
         file.write(vocabulary.model)
     manifest = _manifest(parts, vocabulary, out=out, fingerprint=fingerprint)

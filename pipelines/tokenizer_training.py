@@ -22,6 +22,7 @@ import sentencepiece
 
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.curated import CuratedPart, curated_parts, read_batches
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import (
@@ -103,7 +104,7 @@ def train_tokenizer(
     for name in ("manifest.json", COUNTS, SAMPLE):
         remove_tree(join(out, name))
     progress(ProgressEvent("tokenizer", 0, 2, unit="steps", message="choosing the sample"))
-    chars = _draw(parts, config=config, out=out, options=options)
+    chars = _draw(parts, config=config, out=out, options=options.recorded_in(out))
     progress(ProgressEvent("tokenizer", 1, 2, unit="steps", message="training"))
     model = _train(_sampled_lines(parts, out), config)
     with written_whole(join(out, TOKENIZER)) as file:
@@ -154,8 +155,7 @@ def bucket_limit(chars_by_bucket: np.ndarray, quota: int) -> int:
 
 def _run(parts: Sequence[CuratedPart], step: beam.DoFn, *, label: str, options: RunnerOptions) -> None:
     def build(pipeline: beam.Pipeline) -> None:
-        names = pipeline | "Parts" >> beam.Create(parts)  # CuratedPart
-        names | "Spread" >> beam.Reshuffle() | label >> beam.ParDo(step)  # parts in one bundle would take one worker
+        pipeline | "Parts" >> Spread(parts) | label >> beam.ParDo(step)  # CuratedPart
 
     run_job("tokenizer", build, options=options)
 

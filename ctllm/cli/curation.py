@@ -28,7 +28,9 @@ MaxPairs = Annotated[
     int | None,
     typer.Option("--max-pairs-in-memory", min=0, help="of more pairs of copies survivors are chosen by component"),
 ]
-BeamArgs = Annotated[list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="any Beam option, after --")]
+BeamArgs = Annotated[
+    list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="Beam options or @FILE of them, after --")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +46,10 @@ def runner_options(
     **others: Any,  # noqa: ANN401 - of RunnerOptions
 ) -> Any:  # noqa: ANN401 - RunnerOptions
     """The Beam options of a command, `others` that are not None too. Raises ConfigError for an unknown value."""
-    from ctllm.pipelines.options import RunnerOptions
+    from ctllm.pipelines.options import RunnerOptions, read_flags
 
     chosen = {name: value for name, value in {"workers": workers or None, **others}.items() if value is not None}
-    return RunnerOptions(runner=runner, beam_args=tuple(beam_args or ()), **chosen)  # type: ignore[arg-type]
+    return RunnerOptions(runner=runner, beam_args=read_flags(beam_args or ()), **chosen)  # type: ignore[arg-type]
 
 
 @contextmanager

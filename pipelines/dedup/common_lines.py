@@ -15,6 +15,7 @@ from ctllm.pipelines.dedup.join import partition_bits
 from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.curation_config import LinesConfig
 from ctllm.schemas.files import join, list_files, num_rows, read_parquet, remove_tree, write_parquet
 from ctllm.schemas.lines import COMMON_LINES, LINE, PARAGRAPH, RUN
@@ -81,10 +82,9 @@ def _job(
     grouped: Callable[[], Shuffle],
 ) -> None:
     paths = [path for _, path in files]
-    every_split = pipeline | "Line files" >> beam.Create(files)  # (split, path)
+    every_split = pipeline | "Line files" >> Spread(files)  # (split, path)
     common = (
         every_split
-        | "Spread files over workers" >> beam.Reshuffle()  # fused to Create they would be read by one
         | "Count in split"
         >> beam.ParDo(CountSplit(bits, pairs)).with_output_types(tuple[int, bytes])  # (part, COUNTED)
         | "Group by hash" >> grouped()

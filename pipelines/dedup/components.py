@@ -16,6 +16,7 @@ from ctllm.pipelines.dedup.buckets import unique_pairs
 from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.files import join, list_files, read_json, read_parquet, remove_tree, write_json, write_parquet
 from ctllm.schemas.progress import Progress, silent
 
@@ -91,8 +92,7 @@ def _run_round(files: Sequence[str], *, out: str, bits: int, options: RunnerOpti
         "components",
         lambda pipeline: (
             pipeline
-            | "Edge files" >> beam.Create(list(files))
-            | "Spread over workers" >> beam.Reshuffle()
+            | "Edge files" >> Spread(files)
             | "Both directions" >> beam.ParDo(ReadEdges(bits)).with_output_types(tuple[int, bytes])
             | "Neighbours" >> grouped()
             | "Large star" >> beam.ParDo(LargeStar(bits)).with_output_types(tuple[int, bytes])
@@ -100,6 +100,7 @@ def _run_round(files: Sequence[str], *, out: str, bits: int, options: RunnerOpti
             | "Small star" >> beam.ParDo(SmallStar(out))
         ),
         options=options,
+        watch=out,
         progress=progress,
     )
     remove_tree(join(out, "shuffle"))

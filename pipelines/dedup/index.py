@@ -11,6 +11,7 @@ import apache_beam as beam
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import STAGES, Run
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.curation_config import CHOOSING, COMPARING, CurationConfig, DedupConfig
 from ctllm.schemas.dedup_index import FORMAT, Comparison, IndexedSnapshot, IndexManifest
 from ctllm.schemas.duplicates import BANDS_VERSION
@@ -100,8 +101,7 @@ def check_snapshots(
         "index",
         lambda pipeline: (
             pipeline
-            | "Files of the index" >> beam.Create(files)  # (snapshot, path, sha256)
-            | "Spread over workers" >> beam.Reshuffle()
+            | "Files of the index" >> Spread(files)  # (snapshot, path, sha256)
             | "Check" >> beam.ParDo(CheckFile())
         ),
         options=options,

@@ -29,6 +29,7 @@ from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.dedup.verify import Sketches, similarities
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.dedup_index import EarlierSplit
 from ctllm.schemas.duplicates import PAIRS
@@ -123,8 +124,7 @@ def _pairs_job(
     bits = partition_bits(_payload_bytes(paths, config), num_files=len(paths))
     candidates = (
         pipeline
-        | "Band files" >> beam.Create(list(enumerate(inputs)))  # (file number, BandFile)
-        | "Spread files over workers" >> beam.Reshuffle()  # fused to Create they would be read by one
+        | "Band files" >> Spread(enumerate(inputs))  # (file number, BandFile)
         | "Read band keys"
         >> beam.ParDo(ReadBandKeys(bits, config)).with_output_types(tuple[int, bytes])  # (partition, rows)
         | "Group by band key" >> grouped()
@@ -144,10 +144,12 @@ def _pairs_job(
         | "Group border by first file" >> grouped()
         | "Verify exactly" >> beam.ParDo(VerifyBorder(inputs, out, config)).with_output_types(tuple[int, ...])
     )
+    nothing = pipeline | "No counts" >> beam.Create([(0,) * len(COUNTS)])  # so that a sum is written for no pair too
     _ = (
-        (candidates.hot, verified.counts, settled)
+        (nothing, candidates.hot, verified.counts, settled)
         | "All counts" >> beam.Flatten()
-        | "Add up" >> beam.CombineGlobally(_add_counts)
+        | "Pack counts" >> beam.Map(_packed_counts).with_output_types(tuple[int, bytes])  # no pickle on a shuffle
+        | "Counts to one worker" >> beam.GroupByKey()
         | "Write counts" >> beam.ParDo(WriteCounts(out))
     )
 
@@ -276,14 +278,15 @@ class VerifyBorder(beam.DoFn):
 
 
 class WriteCounts(beam.DoFn):
-    """The sum of all COUNTS to `_counts.json`, which Parquet readers skip."""
+    """(0, packed COUNTS) to their sum in `_counts.json`, which Parquet readers skip."""
 
     def __init__(self, out: str) -> None:
         self._out = out
 
-    def process(self, element: tuple[int, ...]) -> None:
+    def process(self, element: tuple[int, Iterable[bytes]]) -> None:
         """Written last, once."""
-        write_json(join(self._out, "_counts.json"), dict(zip(COUNTS, element, strict=True)))
+        totals = np.sum([np.frombuffer(packed, np.int64) for packed in element[1]], axis=0).tolist()
+        write_json(join(self._out, "_counts.json"), dict(zip(COUNTS, totals, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -373,8 +376,5 @@ def partition_bits(payload_bytes: int, *, num_files: int) -> int:
     return min(by_partition, by_slice)
 
 
-def _add_counts(counts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    totals = [0] * len(COUNTS)
-    for each in counts:
-        totals = [total + count for total, count in zip(totals, each, strict=True)]
-    return tuple(totals)
+def _packed_counts(counts: tuple[int, ...]) -> tuple[int, bytes]:
+    return 0, np.array(counts, np.int64).tobytes()

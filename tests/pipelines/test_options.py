@@ -1,10 +1,11 @@
 """Runner options."""
 
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.options import RunnerOptions, read_flags
 from ctllm.schemas.errors import ConfigError
 
 
@@ -65,3 +66,21 @@ def test_unknown_shuffle_is_refused() -> None:
     """The option and the known values are named."""
     with pytest.raises(ConfigError, match="--shuffle sorted: unknown; one of auto, gbk, files"):
         RunnerOptions(shuffle="sorted")  # type: ignore[arg-type]
+
+
+def test_options_come_from_files(tmp_path: Path) -> None:
+    """`@FILE` stands for its lines, without comments; a file that is not there is named."""
+    (tmp_path / "flags").write_text("# of mine\n--region=eu\n\n  --disk_size_gb=50\n", encoding="utf-8")
+    found = read_flags(["--project=p", f"@{tmp_path / 'flags'}", "--region=us"])
+    assert found == ("--project=p", "--region=eu", "--disk_size_gb=50", "--region=us")
+    with pytest.raises(ConfigError, match="@nowhere: no such file"):
+        read_flags(["@nowhere"])
+
+
+def test_the_options_for_dataflow_are_beams() -> None:
+    """Every flag of the file that is shipped is one that Beam knows, and the later one wins."""
+    file = Path(__file__).resolve().parents[2] / "configs" / "dataflow" / "recommended.txt"
+    flags = read_flags([f"@{file}", "--machine_type=e2-standard-4"])
+    values = RunnerOptions("dataflow", 8, flags).pipeline_options().get_all_options()
+    assert (values["num_workers"], values["sdk_location"], values["machine_type"]) == (8, "container", "e2-standard-4")
+    assert values["use_public_ips"] is False
