@@ -8,14 +8,20 @@ import pyarrow as pa
 
 from ctllm.dashboards.signal_sample import packed_sample
 from ctllm.schemas.config import parse_config
+from ctllm.schemas.contamination import LEAKS
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, join, read_json, read_parquet
 from ctllm.schemas.manifest import RunManifest
 from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
+from ctllm.schemas.stats import CLUSTERS, EDITS, FUNNEL, HISTOGRAMS, LINES, RULES, SAMPLES, SIGNAL_SAMPLE
 
 MAX_SOURCES = 60  # chosen: more rows than a heat map can show; the rest is added up under one name
 OTHER_SOURCES = "…"
+TABLES = {
+    "funnel": FUNNEL, "rules": RULES, "histograms": HISTOGRAMS, "samples": SAMPLES, "clusters": CLUSTERS,
+    "edits": EDITS, "contamination": LEAKS, "lines": LINES, "signal_sample": SIGNAL_SAMPLE,
+}  # fmt: skip
 STAGES = ("measure", "pairs", "lines", "decide", "publish")  # a manifest's keys are sorted; this is their order in time
 
 
@@ -24,14 +30,11 @@ def run_card(run: str) -> dict[str, Any]:
     for name in ("manifest.json", "stats/stats.json"):
         if not exists(join(run, name)):
             raise InputError(f"{join(run, name)}: not there; give the --out of a `ctllm curate` that ended well")
-    if not exists(join(run, "stats", "signal_sample.parquet")):
-        raise InputError(f"{join(run, 'stats')}: written by an older version; run `ctllm curate` again")
     manifest = RunManifest.model_validate(read_json(join(run, "manifest.json")))
     config = parse_config(manifest.config, CurationConfig, origin=join(run, "manifest.json"))
     rule_sets = config.deciding_rules.by_lane()
     summary = read_json(join(run, "stats", "stats.json"))
-    names = ("funnel", "rules", "histograms", "samples", "clusters", "edits", "contamination", "lines", "signal_sample")
-    tables = {name: _table(run, name) for name in names}
+    tables = {name: _table(run, name, schema) for name, schema in TABLES.items()}
     num_sources = len(set(tables["funnel"]["source"].to_pylist()))
     shown = _shown_sources(tables["funnel"])
     return {
@@ -55,8 +58,12 @@ def run_card(run: str) -> dict[str, Any]:
     }
 
 
-def _table(run: str, name: str) -> pa.Table:
-    return read_parquet(join(run, "stats", f"{name}.parquet"))
+def _table(run: str, name: str, schema: pa.Schema) -> pa.Table:
+    path = join(run, "stats", f"{name}.parquet")
+    table = read_parquet(path) if exists(path) else None
+    if table is None or table.column_names != schema.names:
+        raise InputError(f"{path}: of another version, or not there; run `ctllm curate` again, it measures anew")
+    return table
 
 
 def _shown_sources(funnel: pa.Table) -> set[str]:

@@ -16,7 +16,8 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from ctllm.dashboards.card import run_card
-from ctllm.dashboards.curves import training_curves
+from ctllm.dashboards.curves import training_curves, with_ratios
+from ctllm.dashboards.lineage import lineage
 from ctllm.schemas.files import join, written_whole
 
 PAGE = Path(__file__).parent / "page"
@@ -33,10 +34,12 @@ _LINKED = re.compile(
 def write_report(run: str, trainings: Sequence[str] = ()) -> str:
     """Writes `RUN/report.html` and returns its path.
 
-    `trainings` are directories of training runs; each becomes a loss curve and a column of results.
+    `trainings` are directories of training runs, or of `ctllm ratios`; each run becomes curves and a column of results.
     Raises InputError when `stats/` is missing or a training directory has no ledger.
     """
-    page = render(run_card(run) | {"trainings": [training_curves(each) for each in trainings]})
+    runs, ratios = with_ratios(list(trainings))
+    curves = [training_curves(each) for each in runs]
+    page = render(run_card(run) | {"trainings": curves, "ratios": ratios, "lineage": lineage(run, runs)})
     path = join(run, "report.html")
     with written_whole(path) as file:
         file.write(page.encode())

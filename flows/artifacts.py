@@ -8,11 +8,10 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from ctllm.flows.commands import Step
-from ctllm.flows.language_ratios import FIGURE
 from ctllm.flows.pictures import as_markdown, curve, waterfall
 from ctllm.model.ledger import read_ledger
 from ctllm.schemas.files import join, read_json, read_parquet
-from ctllm.schemas.language_ratios_config import LanguageRatiosConfig, RatioScores
+from ctllm.schemas.language_ratios_config import FIGURE, LanguageRatiosConfig, RatioScores
 from ctllm.schemas.tokens import PlanManifest, TokensManifest
 from ctllm.schemas.training_run import SUMMARY, TrainingSummary
 from ctllm.schemas.tuning_run import EVALUATION, EvaluationResult

@@ -13,12 +13,10 @@ from ctllm.model.tuning_data import read_tuning_data, rows_by_language
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, join, read_json, write_json, written_whole
-from ctllm.schemas.language_ratios_config import LanguageRatiosConfig, RatioScores
+from ctllm.schemas.language_ratios_config import FIGURE, TABLE, LanguageRatiosConfig, RatioScores
 from ctllm.schemas.training_run import SUMMARY, TrainingSummary
 from ctllm.schemas.tuning_config import SftConfig
 from ctllm.schemas.tuning_run import DATA_REPORT, EVALUATION, EvaluationResult
-
-FIGURE, TABLE = "ratios.svg", "ratios.json"
 
 
 def rows_per_language(config: LanguageRatiosConfig) -> int:

@@ -4,7 +4,6 @@ The step from `curated/` to `TOKENS/` (schemas/tokens.py). Encoding holds one ba
 is not encoded again on a re-run.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
@@ -39,6 +38,7 @@ from ctllm.schemas.tokens import (
     TokensManifest,
     index_file,
     tokens_file,
+    tokens_fingerprint,
 )
 from ctllm.schemas.vocabulary import Vocabulary, read_tokenizer_model
 
@@ -89,7 +89,7 @@ def tokenize(
     """
     parts = curated_parts(run)
     vocabulary = Vocabulary(read_tokenizer_model(tokenizer), origin=tokenizer)
-    fingerprint = _fingerprint(parts, vocabulary)
+    fingerprint = tokens_fingerprint([(part.name, part.sha256) for part in parts], vocabulary.digest)
     if finished := _finished(out, fingerprint):
         progress(ProgressEvent("tokenize", len(parts), len(parts), message="unchanged"))
         return finished
@@ -116,12 +116,6 @@ def _index(batch: pa.RecordBatch, lengths: np.ndarray, *, first: int) -> pa.Tabl
         "num_bytes": np.diff(text_buffers(batch["text"])[1]),
     }
     return pa.table([columns[name] for name in TOKEN_INDEX.names], schema=TOKEN_INDEX)
-
-
-def _fingerprint(parts: Sequence[CuratedPart], vocabulary: Vocabulary) -> str:
-    inputs = [(part.name, part.sha256) for part in parts]
-    identity = repr((inputs, vocabulary.digest, TOKEN_INDEX.names))
-    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def _finished(out: str, fingerprint: str) -> TokensManifest | None:

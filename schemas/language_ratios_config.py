@@ -4,6 +4,8 @@ from pydantic import Field
 
 from ctllm.schemas.config import Config
 
+FIGURE, TABLE = "ratios.svg", "ratios.json"
+"""Names in the directory that is written; the second holds a list of RatioScores."""
 CTLLM_SETTINGS = ("1:1", "2:1", "4:1", "8:1", "zh only", "en only")
 """The six runs of CT-LLM: 105 k Chinese pairs with 105, 52, 26 and 13 k English ones, and each language alone."""
 

@@ -7,7 +7,9 @@ A `.bin` file holds tokens in little-endian uint16 or uint32: one `<|endofdoc|>`
 `<|endofdoc|>`. So every token of every document, its end included, has a token before it to be predicted from.
 """
 
+import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -57,6 +59,12 @@ _INDEX_FIELDS: "list[pa.Field[Any]]" = [
     pa.field("num_bytes", pa.int64(), nullable=False, metadata={"unit": "bytes of UTF-8 text"}),
 ]
 TOKEN_INDEX = pa.schema(_INDEX_FIELDS)
+
+
+def tokens_fingerprint(parts: Sequence[tuple[str, str]], tokenizer_digest: str) -> str:
+    """What token shards are called after: names and digests of the curated parts, in order, and the tokenizer."""
+    identity = repr((list(parts), tokenizer_digest, TOKEN_INDEX.names))
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 class TokenizerManifest(Config):

@@ -58,8 +58,8 @@ def ratios(
     overrides: Overrides = None,
 ) -> None:
     """Fine-tune a checkpoint on several ratios of Chinese to English, score all, draw the figure."""
-    from ctllm.flows.language_ratios import FIGURE, draw_figure, ratio_steps
-    from ctllm.schemas.language_ratios_config import LanguageRatiosConfig
+    from ctllm.flows.language_ratios import draw_figure, ratio_steps
+    from ctllm.schemas.language_ratios_config import FIGURE, LanguageRatiosConfig
 
     settings = read_config(config, LanguageRatiosConfig, overrides=overrides or [])
     for step in ratio_steps(settings):

@@ -23,6 +23,7 @@ const cardViews = () => [
   ["contamination", contaminationView],
   ["failures", failuresView],
   ...(card.trainings.length ? [["training", trainingView]] : []),
+  ...(card.lineage ? [["lineage", lineageView]] : []),
   ["stages", stagesView],
 ];
 

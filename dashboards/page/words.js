@@ -164,20 +164,68 @@ const WORDS = {
   no_failures: ["没有失败的记录。", "Nothing failed."],
 
   training: ["训练", "Training"],
+  training_note: ["损失为每个标签的奈特数，更新前测得；虚线为测得的留出损失，竖线为检查点，叉为异常的一步。", "Loss in nats per label, measured before each update; dotted is held-out loss, upright lines are checkpoints, a cross is a step with a trouble."],
   comparison: ["各次训练比较", "Runs compared"],
-  training_note: ["损失为每个标签的奈特数，更新前测得。", "Loss in nats per label, measured before each update."],
   step: ["步", "step"],
   steps: ["步数", "steps"],
+  no_steps: ["还没有完成一步。", "No step is done yet."],
+  unfinished: ["未完成", "not finished"],
   loss: ["损失", "loss"],
+  learning_rate: ["学习率", "learning rate"],
+  grad_norm: ["梯度范数", "gradient norm"],
+  tokens_per_s: ["每秒标签", "labels/s"],
+  mfu: ["算力利用率 MFU", "MFU"],
+  gemm_share: ["占矩阵乘法速率", "of GEMM speed"],
+  num_parameters: ["参数量", "parameters"],
+  curves_of: ["曲线", "curves of"],
+  skipped: ["跳过", "skipped"],
+  left_out: ["略过", "left out"],
+  alarm: ["警报", "alarm"],
+  alarms: ["警报", "alarms"],
+  troubles_of: ["异常的步（{count}）", "Steps with a trouble ({count})"],
+  what: ["情况", "what"],
+  checkpoints: ["检查点", "Checkpoints"],
+  no_checkpoints: ["没有检查点。", "There is no checkpoint."],
+  weights_digest: ["权重摘要", "digest of the weights"],
   label_tokens: ["训练标签", "labels trained on"],
   measure: ["指标", "measure"],
+  value: ["数值", "value"],
   before: ["之前", "before"],
   after: ["之后", "after"],
-  evaluation: ["评测", "evaluation"],
-  samples: ["样例", "Samples"],
+  evaluation: ["评测", "Evaluation"],
+  score_chart: ["正确率与 95% 置信区间", "accuracy with 95 % interval"],
+  while_training: ["训练中测得", "Measured while training"],
+  items: ["题数", "items"],
+  chance: ["随机作答", "guessing"],
+  constant: ["总答同一项", "one letter always"],
+  bits_per_byte: ["每字节比特数，{lane}", "bits per byte, {lane}"],
+  preferences: ["偏好正确率", "preference accuracy"],
+  without_contaminated: ["（除去 {count} 道污染题：{value}）", "(without {count} contaminated: {value})"],
+  ratios: ["SFT 的中英比例", "Chinese to English in SFT"],
+  ratios_note: ["同一检查点，按不同的中英比例微调，步数与留出数据相同。", "One checkpoint, tuned on several ratios with equally many steps and the same held-out rows."],
+  lane_only: ["仅{lane}", "{lane} only"],
+  setting: ["比例", "ratio"],
+  model_texts: ["模型续写", "What the model writes"],
   beginning: ["开头", "beginning"],
   continuation: ["续写", "continuation"],
   first_last: ["首步 → 末步损失", "loss, first → last step"],
+
+  lineage: ["谱系", "Lineage"],
+  lineage_note: ["从整理的版本到检查点：每件产物记下了来源的摘要，与现存的来源核对。", "From the curated version to the checkpoints: every product recorded digests of what it was made from; they are compared with what lies there now."],
+  lineage_alone: ["加 --training 写报告，即可看到由此版本训练的模型。", "Write the report with --training to see the models trained on this version."],
+  lineage_curated: ["整理的版本", "curated version"],
+  lineage_tokenizer: ["分词器", "tokenizer"],
+  lineage_tokens: ["词元", "tokens"],
+  lineage_plan: ["训练计划", "plan"],
+  lineage_training: ["训练", "training"],
+  lineage_checkpoint: ["检查点", "checkpoint"],
+  lineage_documents: ["文档", "documents"],
+  lineage_pieces: ["词表", "pieces"],
+  lineage_labels: ["标签", "labels"],
+  digest_same: ["摘要一致", "the digests agree"],
+  digest_other: ["摘要不一致：来源后来变了，或不是这一份", "the digests differ: what lies there is not what it was made from"],
+  digest_unchecked: ["未能核对：来源不在，或文件过大", "not compared: it is not there, or too large to be read here"],
+  not_there: ["不在报告所知之处", "not among what the report was given"],
 
   stages: ["过程", "The run"],
   stages_note: ["各阶段用时与计数；输入与完整配置。", "Time and counts of each stage; the inputs; the whole config."],
@@ -248,6 +296,12 @@ const STAGES = {
   pairs: ["找副本", "pairs"],
   decide: ["裁定", "decide"],
   publish: ["发布", "publish"],
+};
+
+const TRAINING_STAGES = {
+  pretrain: ["预训练", "pretraining"],
+  sft: ["监督微调", "SFT"],
+  dpo: ["偏好优化", "DPO"],
 };
 
 const SIGNALS = {
@@ -352,6 +406,7 @@ function word(name, values = {}) {
 
 const laneWord = (lane) => entry(LANES, lane, lane);
 const stageWord = (stage) => entry(STAGES, stage, stage);
+const trainingStageWord = (stage) => entry(TRAINING_STAGES, stage, stage);
 const failureWord = (kind) => entry(FAILURES, kind, kind);
 const failureMeaning = (kind) => (Object.hasOwn(FAILURES, kind) ? FAILURES[kind][state.language + 2] : "");
 const editWord = (kind) => {

@@ -127,3 +127,18 @@ def test_one_rule_alone_is_exact_at_the_edges(miniature: Miniature) -> None:
             shown = row.locator("td data").first
             assert int(shown.get_attribute("value")) == sum(value < edge for value in values)
             assert shown.text_content() == f"{sum(value < edge for value in values):,}"
+
+
+def test_trainings_and_their_lineage_are_shown(miniature: Miniature) -> None:
+    """The report of the whole way holds every training's curves and scores with errors, and an unbroken lineage."""
+    with opened(miniature.workspace / "curated" / "report.html", language="zh-CN") as page:
+        names = page.locator("#training tbody").first.locator("tr td:first-child").all_text_contents()
+        assert [name.split(" ")[0].removesuffix("1") for name in names] == ["pretrain", "sft", "dpo"]
+        assert page.locator("#training .panels").count() == 3
+        assert page.locator("#training .panels .scatterlayer").count() >= 15
+        scores = page.locator("#training table", has_text="mini_zh").last.text_content()
+        assert "±" in scores
+        assert page.locator("#lineage .product.missing, #lineage .link-other, #lineage .link-unchecked").count() == 0
+        assert page.locator("#lineage .product h4").all_text_contents()[-3:] == [
+            "预训练 · pretrain", "监督微调 · sft", "偏好优化 · dpo"
+        ]  # fmt: skip

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 VIEWS = [
     "overview", "funnel", "mixture", "heat", "rules", "histograms", "whatif", "duplicates", "samples", "edits",
-    "lines", "contamination", "failures", "stages",
+    "lines", "contamination", "failures", "lineage", "stages",
 ]  # fmt: skip
 HOSTILE_START = '</script><img src=x onerror="'
 
@@ -98,12 +98,12 @@ def test_every_view_is_drawn(run: Path, open_page: OpenPage, language: str, sche
     """Every view has its heading and its content, nothing is wider than the window, the console is silent."""
     with open_page(run / "report.html", language=language, scheme=scheme, width=width) as page:
         sections = page.locator("main > section")
-        assert [each.get_attribute("id") for each in sections.all()] == [*VIEWS[:-1], "training", VIEWS[-1]]
+        assert [each.get_attribute("id") for each in sections.all()] == [*VIEWS[:-2], "training", *VIEWS[-2:]]
         assert all(each.get_attribute("data-drawn") == "1" for each in sections.all())
         assert all(each.strip() for each in page.locator("main h2").all_text_contents())
         charts = page.locator(".chart")
-        assert charts.count() == 7
-        assert page.locator(".chart .main-svg").count() >= 7
+        assert charts.count() == 10
+        assert page.locator(".chart .main-svg").count() >= 10
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh-CN" else "en")
         page.evaluate("document.fonts.ready")
