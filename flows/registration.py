@@ -16,7 +16,7 @@ from ctllm.schemas.errors import InputError, MissingPartError
 
 POOL = LOCAL_POOL
 DEPLOYMENTS = "prefect.yaml"
-COMMAND_TIMEOUT_S = 180.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores
+COMMAND_TIMEOUT_S = 600.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores, 20 s at a load of 20
 
 
 def register(

@@ -17,8 +17,10 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import PrefectException
+from prefect.settings import get_current_settings
 
 from ctllm.flows.artifacts import show_result
+from ctllm.flows.background import wait_until
 from ctllm.flows.commands import TRAINER_LIMIT, Step
 from ctllm.flows.launch import ctllm_command, supervise
 from ctllm.schemas.data_version import parse_reference
@@ -27,6 +29,7 @@ from ctllm.schemas.registry import Registry
 LOG_SECONDS = 5.0  # 20,000 forwarded lines make 22 MB of database
 PROGRESS_SECONDS = 15.0  # every update is an API call and an event
 LEASE_SECONDS = 120.0  # a killed flow blocks the next trainer this long; a restart of the server takes 15-30 s
+SERVER_PATIENCE_S = 900.0  # chosen: a restart with a migration on a busy machine took 100 s
 DEFAULT_LOGS = "runs/logs"
 CHILD_ENVIRONMENT = {"NO_COLOR": "1", "COLUMNS": "140"}
 
@@ -39,8 +42,26 @@ def run_step(step: Step, *, logs: str | None = None) -> str:
     place = place_of(step.out)
     with _trainer_slot() if step.is_trainer else nullcontext():
         run_command(step, log=_log_file(step, logs or logs_beside(place)))
+        wait_for_server(timeout_s=SERVER_PATIENCE_S)
     show_result(replace(step, out=place))
     return step.out
+
+
+def wait_for_server(*, timeout_s: float) -> None:
+    """Waits while the server is away, so that a restart does not fail a stage that has just ended well.
+
+    Prefect's clients give up at once when they meet nobody the first time, and every artefact has a client of its own.
+    """
+    url = get_current_settings().api.url
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/health", timeout=20).is_success
+        except httpx.HTTPError:
+            return False
+
+    if url and not wait_until(answers, timeout_s=timeout_s):
+        get_run_logger().warning("the server is away since %g s; what this stage made is whole", timeout_s)
 
 
 def place_of(out: str) -> str:
