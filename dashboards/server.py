@@ -99,14 +99,13 @@ _BROKEN = tuple(
 """What reading a run can raise when something else wrote or cut its files."""
 
 
+_UNREADABLE = "cannot be read ({}: {}); if another version made it, the same `ctllm curate` writes it anew"
+
+
 def _as_json(status: int) -> Callable[[Request, Exception], Response]:
     def answer(_request: Request, error: Exception) -> Response:
-        known = isinstance(error, CtllmError)
-        text = (
-            str(error)
-            if known
-            else f"cannot be read ({type(error).__name__}: {str(error).partition(chr(10))[0][:200]})"
-        )
+        first_line = str(error).partition("\n")[0][:200]
+        text = str(error) if isinstance(error, CtllmError) else _UNREADABLE.format(type(error).__name__, first_line)
         return JSONResponse({"error": text}, status)
 
     return answer

@@ -54,6 +54,7 @@ def up(port: Port = 4200) -> None:
     console.print(f"\nopen   {server.url}", markup=False)
     console.print(f"shell  export PREFECT_API_URL={server.api_url}", markup=False)
     console.print("run    prefect deployment run end-to-end/local", markup=False)
+    console.print("look   ctllm dashboard DIR      every run below DIR, while it goes", markup=False)
     console.print(f"stop   ctllm down      logs and database: {server.home}", markup=False)
 
 

@@ -3,6 +3,7 @@
 
 const POLL_MS = 4000;
 const BUILD_POLL_MS = 400;
+const FIRST_VIEWS = 2; // they fill a window
 
 /** What the address names: the kind of page and the run. */
 const live = { kind: "start", name: "", lists: null, sort: {} };
@@ -102,7 +103,12 @@ function setTitle(prefix) {
 
 async function openRun() {
   card = readCard(await ask(ofRun("card")));
-  show(card, runViews());
+  const shown = runViews();
+  show(card, shown, FIRST_VIEWS);
+  for (const [id] of shown.slice(FIRST_VIEWS)) {
+    await pause(0); // the browser shows what is drawn before it goes on
+    if (!document.getElementById(id).dataset.drawn) redrawView(id);
+  }
 }
 
 /** The views of the card, with those that only a server can fill; these come in place of their twins in the report. */

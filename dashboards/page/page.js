@@ -52,15 +52,15 @@ function redrawView(id) {
   drawCharts();
 }
 
-/** Fills everything again; what was chosen and where the reader stands stay as they are. */
-function redraw() {
+/** Fills everything again, or only the first views; what was chosen and where the reader stands stay as they are. */
+function redraw(shown = views) {
   const place = window.scrollY;
   document.documentElement.lang = locale();
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
   const title = document.querySelector("h1").textContent;
   document.title = card ? `${card.run.run_id} · ${title}` : title;
   fillHeader();
-  for (const [id] of views) redrawView(id);
+  for (const [id] of shown) redrawView(id);
   window.scrollTo({ top: place });
 }
 
@@ -94,20 +94,20 @@ function setPaper(isPaper) {
   redraw();
 }
 
-/** Shows these views in place of the ones before. */
-function show(newCard, newViews) {
+/** Shows these views in place of the ones before: the first `atOnce` of them; whoever asks for fewer draws the others. */
+function show(newCard, newViews, atOnce = newViews.length) {
   [card, views] = [newCard, newViews];
   const main = document.getElementById("views");
   dropCharts(main);
   main.replaceChildren(...newViews.map(([id]) => make("section", { id, class: "view", "aria-labelledby": `${id}-title` })));
-  redraw();
+  redraw(newViews.slice(0, atOnce));
 }
 
 function start() {
   state.language = /^zh\b/i.test(navigator.language) ? 0 : 1;
   switchOf("units", UNITS.map((unit) => [unit, ""]), "unit");
   switchOf("languages", [[0, "中文"], [1, "English"]], "language");
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
   addEventListener("beforeprint", () => setPaper(true));
   addEventListener("afterprint", () => setPaper(false));
   const embedded = document.getElementById("card").textContent;

@@ -44,11 +44,11 @@ def test_ports_are_open_on_this_machine_only(service: str) -> None:
 def test_no_secret_stands_in_the_file() -> None:
     """Passwords come from docker/.env, and compose stops when one is missing."""
     settings = [pair for each in SERVICES.values() for pair in each.get("environment", {}).items()]
-    secret = [value for name, value in settings if re.search("PASSWORD|AUTH", name)]
-    assert len(secret) == 4
+    secret = [value for name, value in settings if re.search("PASSWORD|AUTH|TOKEN", name)]
+    assert len(secret) == 5
     assert all(re.fullmatch(r"\$\{\w+:\?fill in docker/\.env\}", value) for value in secret)
     example = (ROOT / "docker" / ".env.example").read_text(encoding="utf-8")
-    assert re.findall(r"^(\w+)=$", example, re.MULTILINE) == ["POSTGRES_PASSWORD", "PREFECT_AUTH"]
+    assert re.findall(r"^(\w+)=$", example, re.MULTILINE) == ["POSTGRES_PASSWORD", "PREFECT_AUTH", "DASHBOARD_TOKEN"]
 
 
 def test_the_server_is_set_up_as_on_one_machine() -> None:
@@ -65,5 +65,14 @@ def test_services_wait_for_each_other() -> None:
         "server": {"database": {"condition": "service_healthy"}},
         "deploy": {"server": {"condition": "service_healthy"}},
         "worker": {"deploy": {"condition": "service_completed_successfully"}},
+        "dashboard": {},
     }
-    assert all("healthcheck" in SERVICES[name] for name in ("database", "server"))
+    assert all("healthcheck" in SERVICES[name] for name in ("database", "server", "dashboard"))
+
+
+def test_the_dashboard_only_reads() -> None:
+    """It sees the data without being able to change it, and asks itself on its own machine whether it is well."""
+    service = SERVICES["dashboard"]
+    assert [each.rpartition(":")[2] for each in service["volumes"]] == ["ro"]
+    assert "http://127.0.0.1:8050/api/health" in service["healthcheck"]["test"][-1]
+    assert service["command"][:2] == ["dashboard", "/data"]
