@@ -117,7 +117,8 @@ function differenceText(now, least, most) {
 
 function borderList({ documents }) {
   if (!documents.length) return [make("p", { class: "empty" }, word("no_change"))];
+  const sign = ({ change, is_minimum }) => (change === "newly_removed" ? (is_minimum ? "<" : ">") : is_minimum ? "≥" : "≤");
   return [make("p", { class: "aside" }, word("border_note")), make("ul", { class: "hits" }, documents.map((each) => make("li", { class: "hit" },
     documentLine(each, make("b", { class: each.change === "newly_kept" ? "is-kept" : "is-removed" }, ` ${word(each.change)} `),
-      `${reasonWord(each.rule)} ${decimal(each.value)} ${each.is_minimum ? "≥" : "≤"}? ${decimal(each.bound)}`))))];
+      make("span", { class: "nowrap" }, `${reasonWord(each.rule)} ${decimal(each.value)} ${sign(each)} ${decimal(each.bound)}`)))))];
 }
