@@ -149,11 +149,8 @@ class Objective:
         key = f"{pairs_digest([*self.train, *self.held_out])}-{weights_digest(model)[:16]}"
         path = join(self.config.out, "reference", f"{key}-{self.config.loop.compute_dtype}.parquet")
         if not exists(path):
-            total = len(self.train) + len(self.held_out)
-            progress(ProgressEvent("reference", 0, total, unit="pairs"))
-            scores_N2 = torch.cat([self._score(model, self.train), self._score(model, self.held_out)]).numpy()
+            scores_N2 = self._reference(model, progress=progress).numpy()
             write_parquet(path, pa.table([scores_N2[:, 0], scores_N2[:, 1]], schema=REFERENCE))
-            progress(ProgressEvent("reference", total, total, unit="pairs"))
         table = read_parquet(path)
         both_N2 = torch.tensor([table["chosen"].to_pylist(), table["rejected"].to_pylist()], dtype=torch.float64).T
         self.reference_N2, self.held_out_reference_N2 = both_N2[: len(self.train)], both_N2[len(self.train) :]
@@ -212,6 +209,19 @@ class Objective:
             for name in ("preference_accuracy", "reward_accuracy"):
                 means[f"held_out_{name}_{group}"] = figures[name][is_in_N].mean().item()
         return means
+
+    def _reference(self, model: Transformer, *, progress: Progress) -> Tensor:
+        """Log-probabilities of all pairs, (N, 2); in whole batches, so that the bits are those of one pass."""
+        done, total = 0, len(self.train) + len(self.held_out)
+        scores = []
+        for pairs in (self.train, self.held_out):
+            for start in range(0, len(pairs), PAIRS_PER_BATCH):
+                progress(ProgressEvent("reference", done, total, unit="pairs"))
+                part = pairs[start : start + PAIRS_PER_BATCH]
+                scores.append(self._score(model, part))
+                done += len(part)
+        progress(ProgressEvent("reference", total, total, unit="pairs"))
+        return torch.cat(scores)
 
     def _check_reference(self, model: Transformer, path: str) -> None:
         sample = self.train[:PAIRS_PER_BATCH]

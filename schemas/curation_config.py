@@ -156,13 +156,18 @@ class DedupConfig(Config):
         return self
 
 
+def _as_off(value: object) -> object:
+    """YAML reads a bare off as false."""
+    return "off" if value is False else value
+
+
 class LinesConfig(Config):
     """Lines, paragraphs and sentences that repeat others: cut out of published text and recorded in `edits`.
 
     Code keeps all its lines. What is left of a document is judged by its lane's own bound on length.
     """
 
-    within_document: Literal["off", "repeated", "similar", "ctllm"] = Field(
+    within_document: Annotated[Literal["off", "repeated", "similar", "ctllm"], BeforeValidator(_as_off)] = Field(
         "repeated",
         description="sentences said earlier in the same document: `repeated` alike but for case, width, marks and "
         "spaces; `similar` with at most a tenth of the characters changed; `ctllm` as the authors cut and compare",
@@ -211,10 +216,7 @@ class LinesConfig(Config):
 PersonalData = Literal[
     "secret", "id_card", "bank_card", "mobile", "landline", "email", "qq", "wechat", "passport", "plate", "ip"
 ]
-PrivacyAction = Annotated[
-    Literal["redact", "tag", "off"],
-    BeforeValidator(lambda value: "off" if value is False else value),  # YAML reads a bare off as false
-]
+PrivacyAction = Annotated[Literal["redact", "tag", "off"], BeforeValidator(_as_off)]
 
 
 class PrivacyConfig(Config):

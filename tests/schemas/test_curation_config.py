@@ -72,6 +72,8 @@ def test_a_bare_off_is_off() -> None:
     """YAML reads `off` as false; that means off here, while `on` says nothing about what to do."""
     assert parse_config({"privacy": {"mobile": False}}, CurationConfig, origin="c.yaml").privacy.mobile == "off"
     assert "privacy.mobile" in refusal(privacy={"mobile": True})
+    lines = parse_config({"lines": {"within_document": False}}, CurationConfig, origin="c.yaml").lines
+    assert lines.within_document == "off"
 
 
 def test_name_is_fit_for_a_file() -> None:
