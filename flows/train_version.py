@@ -107,7 +107,7 @@ def expense(settings: TrainVersionConfig) -> str | None:
     too_many = asked.max_tokens is not None and bill.tokens > asked.max_tokens
     if not (too_long or too_many):
         return None
-    return f"{bill.tokens:,} tokens, about {bill.gpu_hours:,.1f} GPU-hours on {asked.gpus} x {asked.gpu}"
+    return f"{bill.tokens:,} tokens, about {bill.gpu_hours:,.3g} GPU-hours on {asked.gpus} x {asked.gpu}"
 
 
 def _train(version: DataVersion, settings: TrainVersionConfig) -> str:
