@@ -22,6 +22,8 @@ from typing import Any
 
 from curation import RECOMMENDED, build_corpus
 
+from ctllm.schemas.curation_config import GuardConfig
+
 TIMED = ("manifest.json", "_SUCCESS", "report.html")  # hold seconds
 
 
@@ -38,6 +40,8 @@ def main() -> None:
     direct, other = given.work / "direct", given.work / "other"
     command = [sys.executable, "-m", "ctllm.cli.main", "curate", str(RECOMMENDED), "--workers", given.workers]
     command += ["--input", str(given.work / "corpus")]
+    # the corpus is mostly copies, of which a guard would make an end
+    command += [f"--set=guard.{name}=1" for name in GuardConfig.model_fields if name.startswith("max_")]
     line: dict[str, Any] = {"benchmark": "runner_drill", "mb": round(size / 1e6), "splits": len(paths)}
     line["direct"] = attempt([*command, "--out", str(direct)], lambda _: None, out=direct)
     on_runner = [*command, "--out", str(other), *runner.split()]

@@ -90,6 +90,21 @@ def curate(
     return summary
 
 
+def curate_splits(
+    config: CurationConfig,
+    splits: Sequence[Split],
+    *,
+    out: str,
+    options: RunnerOptions,
+    progress: Progress = silent,
+) -> Run:
+    """Curates splits that are already planned and numbered from 0. Raises as `curate` does."""
+    _check_parts(config)
+    run = open_run(out, config, splits)
+    _run_stages(run, splits, options=options, progress=progress)
+    return read_run(out)
+
+
 def _check_parts(config: CurationConfig) -> None:
     """Everything that workers will load, loaded once before any work starts, so that what is missing stops the run."""
     LanguageIdentifier.load()

@@ -88,7 +88,9 @@ def curate(
         list[str],
         typer.Option("--input", parser=located, help="file, glob, directory, URL or name@version; may be repeated"),
     ],
-    out: Annotated[str, typer.Option(help="run directory, continued if it is there; or name@version to publish")],
+    out: Annotated[
+        str | None, typer.Option(help="run directory, continued if it is there; or name@version to publish")
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option("--map", help="text=content,url=meta.link: what JSON keys or Parquet columns the source has"),
@@ -103,6 +105,12 @@ def curate(
         str | None,
         typer.Option(help="dedup index: copies of what its snapshots kept are removed, and this run is added to it"),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only forecast amounts, from a sample")] = False,
+    sample: Annotated[float, typer.Option(min=1e-6, max=1, help="share of the input that --dry-run curates")] = 0.01,
+    prices: Annotated[
+        str | None,
+        typer.Option(help="core_hour=…,disk_gb=…,shuffle_gb=…: what --dry-run multiplies with, in any currency"),
+    ] = None,
     beam_args: BeamArgs = None,
 ) -> None:
     """Turn raw sources into curated shards, with a verdict for every document."""
@@ -112,6 +120,11 @@ def curate(
     from ctllm.schemas.curation_config import CurationConfig
 
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
+    if dry_run:
+        _print_forecast(settings, inputs, share=sample, prices=parse_prices(prices))
+        return
+    if out is None:
+        raise ConfigError("--out: is needed; only --dry-run goes without")
     running = started_runner(runner, workers, beam_args, shuffle=shuffle, max_pairs_in_memory=max_pairs)
     made_from = {f"input {number}": each for number, each in enumerate(inputs)} | {"index": index}
     with building(out, settings=settings, made_from=made_from) as run:
@@ -122,6 +135,44 @@ def curate(
         page = write_report(run)
         print_summary(summary)
         console.print(f"report: {page}", markup=False)
+
+
+def parse_prices(given: str | None) -> dict[str, float]:
+    """`core_hour=0.05,disk_gb=0.02` as a price for each unit. Raises ConfigError for another unit or no number."""
+    prices: dict[str, float] = {}
+    for pair in given.split(",") if given else []:
+        unit, _, price = pair.partition("=")
+        if unit not in PRICED:
+            raise ConfigError(f"--prices {given}: no unit {unit!r}; units are {', '.join(PRICED)}")
+        try:
+            prices[unit] = float(price)
+        except ValueError:
+            raise ConfigError(f"--prices {given}: {price!r} is no number") from None
+    return prices
+
+
+PRICED = {
+    "core_hour": ("CPU seconds", 1 / 3600),
+    "disk_gb": ("bytes on disk", 1e-9),
+    "shuffle_gb": ("bytes shuffled", 1e-9),
+}
+"""Unit of a price to the total that it is paid for, and the factor between them."""
+
+
+def _print_forecast(settings: Any, inputs: list[str], *, share: float, prices: dict[str, float]) -> None:  # noqa: ANN401 - CurationConfig
+    from tempfile import TemporaryDirectory
+
+    from ctllm.pipelines.forecast import forecast
+
+    with TemporaryDirectory(prefix="ctllm-dry-run-") as scratch, progress_shown() as progress:
+        found = forecast(settings, inputs=inputs, share=share, scratch=scratch, progress=progress)
+    rows = [[name, *map(round, (each.value, each.low, each.high))] for name, each in found.totals.items()]
+    for unit, price in prices.items():
+        total, factor = PRICED[unit]
+        cost = found.totals[total].scaled(factor * price)
+        rows.append([f"cost of {total}", *(round(value, 2) for value in (cost.value, cost.low, cost.high))])
+    title = f"forecast from {found.sampled_share:.2%} of the input in {found.pieces} pieces"
+    print_table(title, ["", "about", "from", "to"], rows)
 
 
 def print_summary(summary: Any) -> None:  # noqa: ANN401 - RunSummary, imported late

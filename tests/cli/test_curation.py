@@ -4,7 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from rich.cells import cell_len
+
+from ctllm.cli.curation import parse_prices
+from ctllm.schemas.errors import ConfigError
 
 from .conftest import ROOT, Miniature, run_ctllm
 
@@ -98,3 +102,29 @@ def test_map_names_the_columns_of_a_source(tmp_path: Path) -> None:
     result = run_ctllm("curate", "configs/curation/recommended.yaml", *arguments)
     assert "read 2 = kept 1 + removed 1 + failed 0" in result.stdout, result.stderr
     assert run_ctllm("why", run, "https://a.example/1").stdout.startswith("kept")
+
+
+def test_a_dry_run_forecasts_amounts_and_what_they_cost(tmp_path: Path) -> None:
+    """A table of totals with intervals, priced, and no run directory; without --dry-run a directory is asked for."""
+    text = (ROOT / "examples/corpus/base/zh").glob("*.txt")
+    lines = [json.dumps({"text": path.read_text(encoding="utf-8")}, ensure_ascii=False) for path in text]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    arguments = ("curate", ROOT / "configs/curation/demo.yaml", "--input", tmp_path / "in.jsonl")
+    shown = run_ctllm(*arguments, "--dry-run", "--sample", "1", "--prices", "core_hour=0.05")
+    assert shown.returncode == 0, shown.stderr
+    row = next(line for line in shown.stdout.splitlines() if " documents " in line)
+    assert [int(cell) for cell in row.split("│")[2:5]] == [len(lines)] * 3
+    assert "cost of CPU seconds" in shown.stdout
+    assert list(tmp_path.iterdir()) == [tmp_path / "in.jsonl"]
+    refused = run_ctllm(*arguments)
+    assert (refused.returncode, "--out: is needed" in refused.stderr) == (2, True)
+
+
+def test_prices_are_of_known_units() -> None:
+    """Units and numbers; anything else is refused by name."""
+    assert parse_prices("core_hour=0.05,disk_gb=1e-2") == {"core_hour": 0.05, "disk_gb": 0.01}
+    assert parse_prices(None) == {}
+    with pytest.raises(ConfigError, match="no unit 'hour'; units are core_hour, disk_gb, shuffle_gb"):
+        parse_prices("hour=1")
+    with pytest.raises(ConfigError, match="'cheap' is no number"):
+        parse_prices("core_hour=cheap")

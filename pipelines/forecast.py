@@ -1,0 +1,256 @@
+"""What a curation would give and cost, from a random sample of its input: `ctllm curate --dry-run --sample 0.01`.
+
+The sample is of pieces of files (blocks of lines, row groups, whole files where they cannot be cut), by chance within
+each source, and goes through the whole curation in a scratch directory. What depends on the amount of input is scaled
+by bytes, source by source (ratio estimate; Cochran, Sampling Techniques, 6.3). Copies of two documents of one piece
+scale so too; copies across pieces are met with the square of the sampled share, so few say little: see `copies`.
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import groupby
+from math import ceil, sqrt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctllm.pipelines.curate import curate_splits
+from ctllm.pipelines.dedup.minhash import banding
+from ctllm.pipelines.judgement import read_duplicates
+from ctllm.pipelines.measure import GroupedWriter
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.sources.split import Split, plan_splits
+from ctllm.schemas.curation_config import CurationConfig, GuardConfig, SourceConfig
+from ctllm.schemas.document import split_of
+from ctllm.schemas.files import exists, join, read_parquet, written_whole
+from ctllm.schemas.progress import Progress, silent
+
+MIN_PIECES = 100  # 10 pieces were off by a fifth, 100 by less than a tenth (docs/scale.md)
+MIN_PIECE_BYTES = 1 << 16  # chosen: some twenty documents
+CPU_ERROR = 0.15  # chosen share, for large files cost what small ones do only about
+CPU_NOISE_SECONDS = 0.4  # by which two equal small runs differed on a busy machine, 2026-11-26
+TABLES = ("documents", "signals", "bands", "lines", "repeats", "cuts", "verdicts")
+PER_PIECE = ("documents", "failed", "kept by the rules", "copies in a piece", "characters kept", "tokens kept")
+PUBLISHED = "documents of the sample that were published"
+READ_WHOLE = frozenset({"warc", "html", "json", "tree", "code"})  # formats of which no piece was cut
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A total, and the interval that holds it in 95 of 100 samples."""
+
+    value: float
+    low: float
+    high: float
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The same in another unit."""
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The sample, and the totals that it leads to."""
+
+    sampled_share: float
+    """Of the bytes of input."""
+    pieces: int
+    totals: dict[str, Estimate]
+    """By name: documents, failed, kept by the rules, copies, kept, characters kept, tokens kept, CPU seconds, bytes on
+    disk, bytes shuffled."""
+
+
+def forecast(
+    config: CurationConfig,
+    *,
+    inputs: Sequence[str],
+    share: float,
+    scratch: str,
+    progress: Progress = silent,
+    seed: int = 0,
+) -> Forecast:
+    """Curates about `share` (0 to 1) of the bytes of `inputs` in the empty directory `scratch`, on one worker.
+
+    Raises what `curate` raises, guards aside: a small sample says nothing about them.
+    """
+    real = plan_splits(inputs, config=config.sources)
+    total_bytes = sum(split.size_bytes for split in real)
+    block = int(min(config.sources.block_size_bytes, max(MIN_PIECE_BYTES, total_bytes * share / MIN_PIECES)))
+    cut = config.sources.model_copy(update={"block_size_bytes": block})
+    pieces = plan_splits(inputs, config=cut)
+    chosen = choose(pieces, share=share, seed=seed)
+    unguarded = config.model_copy(update={"guard": GuardConfig.model_validate(NO_GUARD)})
+    options = RunnerOptions(workers=1)
+    numbered = [replace(split, index=index) for index, split in enumerate(chosen)]
+    run = curate_splits(unguarded, numbered, out=join(scratch, "sample"), options=options, progress=progress)
+    start, spent = _cpu_seconds(run, numbered, scratch=scratch, options=options)
+    sampled_bytes = sum(split.size_bytes for split in chosen)
+    found = {name: np.array(values) for name, values in _per_piece(run, numbered).items()}
+    totals = {name: total_of(found[name], chosen, pieces) for name in PER_PIECE}
+    published = total_of(found[PUBLISHED], chosen, pieces)
+    totals |= _copies(
+        found["copies across pieces"].sum(), totals, published=published, share=sampled_bytes / total_bytes
+    )
+    cpu = start + max(spent - start, 0.0) * total_bytes / sampled_bytes
+    reach = CPU_ERROR * cpu + CPU_NOISE_SECONDS * total_bytes / sampled_bytes
+    totals["CPU seconds"] = Estimate(cpu, max(cpu - reach, start), cpu + reach)
+    documents = totals["documents"]
+    sampled_documents = max(int(found["documents"].sum()), 1)
+    totals["bytes on disk"] = documents.scaled(_disk_bytes(run, numbered) / sampled_documents)
+    lines = sum(read_parquet(run.part("lines", split.index), columns=["unit"]).num_rows for split in numbered)
+    bands, _ = banding(config.dedup)
+    totals["bytes shuffled"] = documents.scaled(24 * (bands + 1) + 16 * lines / sampled_documents)
+    return Forecast(sampled_bytes / total_bytes, len(chosen), totals)
+
+
+NO_GUARD = {name: 1.0 for name in GuardConfig.model_fields if name.startswith("max_")}
+
+
+def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
+    """Pieces of each source by chance, in their order: `share` of them, at least two, and `MIN_PIECES` in all."""
+    share = max(share, MIN_PIECES / len(pieces))
+    random = np.random.default_rng(seed)
+    chosen: list[Split] = []
+    for _, members in groupby(sorted(pieces, key=lambda each: each.source), key=lambda each: each.source):
+        stratum = list(members)
+        number = min(len(stratum), max(2, ceil(share * len(stratum))))
+        chosen += [stratum[index] for index in sorted(random.choice(len(stratum), number, replace=False).tolist())]
+    return sorted(chosen, key=lambda split: split.index)
+
+
+def total_of(values: np.ndarray, chosen: Sequence[Split], pieces: Sequence[Split]) -> Estimate:
+    """The total over all `pieces` of what was found in the `chosen` ones, (chosen,), by bytes and source."""
+    total, variance, freedom = 0.0, 0.0, 0
+    for source in sorted({split.source for split in chosen}):
+        member = np.array([split.source == source for split in chosen])
+        found = values[member].astype(float)
+        sizes = np.array([split.size_bytes for split in chosen if split.source == source], float)
+        stratum = [split.size_bytes for split in pieces if split.source == source]
+        ratio = found.sum() / max(sizes.sum(), 1.0)
+        total += ratio * sum(stratum)
+        if 1 < len(found) < len(stratum):
+            spread = float(np.var(found - ratio * sizes, ddof=1))
+            variance += len(stratum) ** 2 * (1 - len(found) / len(stratum)) * spread / len(found)
+            freedom += len(found) - 1
+    reach = (1.96 + 2.6 / max(freedom, 1)) * sqrt(variance)  # Student's t to 2 % from 4 degrees of freedom on
+    return Estimate(total, max(total - reach, 0.0), total + reach)
+
+
+def _copies(across: float, totals: Mapping[str, Estimate], *, published: Estimate, share: float) -> dict[str, Estimate]:
+    """Copies in all, and what is kept after them: those across pieces are counted by pairs that the sample holds."""
+    within, by_rules = totals["copies in a piece"], totals["kept by the rules"]
+    low, high = poisson_interval(int(across))
+    left = max(by_rules.value - within.value, 0.0)
+    between = [min(pairs / share**2, left) if share < 1 else across for pairs in (across, low, high)]
+    copies = Estimate(
+        within.value + between[0], within.low + between[1], within.high + (between[2] if share < 1 else across)
+    )
+    kept = Estimate(
+        by_rules.value - copies.value, max(by_rules.low - copies.high, 0.0), max(by_rules.high - copies.low, 0.0)
+    )
+    ratio = kept.value / max(published.value, 1.0)  # the sample has kept copies whose originals it lacks
+    return {
+        "copies": copies,
+        "kept": kept,
+        **{name: totals[name].scaled(ratio) for name in ("characters kept", "tokens kept")},
+    }
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """The 95 % interval of a Poisson mean from one count: (0, 3.69) for none (Byar's approximation)."""
+    upper = count + 1
+    high = upper * (1 - 1 / (9 * upper) + 1.96 / (3 * sqrt(upper))) ** 3
+    low = count * (1 - 1 / (9 * count) - 1.96 / (3 * sqrt(count))) ** 3 if count else 0.0
+    return max(low, 0.0), high
+
+
+def _per_piece(run: Run, splits: Sequence[Split]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {name: [] for name in (*PER_PIECE, "copies across pieces", PUBLISHED)}
+    for split in splits:
+        kept = read_parquet(run.part("verdicts", split.index), columns=["kept"])["kept"].to_numpy()
+        removed = read_duplicates(run, split.index, columns=["key", "kept_key"])
+        is_near = split_of(removed["key"].to_numpy()) == split_of(removed["kept_key"].to_numpy())
+        texts = pa.concat_tables(_published(run, split))
+        found["documents"].append(len(kept))
+        found["failed"].append(read_parquet(run.part("failures", split.index), columns=["error"]).num_rows)
+        found["kept by the rules"].append(int(kept.sum()) + removed.num_rows)
+        found["copies in a piece"].append(int(is_near.sum()))
+        found["copies across pieces"].append(int((~is_near).sum()))
+        found[PUBLISHED].append(int(kept.sum()))
+        found["characters kept"].append(pc.sum(texts["num_chars"]).as_py() or 0)
+        found["tokens kept"].append(pc.sum(texts["token_estimate"]).as_py() or 0)
+    return found
+
+
+def _published(run: Run, split: Split) -> Iterator[pa.Table]:
+    columns = ["num_chars", "token_estimate"]
+    yield pa.table({name: pa.array([], pa.int64()) for name in columns})
+    for path in _curated_parts(run, split):
+        table = read_parquet(path, columns=columns)
+        yield pa.table({name: table[name].cast(pa.int64()) for name in columns})
+
+
+def _curated_parts(run: Run, split: Split) -> list[str]:
+    paths = (join(run.path, "curated", lane, f"part-{split.index:05d}.parquet") for lane in ("zh", "en", "code"))
+    return [path for path in paths if exists(path)]
+
+
+def _disk_bytes(run: Run, splits: Sequence[Split]) -> int:
+    """What the tables of the sample take as one file each: files as small as its pieces would be mostly headers."""
+    by_table = {name: [run.part(name, split.index) for split in splits] for name in TABLES}
+    curated: Callable[[], list[str]] = lambda: [path for split in splits for path in _curated_parts(run, split)]  # noqa: E731
+    return sum(_size_as_one_file(paths) for paths in (*by_table.values(), curated()))
+
+
+def _size_as_one_file(paths: Iterable[str]) -> int:
+    buffer = io.BytesIO()
+    with ExitStack() as stack:
+        writer: GroupedWriter | None = None
+        for path in paths:
+            table = read_parquet(path)
+            writer = writer or stack.enter_context(GroupedWriter(buffer, table.schema))
+            for batch in table.to_batches():
+                writer.write(batch)
+    return buffer.getbuffer().nbytes
+
+
+def _cpu_seconds(run: Run, splits: Sequence[Split], *, scratch: str, options: RunnerOptions) -> tuple[float, float]:
+    """CPU seconds of a curation of one sentence, and of the sample again, now that all is compiled and loaded.
+
+    Pieces that were cut small are written together, one file a source: as they are, they would cost mostly the writing
+    of their tables.
+    """
+    texts: dict[str, list[str]] = {}
+    whole = [split for split in splits if split.format in READ_WHOLE]
+    for split in splits:
+        if split.format not in READ_WHOLE:
+            texts.setdefault(split.source, []).append(run.part("documents", split.index))
+    files = {"one": ['{"text": "一句话。"}\n'.encode()]} | {
+        source: [json.dumps(row, ensure_ascii=False).encode() + b"\n" for path in paths for row in _rows(path)]
+        for source, paths in texts.items()
+    }
+    for name, lines in files.items():
+        with written_whole(join(scratch, "timed", f"{name}.jsonl")) as file:
+            file.writelines(lines)
+    sources = SourceConfig(block_size_bytes=run.config.sources.block_size_bytes)
+    config = run.config.model_copy(update={"sources": sources})
+    seconds = []
+    for number, names in enumerate((["one"], sorted(texts))):
+        inputs = [join(scratch, "timed", f"{name}.jsonl") for name in names]
+        planned = plan_splits(inputs, config=sources) if inputs else []
+        numbered = [replace(split, index=index) for index, split in enumerate([*planned, *(whole if number else [])])]
+        started = time.process_time()
+        curate_splits(config, numbered, out=join(scratch, f"timed-{number}"), options=options)
+        seconds.append(time.process_time() - started)
+    return seconds[0], seconds[1]
+
+
+def _rows(path: str) -> Iterator[dict[str, str | None]]:
+    table = read_parquet(path, columns=["id", "url", "text"])
+    yield from table.to_pylist()

@@ -1,0 +1,70 @@
+"""What a curation would give, from a sample of its input."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ctllm.pipelines.curate import curate
+from ctllm.pipelines.forecast import Estimate, choose, forecast, poisson_interval, total_of
+from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.sources.split import Split
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.files import read_json
+from tests.pipelines.conftest import SPAM, prose, write_records
+
+PIECE = Split(0, "a.jsonl", "jsonl", "a", 0, 1, 1)
+
+
+def pieces(sizes: list[int], *, source: str = "a") -> list[Split]:
+    """Pieces of these sizes."""
+    return [replace(PIECE, index=index, size_bytes=size, source=source) for index, size in enumerate(sizes)]
+
+
+def test_the_whole_input_as_a_sample_is_the_curation_itself(tmp_path: Path) -> None:
+    """Every total is exact, without an interval, copies across files too."""
+    for number in range(3):
+        records = [{"id": f"{number}-{index}", "text": prose((number + index) % 12)} for index in range(3)]
+        write_records(tmp_path / "in" / f"{number}.jsonl", [*records, {"id": "spam", "text": SPAM}, "{broken"])
+    inputs = [str(tmp_path / "in")]
+    found = forecast(CurationConfig(), inputs=inputs, share=1.0, scratch=str(tmp_path / "scratch")).totals
+    out = str(tmp_path / "run")
+    summary = curate(CurationConfig(), inputs=inputs, out=out, options=RunnerOptions(workers=1))
+    read, kept = summary.accounts["read"], summary.accounts["kept"]
+    failed, tokens = summary.accounts["failed"], sum(lane.kept_tokens for lane in summary.lanes.values())
+    assert found["documents"] == Estimate(read - failed, read - failed, read - failed)
+    assert found["failed"] == Estimate(failed, failed, failed)
+    assert found["kept"] == Estimate(kept, kept, kept)
+    assert found["copies"].value > 0
+    assert round(found["tokens kept"].value) == tokens
+    assert found["kept by the rules"].value == kept + found["copies"].value
+    assert read_json(f"{tmp_path}/scratch/sample/manifest.json")["config"]["guard"]["max_removed_share"] == 1
+
+
+def test_every_source_is_in_the_sample() -> None:
+    """At least two pieces of each, by chance, and the same ones for the same seed."""
+    many, few = pieces([10] * 5000), pieces([10] * 3, source="b")
+    chosen = choose([*many, *few], share=0.02, seed=1)
+    assert [sum(split.source == source for split in chosen) for source in "ab"] == [100, 2]
+    assert chosen == choose([*many, *few], share=0.02, seed=1) != choose([*many, *few], share=0.02, seed=2)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Of 400 samples of documents that depend on the size but for noise, 95 in 100 intervals hold the total."""
+    random = np.random.default_rng(3)
+    sizes = random.integers(50, 150, 2000)
+    documents = random.poisson(sizes / 5)
+    all_pieces = pieces(sizes.tolist())
+    held = 0
+    for seed in range(400):
+        chosen = choose(all_pieces, share=0.05, seed=seed)
+        found = total_of(documents[[split.index for split in chosen]], chosen, all_pieces)
+        held += found.low <= documents.sum() <= found.high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.025, 5.572), (10, 4.795, 18.39)])
+def test_intervals_of_rare_pairs_are_those_of_the_tables(count: int, low: float, high: float) -> None:
+    """The exact limits (Garwood 1936), to two digits."""
+    assert poisson_interval(count) == pytest.approx((low, high), rel=0.03, abs=0.02)
