@@ -87,10 +87,11 @@ def _merged(table: pa.Table, shown: set[str], *, num_keys: int) -> list[list[Any
 
 
 def _histograms(table: pa.Table) -> dict[str, dict[str, list[list[float]]]]:
-    """Signal → lane → rows of left, right, documents, chars, tokens."""
+    """Signal → lane → rows of left and right, in six digits, documents, chars, tokens."""
     result: dict[str, dict[str, list[list[float]]]] = {}
-    for signal, lane, *row in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        result.setdefault(signal, {}).setdefault(lane, []).append(row)
+    for signal, lane, left, right, *counts in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        edges = (float(f"{edge:.6g}") for edge in (left, right))
+        result.setdefault(signal, {}).setdefault(lane, []).append([*edges, *counts])
     return result
 
 

@@ -65,7 +65,8 @@ def with_ratios(directories: list[str]) -> tuple[list[str], list[dict[str, Any]]
 
 def _point(line: LedgerLine) -> list[float | None]:
     mfu, share = (line.speed.mfu, line.speed.gemm_share) if line.speed else (None, None)
-    return [line.step, line.loss, line.learning_rate, line.grad_norm, line.tokens_per_s, mfu, share]
+    values = (line.loss, line.learning_rate, line.grad_norm, line.tokens_per_s, mfu, share)
+    return [line.step, *(None if value is None else float(f"{value:.6g}") for value in values)]
 
 
 def _troubles(line: LedgerLine) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from ctllm.schemas.rules import RuleSet
 from ctllm.schemas.stats import MAX_SAMPLED_DOCUMENTS
 
-MAX_PACKED_BYTES = 1_400_000  # of base64: plotly.js has 4.8 of the 8 MB, the largest other tables have 1.6
+MAX_PACKED_BYTES = 1_100_000  # of base64: plotly.js has 4.8 of the 8 MB, the largest other tables have 1.9
 KEPT, REFUSED, COPY = 0, 1, 2
 HAS_COPIES, NOTHING_LEFT = 4, 8
 """`fate` of a document: one of the first line and what of the second is true of it, added. The page has the same."""

@@ -99,7 +99,7 @@ def _by_group(candidates: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for each in candidates:
         groups[each["lane"], each["reasons"][0]["reason"] if each["reasons"] else ""].append(each)
-    share = max(SAMPLES_PER_GROUP, MAX_SAMPLES // max(len(groups), 1))
+    share = max(1, MAX_SAMPLES // max(len(groups), 1))
     return [each for _, group in sorted(groups.items()) for each in group[:share]]
 
 

@@ -46,11 +46,16 @@ function chart(label, height, traces, layout) {
   return holder;
 }
 
+/** A chart and, folded below it, what it shows as a table: for those who do not see it, and for exact figures. */
+const charted = (drawn, caption, headings, rows) => [drawn, folded(word("as_table"), table(caption, headings, rows))];
+
 /** Draws every chart that was made since the last call. */
 function drawCharts() {
   for (const { holder, traces, layout } of drawings.splice(0)) {
     Plotly.newPlot(holder, traces, layoutOf(layout), { displayModeBar: false, responsive: true });
+    for (const drawing of holder.querySelectorAll(".main-svg")) drawing.setAttribute("aria-hidden", "true"); // the holder has the name
   }
+  document.getElementById("js-plotly-tester")?.setAttribute("aria-hidden", "true");
 }
 
 /** Frees the charts in an element that is about to be emptied. */

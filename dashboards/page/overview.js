@@ -7,6 +7,7 @@ const NODE_GAP = 20; // px between nodes: a line of text fits
 const LAYER_PLACES = [0.001, 0.36, 0.999]; // lanes stand left of the middle, because reasons have the longer names
 const MAX_BARS = 20;
 const MAX_HEAT_SOURCES = 24;
+const LINES_AT_ONCE = 20;
 
 const isKept = (row) => row.outcome === "kept";
 const isRemoved = (row) => row.outcome === "removed";
@@ -182,7 +183,9 @@ function mixtureView() {
     .slice(0, MAX_BARS).map(([source]) => source);
   const beyond = total(kept.filter((row) => !sources.includes(row.source)), byUnit);
   const beyondRemark = word("beyond_sources", { amount: whole(beyond), unit: unitWord(), share: percent(beyond, total(kept, byUnit)) });
-  return [make("div", { class: "pair" },
+  const cells = kept.map((row) => [sourceWord(row.source), laneWord(row.lane), figure(byUnit(row)),
+    percent(byUnit(row), total(card.funnel.filter((each) => each.source === row.source && each.lane === row.lane), byUnit))]);
+  return charted(make("div", { class: "pair" },
     make("div", {}, make("h3", {}, word("by_lane")),
       chart(word("by_lane"), 290, [ring], { annotations: [middle], margin: { l: 60, r: 60, t: 40, b: 40 } })),
     make("div", {}, make("h3", {}, word("by_source")),
@@ -191,7 +194,8 @@ function mixtureView() {
         yaxis: { autorange: "reversed", type: "category", ticklabelstandoff: 8, showgrid: false },
         xaxis: { rangemode: "tozero", nticks: 6 },
       }),
-      beyond ? make("p", { class: "aside" }, beyondRemark) : null))];
+      beyond ? make("p", { class: "aside" }, beyondRemark) : null)),
+  word("mixture"), [word("source"), word("lane"), `#${unitWord()}`, `#${word("share_kept")}`], cells);
 }
 
 /** One stacked bar per source, a colour per lane. */
@@ -236,7 +240,10 @@ function heatView() {
     yaxis: { autorange: "reversed", showgrid: false, type: "category", ticklabelstandoff: 6 },
   });
   holder.style.minWidth = `${220 + 44 * sources.length}px`;
-  return [make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("heat") }, holder)];
+  const cells = reasons.flatMap((reason, row) => sources.map((source, at) => [sourceWord(source), reasonWord(reason), amounts[row][at], percent(amounts[row][at], all[at])]))
+    .filter((cell) => cell[2]).map(([source, reason, amount, share]) => [source, reason, figure(amount), share]);
+  return charted(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("heat") }, holder),
+    word("heat"), [word("source"), word("reason"), `#${unitWord()}`, `#${word("share_of_source")}`], cells);
 }
 
 /** What was changed in the published text: personal data and cuts, by kind and lane. */
@@ -258,7 +265,8 @@ function linesView() {
     [line, editWord(kind), make("code", {}, host), figure(documents), figure(occurrences), figure(chars), make("code", {}, id)]);
   const headings = [word("line"), word("kind"), word("site"),
     ...["documents", "occurrences", "chars"].map((name) => `#${word(name)}`), word("first_document")];
-  return [table(word("lines"), headings, cells)];
+  const first = table(word("lines"), headings, cells.slice(0, LINES_AT_ONCE));
+  return cells.length <= LINES_AT_ONCE ? [first] : [first, folded(word("more"), table(word("lines"), headings, cells.slice(LINES_AT_ONCE)))];
 }
 
 function contaminationView() {

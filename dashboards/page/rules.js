@@ -127,8 +127,11 @@ function signalHistograms(signal) {
   const remarks = lanes.flatMap((lane, at) => (rules[at].length ? rules[at].map((rule) => refusedRemark(lane, rule))
     : [word("no_threshold", { lane: laneWord(lane) })]));
   return [
-    make("p", { class: "aside" }, make("code", {}, signal), " ", make("span", { lang: "en" }, `${meaning} (${unit})`)),
-    chart(`${word("histograms")}: ${signalWord(signal)}`, 60 + 165 * lanes.length, traces, layout),
+    make("p", { class: "aside" }, make("code", {}, signal), state.language === 1 ? ` ${meaning} (${unit})` : ` ${signalWord(signal)}`),
+    ...charted(chart(`${word("histograms")}: ${signalWord(signal)}`, 60 + 165 * lanes.length, traces, layout), signalWord(signal),
+      [word("lane"), `#${word("from")}`, `#${word("below")}`, ...UNITS.map((each) => `#${word(each)}`)],
+      lanes.flatMap((lane) => card.histograms[signal][lane].map(([left, right, ...counts]) =>
+        [laneWord(lane), decimal(left), decimal(right), ...counts.map((count) => figure(count))]))),
     make("ul", { class: "legend" }, remarks.map((remark) => make("li", {}, remark))),
   ];
 }
@@ -206,5 +209,5 @@ function refusedRemark(lane, { name }) {
   const refused = total(rows, (row) => row.failing_documents);
   const documents = total(card.funnel.filter((row) => row.lane === lane), (row) => row.documents);
   const values = { lane: laneWord(lane), count: whole(refused), share: percent(refused, documents) };
-  return `${word("refused_here", values)} · ${name}`;
+  return make("span", {}, `${word("refused_here", values)} · `, make("code", {}, name));
 }

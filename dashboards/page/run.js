@@ -5,7 +5,7 @@ const MAX_INPUTS = 100;
 
 function stagesView() {
   const longest = Math.max(...card.stages.map((stage) => stage.seconds), 0);
-  const count = ([name, number]) => make("li", {}, `${name} `, make("b", {}, whole(number)));
+  const count = ([name, number]) => make("li", {}, make("code", {}, name), " ", make("b", {}, whole(number)));
   const stages = card.stages.map(({ stage, seconds, counts }) => [stageWord(stage), figure(seconds, decimal(seconds)),
     meter(seconds / longest), make("ul", { class: "legend" }, Object.entries(counts).map(count))]);
   const inputs = card.inputs.slice(0, MAX_INPUTS).map(([source, format, files, size]) =>

@@ -50,7 +50,8 @@ function duplicatesView() {
   const entries = Object.entries(sizes).map(([size, number]) => [Number(size), number]).sort((a, b) => a[0] - b[0]);
   return [
     make("ul", { class: "legend facts" }, facts.map(([name, value]) => make("li", {}, `${word(name)} `, make("b", {}, whole(value))))),
-    clusterSizes(Object.entries(sizes).map(([size, number]) => [Number(size), number]).sort((a, b) => a[0] - b[0])),
+    ...charted(clusterSizes(entries), word("cluster_sizes"), [`#${word("size")}`, `#${word("num_clusters")}`],
+      entries.map((entry) => entry.map((each) => figure(each)))),
     ...(examples.length ? clusterBrowser(examples) : []),
   ];
 }

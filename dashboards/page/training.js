@@ -32,7 +32,7 @@ function summaryTable(runs) {
     const skipped = run.troubles.filter(([, kind]) => kind === "skipped" || kind === "left_out").length;
     const { device, processes = 1, compute_dtype: type } = run.machine;
     const machine = device ? make("span", { class: "remark below" }, `${processes} × ${device}, ${type}`) : null;
-    return [make("span", {}, run.name, machine), stage ? trainingStageWord(stage) : "–", figure(run.steps, state), figure(run.label_tokens), parameters ? figure(parameters) : "–",
+    return [make("span", {}, run.name, machine), make("span", { class: "named" }, stage ? trainingStageWord(stage) : "–"), figure(run.steps, state), figure(run.label_tokens), parameters ? figure(parameters) : "–",
       ends ? `${decimal(ends[0])} → ${decimal(ends[1])}` : "–", ...speedCells(run, speed), figure(skipped), figure(run.troubles.length - skipped)];
   });
   const headings = ["training", "stage", "#steps", "#label_tokens", "#num_parameters", "#first_last", "#tokens_per_s", "#mfu", "#gemm_share", "#skipped", "#alarms"]
@@ -116,8 +116,9 @@ function comparison(runs) {
   const names = all.filter((name) => runs.filter((run) => name in run.after).length >= MIN_COMPARED);
   if (!names.length || card.ratios?.length) return [];
   const compared = runs.filter((run) => names.some((name) => name in run.after));
-  return [make("h3", {}, word("comparison")), scoreLines(word("comparison"), compared.map((run) => run.name), names.map((name) =>
-    [name, compared.map((run) => run.after[name] ?? null)]))];
+  const series = names.map((name) => [name, compared.map((run) => run.after[name] ?? null)]);
+  return [make("h3", {}, word("comparison")), ...charted(scoreLines(word("comparison"), compared.map((run) => run.name), series), word("comparison"),
+    [word("measure"), ...compared.map((run) => `#${run.name}`)], series.map(([name, values]) => [make("code", {}, name), ...values.map(decimal)]))];
 }
 
 /** One line per measure over runs or settings. */

@@ -106,8 +106,8 @@ function ruleSliders(lane, settle) {
   const rows = rules.map((rule, at) => make("tr", {},
     make("th", { scope: "row" }, make("span", { class: "rule" }, reasonWord(rule.name), make("code", {}, rule.name))),
     ...thresholdCells(lane, rule, (threshold) => set(rule.name, threshold)), ...counts[at]));
-  const headings = [word("rule"), word("is_on"), word("threshold"), "", `#${word("refuses")}`, `#${word("only_documents")}`]
-    .map((heading) => make("th", { scope: "col", class: heading.startsWith("#") && "number" }, heading.replace(/^#/, "") || make("span", { class: "unseen" }, word("threshold"))));
+  const headings = [["rule"], ["is_on"], ["slider", "slide"], ["threshold"], ["refuses", "number"], ["only_documents", "number"]]
+    .map(([name, kind]) => make("th", { scope: "col", class: kind }, word(name)));
   recount();
   const caption = `${word("whatif")} · ${laneWord(lane)}`;
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, make("table", { class: "sliders" },
@@ -138,7 +138,7 @@ function thresholdCells(lane, rule, set) {
   });
   box.addEventListener("change", apply);
   follow();
-  return [make("td", {}, box), make("td", {}, slider), make("td", {}, field)];
+  return [make("td", {}, box), make("td", { class: "slide" }, slider), make("td", {}, field)];
 }
 
 /** Where a slider stops: the edges of the histogram, at which one rule alone is counted exactly, and the configured bound. */

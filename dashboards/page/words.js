@@ -57,6 +57,8 @@ const WORDS = {
   heat: ["来源 × 原因", "Source × reason"],
   heat_note: ["每格是该来源因此原因（首个未通过项）被移除的份额，按{unit}计；颜色越浓份额越大。", "Each cell is the share of a source that was removed for this reason first, in {unit}; stronger colour is more."],
 
+  share_of_source: ["占来源", "of the source"],
+  share_kept: ["留存率", "share kept"],
   nothing_lost: ["全部保留，没有移除。", "Everything was kept."],
 
   rules: ["规则", "Rules"],
@@ -77,6 +79,8 @@ const WORDS = {
 
   histograms: ["信号分布", "Signals"],
   histograms_note: ["每个分道各信号的直方图，按{unit}计。虚线为阈值，阴影一侧被拒绝。", "Histogram of every signal, lane by lane, in {unit}. The dashed line is the threshold; the shaded side is refused."],
+  from: ["从", "from"],
+  below: ["至（不含）", "to below"],
   signal: ["信号", "signal"],
   with_rule: ["有阈值", "with a threshold"],
   without_rule: ["仅测量", "measured only"],
@@ -97,7 +101,7 @@ const WORDS = {
   full_stop: ["。", "."],
   unsure_copies: ["其中 {count} 份去留有变的抽样文档有副本，究竟留哪一份由下面的命令算出；此处副本一律算作移除。", "{count} sampled documents whose fate changes have copies: the command below finds which of them stays; here, copies stay removed."],
   is_on: ["启用", "on"],
-  slider: ["滑块", "slider"],
+  slider: ["调节", "slide"],
   refuses: ["拒绝文档数", "documents refused"],
   only_documents: ["其中仅因它", "by it alone"],
 
@@ -294,6 +298,7 @@ const FAILURES = {
 const STAGES = {
   measure: ["测量", "measure"],
   pairs: ["找副本", "pairs"],
+  lines: ["找公共行", "lines"],
   decide: ["裁定", "decide"],
   publish: ["发布", "publish"],
 };

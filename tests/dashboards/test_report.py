@@ -3,18 +3,23 @@
 import base64
 import hashlib
 import json
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from ctllm.dashboards.report import PAGE, embedded_json, write_report
+from ctllm.pipelines.samples import MAX_BORDER, MAX_SAMPLES
 from ctllm.schemas.curation_config import PersonalData
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import read_json, write_json
+from ctllm.schemas.files import read_json, read_parquet, write_json, write_parquet
 from ctllm.schemas.signals import SIGNAL_NAMES
+from ctllm.schemas.stats import CLUSTERS, MAX_SAMPLED_DOCUMENTS, SAMPLED_SIGNALS, SAMPLES, SIGNAL_SAMPLE
 
 MakeRun = Callable[..., Path]
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -28,6 +33,47 @@ def test_report_stands_in_the_run(make_run: MakeRun, training: Path) -> None:
     assert path == run / "report.html"
     assert {each.name for each in run.iterdir()} == before | {"report.html"}
     assert 4_000_000 < path.stat().st_size < 8_000_000
+
+
+def test_the_largest_report_is_below_eight_megabytes(make_run: MakeRun, training: Path, tmp_path: Path) -> None:
+    """Full tables of many sources, samples without repetition, a sample of incompressible signals, six trainings."""
+    run = make_run(2000, sources=200)
+    dice = random.Random(3)
+    han = "".join(map(chr, range(0x4E00, 0x9000)))
+
+    def text(length: int) -> str:
+        return "".join(dice.choices(han, k=length))
+
+    samples = read_parquet(str(run / "stats" / "samples.parquet")).to_pylist()
+    most = (MAX_SAMPLES + MAX_BORDER) // len(samples) + 1
+    rows = [
+        row | {"excerpt": text(600), "url": f"https://example.org/{text(60)}"}
+        for row in (samples * most)[: MAX_SAMPLES + MAX_BORDER]
+    ]
+    write_parquet(str(run / "stats" / "samples.parquet"), pa.Table.from_pylist(rows, schema=SAMPLES))
+    cluster = read_parquet(str(run / "stats" / "clusters.parquet")).to_pylist()[0]
+    rows = [cluster | {"kept_excerpt": text(600), "removed_excerpt": text(600)} for _ in range(40)]
+    write_parquet(str(run / "stats" / "clusters.parquet"), pa.Table.from_pylist(rows, schema=CLUSTERS))
+    numbers = np.random.default_rng(3)
+    count = MAX_SAMPLED_DOCUMENTS
+    columns: dict[str, Any] = {name: numbers.lognormal(0, 3, count) for name in SAMPLED_SIGNALS}
+    columns |= {name: numbers.integers(1, 1 << 31, count) for name in ("key", "chars", "tokens")}
+    columns |= {name: numbers.random(count) < 0.5 for name in ("kept", "is_copy", "has_copies", "nothing_left")}
+    columns["lane"] = ["zh"] * (count // 2) + ["en"] * (count // 2)
+    sample = pa.table([pa.array(columns[field.name]).cast(field.type) for field in SIGNAL_SAMPLE], schema=SIGNAL_SAMPLE)
+    write_parquet(str(run / "stats" / "signal_sample.parquet"), sample)
+    lines = [
+        json.loads((training / "ledger.jsonl").read_text().splitlines()[1]) | {"step": step} for step in range(1000)
+    ]
+    for number in range(6):
+        directory = tmp_path / f"training-{number}"
+        directory.mkdir()
+        lines = [
+            line | {"loss": dice.random(), "grad_norm": dice.random(), "tokens_per_s": dice.random()} for line in lines
+        ]
+        (directory / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path = Path(write_report(str(run), [str(tmp_path / f"training-{number}") for number in range(6)]))
+    assert 6_000_000 < path.stat().st_size <= 8_000_000
 
 
 def test_same_run_same_bytes(make_run: MakeRun) -> None:

@@ -1,5 +1,6 @@
 """The page as people see it, in a real Chromium: drawn whole, silent, true to the statistics."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -319,6 +320,54 @@ def test_page_works_from_the_keyboard(run: Path, open_page: OpenPage) -> None:
         page.keyboard.press("ArrowDown")
         assert select.input_value() == "kept"
         assert page.locator("#samples .is-removed").count() == 0
+
+
+def test_every_control_has_a_name_and_every_chart_a_table(run: Path, open_page: OpenPage) -> None:
+    """In the accessibility tree no control, link or picture is nameless, and each chart's view has its figures."""
+    roles = {"button", "link", "checkbox", "combobox", "slider", "spinbutton", "searchbox", "img", "image", "region"}
+    with open_page(run / "report.html", language="zh-CN") as page:
+        page.wait_for_selector("#whatif[data-sampled='1']")
+        session = page.context.new_cdp_session(page)
+        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+        named = [
+            (node["role"]["value"], node["name"]["value"].strip())
+            for node in nodes
+            if not node["ignored"] and node["role"]["value"] in roles
+        ]
+        assert {"slider", "spinbutton", "checkbox", "button", "link", "combobox"} <= {role for role, _ in named}
+        assert [role for role, name in named if not name] == []
+        for view in ("funnel", "mixture", "heat", "histograms", "duplicates", "training"):
+            assert page.locator(f"#{view} details table").count() > 0, view
+
+
+def test_chinese_page_is_chinese(run: Path, open_page: OpenPage) -> None:
+    """No English word stands in the Chinese page but names: of sources, files, rules and columns, and of a language."""
+    shown = """() => {
+      const OTHERS = "script, style, noscript, code, pre, .text, .id, .chart, option, #languages, #training table";
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      const found = [];
+      while (walker.nextNode()) {
+        const { parentElement: holder, textContent: text } = walker.currentNode;
+        if (!holder.closest(OTHERS)) found.push(text);
+      }
+      return found;
+    }"""
+    names = {
+        "web", "web-", "news", "github", "demo", "abcdef", "jsonl", "MiB", "ctllm", "pretrain-demo", "contamination",
+        "failures", "edits", "mmlu", "astronomy", "ceval", "--training", "example", "org", "quiz", "val-", "NaN",
+    }  # fmt: skip
+    with open_page(run / "report.html", language="zh-CN") as page:
+        page.wait_for_selector("#whatif[data-sampled='1']")
+        texts = page.evaluate(shown)
+        words = {word for text in texts for word in re.findall(r"[A-Za-z-]{3,}", text) if "<" not in text}
+        assert sorted(words - names) == []
+
+
+def test_narrow_page_scrolls_only_its_tables(run: Path, open_page: OpenPage) -> None:
+    """On a telephone nothing is wider than the window: what is wide scrolls in a place of its own."""
+    with open_page(run / "report.html", language="zh-CN", width=400) as page:
+        page.wait_for_selector("#whatif[data-sampled='1']")
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
 
 
 def test_paper_is_light(run: Path, open_page: OpenPage) -> None:
