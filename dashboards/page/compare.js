@@ -47,7 +47,7 @@ function compareConfig() {
   const [one, other] = pairOf((side) => new Map(flat(side.card.run.config)));
   const keys = distinct([...one.keys(), ...other.keys()]).filter((key) => one.get(key) !== other.get(key)).sort();
   if (!keys.length) return [make("p", { class: "empty" }, word("same_config"))];
-  return [table(word("differing_config"), [word("setting"), "A", "B"],
+  return [table(word("differing_config"), [word("config_key"), "A", "B"],
     keys.map((key) => [make("code", {}, key), make("code", {}, one.get(key) ?? "–"), make("code", {}, other.get(key) ?? "–")]))];
 }
 

@@ -66,7 +66,7 @@ function drawLedger() {
       type: "scatter", mode: shown.length > 1 ? "lines" : "markers", x: shown.map((point) => point[0]), y: shown.map((point) => point[column]),
       line: { color: colour(name === "loss" ? "lane-en" : "lane-code"), width: 1.6 }, hovertemplate: `${word("step")} %{x}: %{y:.4~g}<extra></extra>`,
     };
-    const traces = name === "loss" ? [line, ...measuredLosses(evaluations)] : [line];
+    const traces = name === "loss" ? [line, ...lossesMeasured(evaluations)] : [line];
     const axes = { height: 260, xaxis: { title: { text: word("step") }, rangemode: "tozero" }, yaxis: { rangemode: name === "loss" ? "normal" : "tozero" } };
     Plotly.react(document.getElementById(`curve-${name}`), traces, layoutOf(axes), { displayModeBar: false, responsive: true });
   }
@@ -78,7 +78,7 @@ function drawLedger() {
   document.title = `${word(last.state)} · ${live.name}`;
 }
 
-function measuredLosses(evaluations) {
+function lossesMeasured(evaluations) {
   const names = distinct(evaluations.flatMap(([, values]) => Object.keys(values))).filter((name) => name.endsWith("loss"));
   return names.map((name) => ({
     type: "scatter", mode: "lines+markers", x: evaluations.map(([step]) => step), y: evaluations.map(([, values]) => values[name] ?? null),
@@ -98,6 +98,6 @@ function ledgerFacts() {
   return [
     make("p", {}, stateMark(last.state), ` ${place} · ${word("quiet", { count: whole(last.quiet_s) })}`),
     make("ul", { class: "legend facts" }, facts.map(([name, value]) => make("li", {}, `${name} `, make("b", {}, value)))),
-    ...(last.alarm ? [make("p", { class: "balance wrong" }, word("alarm", { alarm: last.alarm }))] : []),
+    ...(last.alarm ? [make("p", { class: "balance wrong" }, word("alarm_says", { alarm: last.alarm }))] : []),
   ];
 }
