@@ -44,7 +44,7 @@ LANE_SHARES = {"zh": 0.6, "en": 0.25, "code": 0.1, "other": 0.05}
 NUM_SOURCES = 40
 PAIR_SHARE = 0.1  # of documents are an exact copy of the one before them
 CHUNK_SHARDS = 100
-QUESTIONS = 200
+QUESTIONS = 100
 OTHER_QUESTIONS = (
     "documents?lane=zh&outcome=removed",
     "clusters",
@@ -292,7 +292,7 @@ def questions() -> Iterator[str]:
 
 
 def first_view(url: str, name: str) -> tuple[float, float, float]:
-    """Seconds from the call for the page to its tiles and first picture; CPU seconds of the page till then; all views."""
+    """Seconds to the tiles and the first picture of a run, CPU seconds of the page till then, seconds to all views."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
