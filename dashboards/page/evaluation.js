@@ -80,5 +80,5 @@ function ratioSection() {
   }], { margin: { l: 8, r: 24, t: 24, b: 8 }, xaxis: { type: "category" }, yaxis: { nticks: 4 } })));
   const cells = rows.map((row) => [settingWord(row.setting), ...["zh", "en"].map((lane) => figure(row.rows_by_lane[lane] ?? 0)), ...names.map((name) => decimal(row.scores[name]))]);
   return [make("h3", {}, word("ratios")), make("p", { class: "note" }, word("ratios_note")), make("div", { class: "panels" }, charts),
-    folded(word("as_table"), table(word("ratios"), [word("setting"), ...["zh", "en"].map((lane) => `#${laneWord(lane)}`), ...names.map((name) => `#${name}`)], cells))];
+    folded(word("as_table"), table(word("ratios"), [word("language_ratio"), ...["zh", "en"].map((lane) => `#${laneWord(lane)}`), ...names.map((name) => `#${name}`)], cells))];
 }

@@ -110,7 +110,7 @@ function samplesView() {
   const all = ["all", word("all")];
   return controlled((refill) => [
     choice(word("lane"), [all, ...lanes.map((each) => [each, laneWord(each)])], chosen.lane, set("lane", refill)),
-    choice(word("outcome"), [all, ...["kept", "removed", "border"].map((each) => [each, word(each)])], chosen.outcome, set("outcome", refill)),
+    choice(word("outcome"), [all, ["kept", word("kept")], ["removed", word("removed")], ["border", word("at_border")]], chosen.outcome, set("outcome", refill)),
     choice(word("reason"), [all, ...reasons.map((each) => [each, reasonWord(each)])], chosen.reason, set("reason", refill)),
     choice(word("source"), [all, ...sources.map((each) => [each, shortened(each)])], chosen.source, set("source", refill)),
     make("label", { class: "control" }, make("span", {}, word("search")),
@@ -162,7 +162,7 @@ const shownReasons = ({ reasons, border }) => (reasons.length || !border ? reaso
 
 function sampleCard(sample) {
   const reasons = shownReasons(sample);
-  const outcome = [word(sample.kept ? "kept" : "removed"), sample.border ? word("border") : null].filter(Boolean).join(" · ");
+  const outcome = [word(sample.kept ? "kept" : "removed"), sample.border ? word("at_border") : null].filter(Boolean).join(" · ");
   const isRule = reasons.some(({ reason }) => /^(min|max)_/.test(reason));
   const isPlaced = reasons.some(({ reason }) => sample.marks[reason]);
   const isMarked = reasons.some(({ reason }) => sample.marks[reason]?.length);

@@ -62,7 +62,7 @@ function curveChart(run, { name, place, isLog, ink }) {
   const isShare = place === MFU_AT || place === GEMM_AT;
   const line = { type: "scatter", mode: "lines", x: points.map(([step]) => step), y: points.map((point) => point[place]), line: { color: ink, width: 1.5 },
     hovertemplate: `${word("step")} %{x}: %{y:.4~g}<extra>${word(name)}</extra>` };
-  const traces = [line, ...(name === "loss" ? measuredLosses(run) : []), ...troubleMarks(run, points, place)];
+  const traces = [line, ...(name === "loss" ? heldOutLosses(run) : []), ...troubleMarks(run, points, place)];
   const shapes = run.checkpoints.map(([step]) => ({ type: "line", x0: step, x1: step, yref: "paper", y0: 0, y1: 1, line: { color: colour("line"), width: 1 }, layer: "below" }));
   const yaxis = isLog ? { type: "log", nticks: 4, dtick: 1 } : { rangemode: name === "loss" ? "normal" : "tozero", nticks: 5, tickformat: isShare ? ".0%" : "~s" };
   if (name === "learning_rate") yaxis.tickformat = "~e";
@@ -71,7 +71,7 @@ function curveChart(run, { name, place, isLog, ink }) {
 }
 
 /** Every measured loss (names that end in "loss") at the step it was measured after. */
-function measuredLosses(run) {
+function heldOutLosses(run) {
   const names = distinct(run.evaluations.flatMap(([, values]) => Object.keys(values))).filter((name) => name.endsWith("loss"));
   return names.map((name) => ({
     type: "scatter", mode: "lines+markers", x: run.evaluations.map(([step]) => step), y: run.evaluations.map(([, values]) => values[name] ?? null),
@@ -87,7 +87,7 @@ function troubleMarks(run, points, place) {
 }
 
 /** A trouble in words; an alarm is the ledger's own. */
-const troubleWord = (kind) => (kind === "skipped" || kind === "left_out" ? word(kind) : `${word("alarm")}: ${kind}`);
+const troubleWord = (kind) => (kind === "skipped" || kind === "left_out" ? word(kind) : `${word("step_alarm")}: ${kind}`);
 
 function troubleList(run) {
   if (!run.troubles.length) return [];
@@ -127,7 +127,7 @@ function scoreLines(label, groups, series) {
     type: "scatter", mode: "lines+markers", name: chartName(name), x: groups.map(chartName), y: values, marker: { size: 8 },
     line: { color: runColour(at), dash: "dot" }, hovertemplate: `%{x}: %{y:.4f}<extra>${chartName(name)}</extra>`,
   }));
-  return chart(label, 300, lines, { showlegend: true, xaxis: { type: "category" }, yaxis: { title: { text: word("value") } } });
+  return chart(label, 300, lines, { showlegend: true, xaxis: { type: "category" }, yaxis: { title: { text: word("measured_value") } } });
 }
 
 /** What the models wrote after fixed beginnings, at their last evaluation. */

@@ -33,6 +33,8 @@ def test_nearest_documents_of_both_sides_stand_at_the_border() -> None:
     assert [each["key"] for each in found] == [8, 3, 5, 6]
     assert [round(each["border"]["value"], 6) for each in found] == [0.2, 0.19, 0.22, 0.24]
     assert {each["border"]["threshold"] for each in found} == {0.2}
+    far = judged.set_column(judged.column_names.index("digit_share"), "digit_share", pa.array([0.01] * 9, pa.float32()))
+    assert not any(each["border"] for each in sampled_documents(far, verdicts, first, rules=RULES))
 
 
 def test_samples_show_what_rules_count(small_run: Path) -> None:
