@@ -28,6 +28,7 @@ MaxPairs = Annotated[
     int | None,
     typer.Option("--max-pairs-in-memory", min=0, help="of more pairs of copies survivors are chosen by component"),
 ]
+_BEAM_STARTS = ("-", "@")
 BeamArgs = Annotated[
     list[str] | None, typer.Argument(metavar="[-- BEAM OPTIONS]", help="Beam options or @FILE of them, after --")
 ]
@@ -48,8 +49,17 @@ def runner_options(
     """The Beam options of a command, `others` that are not None too. Raises ConfigError for an unknown value."""
     from ctllm.pipelines.options import RunnerOptions, read_flags
 
+    if beam_args and not beam_args[0].startswith(_BEAM_STARTS):
+        raise ConfigError(f"{beam_args[0]}: no option of this command, and Beam's begin with --")
     chosen = {name: value for name, value in {"workers": workers or None, **others}.items() if value is not None}
     return RunnerOptions(runner=runner, beam_args=read_flags(beam_args or ()), **chosen)  # type: ignore[arg-type]
+
+
+def further_inputs(beam_args: list[str] | None) -> tuple[list[str], list[str]]:
+    """Positional arguments before the first Beam option, and the rest: a shell expands `--input *.gz` to such ones."""
+    given = beam_args or []
+    first_option = next((at for at, each in enumerate(given) if each.startswith(_BEAM_STARTS)), len(given))
+    return [located(each) for each in given[:first_option]], given[first_option:]
 
 
 @contextmanager
@@ -86,7 +96,9 @@ def curate(
     config: Config,
     inputs: Annotated[
         list[str],
-        typer.Option("--input", parser=located, help="file, glob, directory, URL or name@version; may be repeated"),
+        typer.Option(
+            "--input", parser=located, help="file, glob, directory, URL or name@version; several, or repeated"
+        ),
     ],
     out: Annotated[
         str | None, typer.Option(help="run directory, continued if it is there; or name@version to publish")
@@ -120,6 +132,8 @@ def curate(
     from ctllm.schemas.curation_config import CurationConfig
 
     settings = read_config(config, CurationConfig, overrides=[*column_overrides(columns), *(overrides or [])])
+    more, beam_args = further_inputs(beam_args)
+    inputs = [*inputs, *more]
     if dry_run:
         _print_forecast(settings, inputs, share=sample, prices=parse_prices(prices))
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ctllm.cli.console import console, print_table, progress_shown
-from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, started_runner
+from ctllm.cli.curation import BeamArgs, Overrides, Runner, Workers, further_inputs, started_runner
 from ctllm.cli.versions import building, located, with_directories
 from ctllm.schemas.config import read_config
 from ctllm.schemas.errors import ConfigError
@@ -50,6 +50,8 @@ def conversations(
     kinds = {"conversations": "sft", "preferences": "preference"}
     if kind not in kinds:
         raise ConfigError(f"--kind {kind}: unknown; one of {', '.join(kinds)}")
+    more, beam_args = further_inputs(beam_args)
+    inputs = [*inputs, *more]
     config = ConversationConfig(near=near, threshold=threshold, benchmarks=tuple(benchmark or ()))
     made_from = {f"input {number}": each for number, each in enumerate(inputs)}
     running = started_runner(runner, workers, beam_args)

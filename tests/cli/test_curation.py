@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from ctllm.cli.curation import parse_prices
+from ctllm.cli.curation import further_inputs, parse_prices, runner_options
 from ctllm.schemas.errors import ConfigError
 
 from .conftest import ROOT, Miniature, run_ctllm
@@ -102,6 +102,26 @@ def test_map_names_the_columns_of_a_source(tmp_path: Path) -> None:
     result = run_ctllm("curate", "configs/curation/recommended.yaml", *arguments)
     assert "read 2 = kept 1 + removed 1 + failed 0" in result.stdout, result.stderr
     assert run_ctllm("why", run, "https://a.example/1").stdout.startswith("kept")
+
+
+def test_what_a_shell_makes_of_a_glob_is_read(tmp_path: Path) -> None:
+    """`--input *.jsonl` without quotes comes as one option and some arguments: every file is read, none is lost."""
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": f"{name} 春天来了，河边的柳树绿了。" * 5}) + "\n")
+    files = sorted(tmp_path.glob("*.jsonl"))
+    done = run_ctllm("curate", ROOT / "configs/curation/demo.yaml", "--out", tmp_path / "run", "--input", *files)
+    assert "read 3 =" in done.stdout, done.stderr
+
+
+def test_beams_options_come_after_the_inputs() -> None:
+    """Their values may stand apart; where a command takes no inputs, a stray argument is refused."""
+    assert further_inputs(["a.gz", "b.gz", "--project", "p", "@options.txt"]) == (
+        ["a.gz", "b.gz"],
+        ["--project", "p", "@options.txt"],
+    )
+    assert further_inputs(None) == ([], [])
+    with pytest.raises(ConfigError, match="stray: no option of this command"):
+        runner_options("direct", None, ["stray"])
 
 
 def test_a_dry_run_forecasts_amounts_and_what_they_cost(tmp_path: Path) -> None:
