@@ -146,9 +146,10 @@ def _add_pages(app: FastAPI) -> None:
 def live_page() -> str:
     """`page/index.html` as a server gives it: files by their address, no card in it."""
     text = (PAGE / "index.html").read_text(encoding="utf-8")
+    text = text.replace(f'<script src="{PLOTLY}">', f'<script defer src="{PLOTLY}">', 1)
     text = text.replace("<!--policy-->", '<link rel="icon" href="data:,">', 1)
     text = text.replace("<!--live-->", "\n".join(f'<script src="{name}"></script>' for name in LIVE_SCRIPTS), 1)
-    return re.sub(r'(<link rel="stylesheet" href="|<script src=")', r"\1/page/", text)
+    return re.sub(r'(<link rel="stylesheet" href="|<script (?:defer )?src=")', r"\1/page/", text)
 
 
 def _add_access(app: FastAPI, access: Access) -> None:

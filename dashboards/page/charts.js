@@ -49,9 +49,11 @@ function chart(label, height, traces, layout) {
 /** A chart and, folded below it, what it shows as a table: for those who do not see it, and for exact figures. */
 const charted = (drawn, caption, headings, rows) => [drawn, folded(word("as_table"), table(caption, headings, rows))];
 
-/** Draws every chart that was made since the last call. */
+/** Draws every chart that was made since the last call; a live page's first ones wait for plotly.js (live.js). */
 function drawCharts() {
+  if (typeof Plotly === "undefined") return;
   for (const { holder, traces, layout } of drawings.splice(0)) {
+    if (!holder.isConnected) continue;
     Plotly.newPlot(holder, traces, layoutOf(layout), { displayModeBar: false, responsive: true });
     for (const drawing of holder.querySelectorAll(".main-svg")) drawing.setAttribute("aria-hidden", "true"); // the holder has the name
   }

@@ -8,6 +8,9 @@ const FIRST_VIEWS = 2; // they fill a window
 /** What the address names: the kind of page and the run. */
 const live = { kind: "start", name: "", lists: null, sort: {} };
 
+/** Fulfilled when charts can be drawn: plotly.js is most of the page, so everything else is shown before it. */
+const plotlyLoaded = new Promise((resolve) => { document.querySelector("script[defer]").addEventListener("load", resolve); });
+
 /** An answer of the server. Throws an Error with its sentence and `status`. */
 async function ask(path, parameters = {}, signal = undefined) {
   const query = new URLSearchParams();
@@ -70,6 +73,7 @@ async function indexed(body) {
 const loadedWhenIndexed = (load, fill) => loaded(async (body) => { await indexed(body); return load(); }, fill);
 
 async function startLive() {
+  plotlyLoaded.then(drawCharts);
   document.querySelector("footer").dataset.word = "live_footer";
   try {
     await openAddress();
@@ -78,6 +82,7 @@ async function startLive() {
     if (error.status === 401) askForToken();
     else show(null, [["live_title", () => [problem(error, () => location.reload()), homeLink()]]]);
   }
+  await plotlyLoaded;
   document.body.dataset.ready = "1";
 }
 

@@ -41,6 +41,7 @@ async function watchLedger() {
     await pause(live.ledger.last.state === "running" ? RUNNING_POLL_MS : QUIET_POLL_MS);
     try {
       await fetchLedger();
+      await plotlyLoaded;
       drawLedger();
     } catch (error) {
       document.getElementById("ledger-state").replaceChildren(problem(error));
@@ -52,7 +53,7 @@ async function watchLedger() {
 function liveTrainingView() {
   const charts = CURVES.map(([name]) => make("div", {}, make("h3", {}, word(name)),
     make("div", { class: "chart", id: `curve-${name}`, role: "img", "aria-label": `${word(name)}: ${live.name}`, style: "height:260px" })));
-  queueMicrotask(drawLedger);
+  plotlyLoaded.then(drawLedger);
   return [make("div", { id: "ledger-state", role: "status" }), make("div", { class: "curves" }, charts), make("div", { id: "ledger-evaluations" })];
 }
 
