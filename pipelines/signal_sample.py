@@ -64,7 +64,7 @@ def write_sample_part(
         "nothing_left": emptied(cuts, left["num_chars"].to_numpy()),
         "chars": chars,
         "tokens": tokens,
-        **{name: left[name].cast(pa.float32()) for name in SAMPLED_SIGNALS},
+        **{name: left[name].cast(pa.float32(), safe=False) for name in SAMPLED_SIGNALS},  # above 2^24 rounded
     }
     table = pa.table([columns[name] for name in SIGNAL_SAMPLE.names], schema=SIGNAL_SAMPLE)
     write_parquet(run.part(PARTS, split), table.take(pa.array(rows)))

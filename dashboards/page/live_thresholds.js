@@ -96,7 +96,7 @@ function whatIfParts(answer, change, ms) {
   if (!change.length) return parts;
   const command = `ctllm decide ${live.name} ${answer.overrides.map((each) => `--set ${each}`).join(" ")} --dry-run`;
   return [...parts, make("p", { class: "aside" }, word("as_command"), " ", make("code", {}, command)),
-    foldedLazily(word("at_border"), () => loaded(() => ask(ofRun("border"), { change }), borderList))];
+    foldedLazily(word("documents_at_border"), () => loaded(() => ask(ofRun("border"), { change }), borderList))];
 }
 
 /** A box whose content is made when it is opened first; it stays open while its question changes. */

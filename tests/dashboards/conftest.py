@@ -70,9 +70,12 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium. Skipped where it is not installed, unless CTLLM_REQUIRE_BROWSER is set."""
+    """Debian's Chromium. Skipped where it is not installed, unless CTLLM_REQUIRE_BROWSER is set.
+
+    Not for longer than a module: while it is open an event loop runs in this thread, and asyncio.run() cannot.
+    """
     if not CHROMIUM.exists():
         reason = f"{CHROMIUM} is not there; install the Debian package `chromium`"
         if os.environ.get("CTLLM_REQUIRE_BROWSER"):

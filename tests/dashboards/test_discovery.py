@@ -17,6 +17,7 @@ def runs(corpus_run: Path, training: Path, tmp_path: Path, monkeypatch: pytest.M
     root = tmp_path / "runs"
     shutil.copytree(corpus_run, root / "good")
     shutil.copytree(training, root / "work" / "model" / "pretrain")
+    (root / "work" / "model" / "pretrain" / "ledger.jsonl").touch()  # as if its last line was just written
     (root / "broken" / "stats").mkdir(parents=True)
     (root / "broken" / "manifest.json").write_text("{")
     (root / "begun" / "documents").mkdir(parents=True)

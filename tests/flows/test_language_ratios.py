@@ -21,8 +21,8 @@ def config(tmp_path: Path) -> LanguageRatiosConfig:
     """Six settings over 60 Chinese and 40 English conversations; the demo's SFT holds out a tenth."""
     chats = str(tmp_path / "chats")
     rows = [
-        {"id": str(n), "source": "s", "license": None, "lane": "zh" if n < 60 else "en", "messages": [],
-         "digest": f"{n * 7919:032x}"[::-1]}
+        {"id": str(n), "source": "s", "license": None, "lane": "zh" if n < 60 else "en",
+         "messages": [{"role": "user", "content": f"question {n}"}], "digest": f"{n * 7919:032x}"[::-1]}
         for n in range(100)
     ]  # fmt: skip
     write_parquet(f"{chats}/conversations/part-00000.parquet", pa.Table.from_pylist(rows, schema=CONVERSATIONS))
