@@ -51,6 +51,10 @@ STEPS = ("read", "signals", "sign", "write", "fused", "filter", "html", "curate"
 COLUMNS = ("id", "text", "url", "path", "title", "license")
 FILE_BYTES = 16 << 20
 RECOMMENDED = Path(__file__).parents[1] / "configs" / "curation" / "recommended.yaml"
+GUARDS = (  # most of the corpus is copies, of one source
+    "max_removed_share", "max_removed_share_per_source", "max_share_per_rule", "max_copies_share_per_source",
+    "max_cluster_share",
+)  # fmt: skip
 FIRST_OF_COPIES = 0x4E00  # Han characters, one after the other, take the place of a character of each text
 
 
@@ -228,7 +232,7 @@ def _run_command(paths: Sequence[str], out: Path, *, workers: int) -> resource.s
     """What `ctllm curate` used, in a process of its own."""
     shutil.rmtree(out, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("ctllm")), "curate", str(RECOMMENDED), f"--out={out}"]
-    inputs = [f"--input={path}" for path in paths]
+    inputs = [f"--input={path}" for path in paths] + [f"--set=guard.{name}=1" for name in GUARDS]
     process = subprocess.Popen(  # not run(): wait4 gives what this one child used
         [*command, f"--workers={workers}", *inputs], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

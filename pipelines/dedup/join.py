@@ -51,6 +51,8 @@ _PARTITION_BYTES = 16 << 20  # chosen: a partition is sorted in memory, several 
 _MIN_SLICE_BYTES = 1 << 10  # chosen: an element of the shuffle costs the local runner 6 us (engines notes, section 6)
 _PAIRS, _SKETCHES = 0, 1
 _ROW_BYTES = 24
+_SKETCH_HASH_BYTES = 4
+_CANDIDATES = 4  # of a document; 65,459 documents, each six times, took 3.1 GB in the runner, 1.2 in files (2026-11-26)
 _SIGNATURES = ("exact", "text", "url")
 _HALVES = [f"{name}_{half}" for name in _SIGNATURES for half in ("high", "low")]
 _VERIFY_COLUMNS = ["key", *_HALVES, "num_shingles", "sketch"]
@@ -101,7 +103,7 @@ def find_pairs(
         first_new=len(earlier) << FILE_SHIFT_BITS,
         out=out,
         config=config,
-        grouped=partial(Shuffle, options.shuffle_of(_payload_bytes([file.bands for file in inputs], config)), scratch),
+        grouped=partial(Shuffle, options.shuffle_of(_shuffled_bytes([file.bands for file in inputs], config)), scratch),
     )
     run_job("pairs", job, options=options, watch=out, progress=progress)
     remove_tree(scratch)
@@ -121,7 +123,7 @@ def _pairs_job(
     grouped: Callable[[], Shuffle],
 ) -> None:
     paths, texts = [file.bands for file in inputs], [file.documents for file in inputs]
-    bits = partition_bits(_payload_bytes(paths, config), num_files=len(paths))
+    bits = partition_bits(_key_bytes(paths, config), num_files=len(paths))
     candidates = (
         pipeline
         | "Band files" >> Spread(enumerate(inputs))  # (file number, BandFile)
@@ -360,10 +362,16 @@ def _same(ours: pa.Table, others: pa.Table, name: str) -> np.ndarray:
     return np.asarray((high == other_high) & (low == other_low) & ((high | low) != 0))
 
 
-def _payload_bytes(paths: list[str], config: DedupConfig) -> int:
-    """Size of the band keys that are shuffled, the largest part by far unless most documents are near copies."""
+def _key_bytes(paths: list[str], config: DedupConfig) -> int:
+    """Size of the band keys that are shuffled."""
     num_bands, _ = banding(config)
     return sum(num_rows(path) for path in paths) * num_bands * _ROW_BYTES
+
+
+def _shuffled_bytes(paths: list[str], config: DedupConfig) -> int:
+    """Size of band keys and sketches, should most documents be near copies; nobody knows before they are joined."""
+    sketches = sum(num_rows(path) for path in paths) * _CANDIDATES * _SKETCH_HASH_BYTES * config.sketch_size
+    return _key_bytes(paths, config) + sketches
 
 
 def partition_bits(payload_bytes: int, *, num_files: int) -> int:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ctllm.pipelines import options
+from ctllm.pipelines.dedup import join, minhash, shuffle
 from ctllm.pipelines.dedup.join import find_pairs
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.curation_config import DedupConfig
@@ -153,6 +155,21 @@ def windows_of(text: str) -> set[str]:
     """Windows of five Han characters, without what stands between them."""
     han = "".join(HAN.findall(text))
     return {han[at : at + 5] for at in range(len(han) - 4)}
+
+
+def test_sketches_count_for_the_way_of_the_shuffle(
+    band_files: BandFiles, tmp_path: Path, essays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where band keys alone would fit the runner's memory but four sketches a document would not, files are used."""
+    num_bands, _ = minhash.banding(DedupConfig())
+    keys, sketches = 24 * num_bands * len(essays), 4 * 4 * DedupConfig().sketch_size * len(essays)
+    paths = band_files(essays, config=DedupConfig())
+    modes = []
+    monkeypatch.setattr(join, "Shuffle", lambda mode, scratch: modes.append(mode) or shuffle.Shuffle(mode, scratch))
+    for most in (keys + sketches, keys + sketches - 1):
+        monkeypatch.setattr(options, "_MAX_GROUPED_BYTES", most)
+        joined(paths, tmp_path / str(most), DedupConfig())
+    assert [mode for mode, _ in itertools.groupby(modes)] == ["gbk", "files"]
 
 
 def test_pairs_near_the_threshold_are_compared_by_all_shingles(
