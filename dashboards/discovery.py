@@ -120,7 +120,7 @@ def _found(root: Path, *, prefix: str) -> Iterator[Place]:
         name = prefix + inner if directory != root else prefix.rstrip("/") or root.name
         if LEDGER in names:
             yield Place(name, "training", directory)
-        elif "manifest.json" in names and names & {"documents", "signals", "verdicts", "stats"}:
+        elif "manifest.json" in names and names & {"signals", "verdicts", "stats"}:  # token shards have documents too
             yield Place(name, "curation", directory)
             continue  # thousands of shards lie below, and no run
         if depth < MAX_DEPTH:

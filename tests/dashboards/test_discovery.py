@@ -20,7 +20,9 @@ def runs(corpus_run: Path, training: Path, tmp_path: Path, monkeypatch: pytest.M
     (root / "work" / "model" / "pretrain" / "ledger.jsonl").touch()  # as if its last line was just written
     (root / "broken" / "stats").mkdir(parents=True)
     (root / "broken" / "manifest.json").write_text("{")
-    (root / "begun" / "documents").mkdir(parents=True)
+    (root / "begun" / "signals").mkdir(parents=True)
+    (root / "tokens" / "documents").mkdir(parents=True)  # token shards, no run of this list
+    shutil.copy(corpus_run / "manifest.json", root / "tokens")
     shutil.copy(corpus_run / "manifest.json", root / "begun")
     return root
 
