@@ -2,7 +2,7 @@
 
 In an environment that has TRL (it is no dependency of ours):
 
-    pip install trl==1.16.0 && python -P benchmarks/trl_losses.py > tests/model/trl_losses.json
+    pip install trl==1.16.0 && python benchmarks/trl_losses.py > tests/model/trl_losses.json
 
 `trl.DPOTrainer._compute_loss` is called as it is, one pair at a time in float32, with a model that returns the given
 log-probabilities of tokens and with precomputed references.
@@ -63,7 +63,7 @@ def main() -> None:
     pairs = random_pairs()
     for pair in pairs:
         pair["losses"] = {loss: trl_loss(pair, loss, smoothing=0.1 if loss == "robust" else 0.0) for loss in LOSSES}
-    made = {"trl": trl.__version__, "torch": torch.__version__, "command": "python -P benchmarks/trl_losses.py"}
+    made = {"trl": trl.__version__, "torch": torch.__version__, "command": "python benchmarks/trl_losses.py"}
     print(json.dumps(made)[:-1] + ', "pairs": [')
     print(",\n".join(map(json.dumps, pairs)) + "]}")
 

@@ -1,6 +1,6 @@
 """Tokenizers beside each other on held-out curated text, and `ctllm tokenize` beside SentencePiece; one JSON line.
 
-    python benchmarks/tokenizers.py RUN TOKENIZER [MODEL...]
+    python benchmarks/tokenizer_compression.py RUN TOKENIZER [MODEL...]
 
 RUN is a curated run on which TOKENIZER was trained with `held_out_share` 0.02 (the default); MODELs are other
 tokenizer.model files. Held-out documents are those whose key hash is below that share. Given are bytes per token by
