@@ -12,11 +12,14 @@ TRAINER_LIMIT = "trainer"
 
 @dataclass(frozen=True)
 class Step:
-    """One `ctllm` command and the directory or file it writes."""
+    """One `ctllm` command, the directory or file it writes, and the config that it will read."""
 
     name: str
     arguments: tuple[str, ...]
     out: str
+    config: str | None = None
+    settings: tuple[str, ...] = ()
+    """What the arguments change in the config, each `key.subkey=value`."""
 
     @property
     def command(self) -> str:
@@ -33,15 +36,14 @@ def curate(
     inputs: Iterable[str], *, config: str, out: str, overrides: Iterable[str] = (), workers: int | None = None
 ) -> Step:
     """Raw sources to curated shards; each of `overrides` is `key.subkey=value`."""
-    settings = _each("--set", overrides)
-    return Step(
-        "curate", ("curate", config, *_each("--input", inputs), "--out", out, *settings, *_workers(workers)), out
-    )
+    settings = tuple(overrides)
+    arguments = ("curate", config, *_each("--input", inputs), "--out", out, *_each("--set", settings))
+    return Step("curate", (*arguments, *_workers(workers)), out, config, settings)
 
 
 def tokenizer(run: str, *, config: str, out: str) -> Step:
     """Curated shards to a SentencePiece model."""
-    return Step("tokenizer", ("tokenizer", "train", run, "--config", config, "--out", out), out)
+    return Step("tokenizer", ("tokenizer", "train", run, "--config", config, "--out", out), out, config)
 
 
 def tokenize(run: str, *, tokenizer: str, out: str, workers: int | None = None) -> Step:
@@ -51,7 +53,7 @@ def tokenize(run: str, *, tokenizer: str, out: str, workers: int | None = None) 
 
 def plan(tokens: str, *, config: str, out: str) -> Step:
     """Token shards to the order in which they are trained on."""
-    return Step("plan", ("plan", tokens, "--config", config, "--out", out), out)
+    return Step("plan", ("plan", tokens, "--config", config, "--out", out), out, config)
 
 
 def conversations(
@@ -64,8 +66,7 @@ def conversations(
 
 def pretrain(config: str, *, tokens: str, plan: str, out: str, max_seconds: float | None = None) -> Step:
     """A plan to a pretrained checkpoint."""
-    paths = _set(tokens=tokens, plan=plan, out=out)
-    return Step("pretrain", ("pretrain", config, *paths, *_max_seconds(max_seconds)), out)
+    return _training("pretrain", config, max_seconds, tokens=tokens, plan=plan, out=out)
 
 
 def sft(
@@ -78,20 +79,20 @@ def sft(
     max_seconds: float | None = None,
 ) -> Step:
     """A checkpoint and conversations to a tuned checkpoint; `settings` are further keys of the config."""
-    paths = _set(checkpoint=checkpoint, conversations=conversations, out=out, **settings)
-    return Step("sft", ("sft", config, *paths, *_max_seconds(max_seconds)), out)
+    paths = {"checkpoint": checkpoint, "conversations": conversations}
+    return _training("sft", config, max_seconds, **paths, out=out, **settings)
 
 
 def dpo(config: str, *, checkpoint: str, preferences: str, out: str, max_seconds: float | None = None) -> Step:
     """A checkpoint and preference pairs to an aligned checkpoint."""
-    paths = _set(checkpoint=checkpoint, preferences=preferences, out=out)
-    return Step("dpo", ("dpo", config, *paths, *_max_seconds(max_seconds)), out)
+    return _training("dpo", config, max_seconds, checkpoint=checkpoint, preferences=preferences, out=out)
 
 
 def evaluate(checkpoint: str, *, config: str, out: str, **data: str | None) -> Step:
     """A checkpoint to evaluation.json; `data` names what is measured on: tokens, plan, preferences."""
-    given = {key: value for key, value in data.items() if value}
-    return Step("evaluate", ("evaluate", checkpoint, "--config", config, "--out", out, *_set(**given)), out)
+    settings = tuple(f"{key}={value}" for key, value in data.items() if value)
+    arguments = ("evaluate", checkpoint, "--config", config, "--out", out, *_each("--set", settings))
+    return Step("evaluate", arguments, out, config, settings)
 
 
 def export(checkpoint: str, *, out: str) -> Step:
@@ -109,12 +110,13 @@ def report(run: str, *, trainings: Iterable[str] = ()) -> Step:
     return Step("report", ("report", run, *_each("--training", trainings)), f"{run}/report.html")
 
 
+def _training(name: str, config: str, max_seconds: float | None, *, out: str, **values: str) -> Step:
+    settings = tuple(f"{key}={value}" for key, value in {**values, "out": out}.items())
+    return Step(name, (name, config, *_each("--set", settings), *_max_seconds(max_seconds)), out, config, settings)
+
+
 def _each(flag: str, values: Iterable[str]) -> tuple[str, ...]:
     return tuple(part for value in values for part in (flag, value))
-
-
-def _set(**values: str) -> tuple[str, ...]:
-    return _each("--set", (f"{key}={value}" for key, value in values.items()))
 
 
 def _workers(workers: int | None) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from prefect.states import Completed
 from pydantic import Field
 
 from ctllm.flows import commands
+from ctllm.flows.checks import check_configs
+from ctllm.flows.commands import Step
 from ctllm.flows.notification import notify, notify_of_end
 from ctllm.flows.parameters import ConfigFile, Help
 from ctllm.flows.quality_gate import check_bits_per_byte, check_curation
@@ -52,6 +54,7 @@ def train_version(version: Version, config: ConfigFile = "configs/train_version/
         raise ConfigError(f"{version}: a version of {found.contents.kind}; give one of a curation")
     if found.state != "published":
         return Completed(name="Decided", message=f"{version}: {found.state} already", data=found.state)
+    _check(found, settings)
     accepted = registry.accepted(found.name)
     if reasons := check_curation(found.path, accepted.path if accepted else None, settings.gate):
         return _reject(registry, found, reasons)
@@ -70,10 +73,32 @@ def part_of(version: DataVersion, part: str) -> str:
     return f"{version.name}-{part}@{version.version}"
 
 
+def _plan(version: DataVersion, settings: TrainVersionConfig) -> Step:
+    return commands.plan(part_of(version, "tokens"), config=settings.plan, out=part_of(version, "plan"))
+
+
+def _pretraining(version: DataVersion, settings: TrainVersionConfig) -> Step:
+    tokens, plan, model = (part_of(version, part) for part in ("tokens", "plan", "model"))
+    return commands.pretrain(settings.pretrain, tokens=tokens, plan=plan, out=model)
+
+
+def _evaluation(model: str, *, out: str, version: DataVersion, settings: TrainVersionConfig) -> Step:
+    """Of a model, on the held-out documents of a version."""
+    data = {part: part_of(version, part) for part in ("tokens", "plan")}
+    return commands.evaluate(model, config=settings.evaluate, out=out, **data)
+
+
+def _check(version: DataVersion, settings: TrainVersionConfig) -> None:
+    """Reads all configs before anything runs. Raises ConfigError."""
+    model = part_of(version, "model")
+    evaluation = _evaluation(model, out=place_of(model), version=version, settings=settings)
+    check_configs([_plan(version, settings), _pretraining(version, settings), evaluation])
+
+
 def _make_plan(version: DataVersion, settings: TrainVersionConfig) -> None:
-    tokens, plan = part_of(version, "tokens"), part_of(version, "plan")
+    tokens = part_of(version, "tokens")
     run_step(commands.tokenize(version.reference, tokenizer=settings.tokenizer, out=tokens, workers=settings.workers))
-    run_step(commands.plan(tokens, config=settings.plan, out=plan))
+    run_step(_plan(version, settings))
 
 
 def _refusal(version: DataVersion, settings: TrainVersionConfig) -> str | None:
@@ -112,10 +137,7 @@ def expense(settings: TrainVersionConfig) -> str | None:
 
 def _train(version: DataVersion, settings: TrainVersionConfig) -> str:
     """The model's version."""
-    model = part_of(version, "model")
-    tokens, plan = part_of(version, "tokens"), part_of(version, "plan")
-    run_step(commands.pretrain(settings.pretrain, tokens=tokens, plan=plan, out=model))
-    return model
+    return run_step(_pretraining(version, settings))
 
 
 def _compare(model: str, version: DataVersion, accepted: DataVersion | None, settings: TrainVersionConfig) -> list[str]:
@@ -135,8 +157,7 @@ def is_trained(version: DataVersion) -> bool:
 
 
 def _evaluate(model: str, *, out: str, version: DataVersion, settings: TrainVersionConfig) -> EvaluationResult:
-    data = {"tokens": part_of(version, "tokens"), "plan": part_of(version, "plan")}
-    run_step(commands.evaluate(model, config=settings.evaluate, out=out, **data))
+    run_step(_evaluation(model, out=out, version=version, settings=settings))
     return EvaluationResult.model_validate(read_json(join(out, EVALUATION)))
 
 

@@ -1,8 +1,9 @@
 """The config of `ctllm ratios`: one checkpoint, tuned on several language ratios and scored alike."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ctllm.schemas.config import Config
+from ctllm.schemas.tuning_config import LanguageRatio
 
 FIGURE, TABLE = "ratios.svg", "ratios.json"
 """Names in the directory that is written; the second holds a list of RatioScores."""
@@ -18,10 +19,17 @@ class LanguageRatiosConfig(Config):
     out: str = Field(description="directory to write: a run for each setting, ratios.json, ratios.svg")
     sft: str = Field(description="config of `ctllm sft`; its paths and ratio are set here")
     evaluate: str | None = Field(None, description="config of `ctllm evaluate`; null = held-out loss only")
-    settings: tuple[str, ...] = Field(CTLLM_SETTINGS, min_length=1, description="as `data.zh_to_en` of SFT")
+    settings: tuple[LanguageRatio, ...] = Field(CTLLM_SETTINGS, min_length=1, description="as `data.zh_to_en` of SFT")
     max_rows_per_language: int | None = Field(
         None, ge=1, description="rows of the larger language in every setting; null = what the scarcer language has"
     )  # CT-LLM: 105,000 (names of the checkpoints in CT-LLM-SFT-experiment-ckpts)
+
+    @model_validator(mode="after")
+    def _settings_differ(self) -> "LanguageRatiosConfig":
+        twice = [setting for setting in self.settings if self.settings.count(setting) > 1]
+        if twice:
+            raise ValueError(f"settings names {twice[0]} twice; each has one run and one point of the figure")
+        return self
 
 
 class RatioScores(Config):

@@ -1,6 +1,6 @@
 """The configs of SFT, DPO and generation: what follows pretraining."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,14 +8,15 @@ from ctllm.schemas.config import Config
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig, ScheduleConfig
 
 DpoLoss = Literal["sigmoid", "ipo", "hinge", "robust", "sigmoid_norm", "apo_zero"]
+LanguageRatio = Annotated[str, Field(pattern=r"^(all|zh only|en only|[1-9]\d*:[1-9]\d*)$")]
+"""All rows, those of one language, or Chinese to English."""
 
 
 class TuningDataConfig(Config):
     """Which rows of a converted directory are trained on, and which are held out."""
 
-    zh_to_en: str = Field(
+    zh_to_en: LanguageRatio = Field(
         "all",
-        pattern=r"^(all|zh only|en only|[1-9]\d*:[1-9]\d*)$",
         description="languages: all rows, one of them, or a ratio such as 4:1 (the largest subset that has it)",
     )
     max_rows_per_language: int | None = Field(

@@ -58,11 +58,14 @@ def ratios(
     overrides: Overrides = None,
 ) -> None:
     """Fine-tune a checkpoint on several ratios of Chinese to English, score all, draw the figure."""
+    from ctllm.flows.checks import check_configs
     from ctllm.flows.language_ratios import draw_figure, ratio_steps
     from ctllm.schemas.language_ratios_config import FIGURE, LanguageRatiosConfig
 
     settings = read_config(config, LanguageRatiosConfig, overrides=overrides or [])
-    for step in ratio_steps(settings):
+    todo = list(ratio_steps(settings))
+    check_configs(todo)
+    for step in todo:
         console.rule(f"[bold]{step.name}", align="left")
         _run(step.arguments)
     rows = draw_figure(settings)
@@ -80,10 +83,14 @@ def ratios(
 
 
 def _run_steps(config: EndToEndConfig, out: Path) -> None:
+    from ctllm.flows.checks import check_chat_files, check_configs
     from ctllm.flows.steps import Workspace, steps
 
     started = time.monotonic()
-    for step in steps(config, Workspace(out)):
+    todo = steps(config, Workspace(out))
+    check_configs(todo)
+    check_chat_files(config)
+    for step in todo:
         console.rule(f"[bold]{step.name}", align="left")
         _run(step.arguments)
     _closing_screen(out, seconds=time.monotonic() - started)
