@@ -125,6 +125,14 @@ class World:
         assert values[0] is not None
         return values[0]  # type: ignore[no-any-return]
 
+    def gather(self, value: V) -> list[V]:
+        """Every process's value, by its rank, in all."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
     def meet(self) -> None:
         """Waits until all are here; what the first wrote to the disk before is there afterwards."""
         self.sum([0.0])
@@ -150,7 +158,7 @@ def open_world(loop: LoopConfig, device: torch.device) -> Iterator[World]:
     except RuntimeError as error:
         if not _is_lost_peer(error):
             raise
-        way_out = "its output says why; run the same command with --resume to continue from the newest checkpoint"
+        way_out = "its output says why; run the same command again to continue from the newest checkpoint"
         raise StageError(f"process {rank} of {size}: another process ended or cannot be reached; {way_out}") from error
     dist.destroy_process_group()
 

@@ -1,8 +1,8 @@
 """Direct preference optimisation: pairs of answers, a frozen reference whose log-probabilities are computed once.
 
-The reference's log-probabilities are a file, RUN/reference/<pairs>-<weights>-<dtype>.parquet, keyed by the digests of
-the pairs' tokens and of the weights; a resume reads it. Before the first step it is compared with the model itself: a
-policy that is its reference has gained nothing, so the sigmoid loss must be ln 2.
+The reference's log-probabilities are a file (`reference.py`) that runs may share and a resume reads. Before the first
+step it is compared with the model itself: a policy that is its reference has gained nothing, so the sigmoid loss must
+be ln 2.
 
 Suffixes: B pairs of a batch, N pairs, 2 the chosen and the rejected answer, T positions.
 """
@@ -11,13 +11,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from ctllm.model.batches import TensorBatch
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.completions import CompletionBatch, log_probabilities, pad_completions
+from ctllm.model.distributed import World, open_world
 from ctllm.model.dpo_losses import Gains, pair_losses
 from ctllm.model.estimate import check_tuning_memory
 from ctllm.model.lora import add_adapters
@@ -28,12 +28,13 @@ from ctllm.model.preference_pairs import (
     Pair,
     Pairs,
     pair_groups,
-    pairs_digest,
     score_pairs,
     token_counts,
     tokenize_pairs,
     wins,
 )
+from ctllm.model.reference import load_reference
+from ctllm.model.shared_work import ALONE, SharedWork
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer
@@ -45,21 +46,14 @@ from ctllm.model.tuning_data import (
     write_row_cuts,
 )
 from ctllm.schemas.errors import AccountingError, InputError
-from ctllm.schemas.files import exists, join, read_parquet, write_json, write_parquet
-from ctllm.schemas.progress import Progress, ProgressEvent, silent
+from ctllm.schemas.files import join, write_json
+from ctllm.schemas.progress import Progress, silent
 from ctllm.schemas.training_run import LedgerLine, TrainingSummary
 from ctllm.schemas.tuning_config import DpoConfig
 from ctllm.schemas.tuning_run import DATA_REPORT, TuningDataReport
 
 FALL_NATS = 1.0  # chosen: both answers e times less likely than for the reference; noise of a batch is far below
 REFERENCE_TOLERANCE = 1e-6  # on the loss before the first step (training-reference 12)
-
-REFERENCE = pa.schema(
-    [
-        pa.field("chosen", pa.float64(), nullable=False, metadata={"unit": "nats, summed over the answer's tokens"}),
-        pa.field("rejected", pa.float64(), nullable=False),
-    ]
-)
 
 
 def dpo(
@@ -70,8 +64,8 @@ def dpo(
     Also writes RUN/data.json. The ledger has margin, accuracy, gains and levels of both answers and their lengths; the
     summary `held_out_…` figures before and after. Raises AccountingError when the reference is not that of the weights.
     """
-    checkpoint = find_checkpoint(config.checkpoint)
-    model, model_config = load_model(checkpoint, device=pick_device(config.loop))
+    checkpoint, device = find_checkpoint(config.checkpoint), pick_device(config.loop)
+    model, model_config = load_model(checkpoint, device=device)
     model.compute_dtype = getattr(torch, config.loop.compute_dtype)  # as the trainer will: reference and policy are one
     tokenizer = Tokenizer(checkpoint)
     context_length = tuning_context_length(config.context_length, model=model_config)
@@ -80,10 +74,7 @@ def dpo(
     train = tokenize_pairs(data.train, tokenizer=tokenizer, context_length=context_length)
     held_out = tokenize_pairs(data.held_out, tokenizer=tokenizer, context_length=context_length)
     objective = Objective(config, train.pairs, held_out.pairs, padding_id=tokenizer.end_of_document_id)
-    objective.load_reference(model, progress=progress)
     weights = weights_digest(model)
-    if config.lora is not None:
-        add_adapters(model, config.lora, seed=config.loop.seed)
     trainer = Trainer(
         stage="dpo",
         run=config.out,
@@ -102,10 +93,18 @@ def dpo(
         watch=both_fall,
         progress=progress,
     )
-    summary = trainer.train(resume=resume, max_seconds=max_seconds)
+    with open_world(config.loop, device) as world:
+        objective.load_reference(model, work=_reference_work(world, progress))
+        if config.lora is not None:
+            add_adapters(model, config.lora, seed=config.loop.seed)
+        summary = trainer.train(resume=resume, max_seconds=max_seconds, world=world)
     write_json(join(config.out, DATA_REPORT), _report(train, held_out).model_dump())
     write_row_cuts(config.out, [*train.cuts, *held_out.cuts])
     return summary
+
+
+def _reference_work(world: World, progress: Progress) -> SharedWork:
+    return SharedWork(world, progress=progress if world.is_first else silent, stage="reference")
 
 
 def both_fall(recent: Sequence[LedgerLine]) -> str:
@@ -141,20 +140,16 @@ class Objective:
         self.config, self.train, self.held_out, self.padding_id = config, train, held_out, padding_id
         self.reference_N2 = self.held_out_reference_N2 = torch.empty(0, 2)
 
-    def load_reference(self, model: Transformer, *, progress: Progress = silent) -> None:
+    def load_reference(self, model: Transformer, *, work: SharedWork = ALONE) -> None:
         """Reads the log-probabilities of `model`, or computes and writes them; then checks them against the model.
 
         Raises AccountingError when they are not those of this model.
         """
-        key = f"{pairs_digest([*self.train, *self.held_out])}-{weights_digest(model)[:16]}"
-        path = join(self.config.out, "reference", f"{key}-{self.config.loop.compute_dtype}.parquet")
-        if not exists(path):
-            scores_N2 = self._reference(model, progress=progress).numpy()
-            write_parquet(path, pa.table([scores_N2[:, 0], scores_N2[:, 1]], schema=REFERENCE))
-        table = read_parquet(path)
-        both_N2 = torch.tensor([table["chosen"].to_pylist(), table["rejected"].to_pylist()], dtype=torch.float64).T
-        self.reference_N2, self.held_out_reference_N2 = both_N2[: len(self.train)], both_N2[len(self.train) :]
-        self._check_reference(model, path)
+        directory = self.config.reference or join(self.config.out, "reference")
+        groups, padding_id = (self.train, self.held_out), self.padding_id
+        found = load_reference(directory, model, groups, padding_id=padding_id, work=work)
+        self.reference_N2, self.held_out_reference_N2 = found
+        self._check_reference(model, directory, work=work)
 
     def batch(self, step: int) -> PairBatch:
         """The pairs of one optimizer step: a pure function of `step`."""
@@ -185,7 +180,7 @@ class Objective:
         values = {name: figure_B.detach().sum().item() for name, figure_B in figures.items()}
         return LossOutput(losses_B.sum(), len(losses_B), values)
 
-    def evaluate(self, model: Transformer) -> Mapping[str, float]:
+    def evaluate(self, model: Transformer, work: SharedWork = ALONE) -> Mapping[str, float]:
         """Held-out means. Preference accuracy needs no reference; reward accuracy is 0.5 while nothing is gained.
 
         Both accuracies also by language and by which answer is longer: a model that only likes length is right in
@@ -193,7 +188,7 @@ class Objective:
         """
         if not self.held_out:
             return {}
-        policy_N2, num_tokens_N2 = self._score(model, self.held_out), token_counts(self.held_out)
+        policy_N2, num_tokens_N2 = self._score(model, self.held_out, work), token_counts(self.held_out)
         gains = _gains(policy_N2, self.held_out_reference_N2, num_tokens_N2)
         per_token_N2 = policy_N2 / num_tokens_N2
         figures = {
@@ -210,32 +205,19 @@ class Objective:
                 means[f"held_out_{name}_{group}"] = figures[name][is_in_N].mean().item()
         return means
 
-    def _reference(self, model: Transformer, *, progress: Progress) -> Tensor:
-        """Log-probabilities of all pairs, (N, 2); in whole batches, so that the bits are those of one pass."""
-        done, total = 0, len(self.train) + len(self.held_out)
-        scores = []
-        for pairs in (self.train, self.held_out):
-            for start in range(0, len(pairs), PAIRS_PER_BATCH):
-                progress(ProgressEvent("reference", done, total, unit="pairs"))
-                part = pairs[start : start + PAIRS_PER_BATCH]
-                scores.append(self._score(model, part))
-                done += len(part)
-        progress(ProgressEvent("reference", total, total, unit="pairs"))
-        return torch.cat(scores)
-
-    def _check_reference(self, model: Transformer, path: str) -> None:
+    def _check_reference(self, model: Transformer, directory: str, *, work: SharedWork) -> None:
         sample = self.train[:PAIRS_PER_BATCH]
         reference_B2, num_tokens_B2 = self.reference_N2[: len(sample)], token_counts(sample)
-        found = self._losses(_gains(self._score(model, sample), reference_B2, num_tokens_B2)).mean().item()
+        found = self._losses(_gains(self._score(model, sample, work), reference_B2, num_tokens_B2)).mean().item()
         expected = self._losses(_gains(reference_B2, reference_B2, num_tokens_B2)).mean().item()
         if not abs(found - expected) <= REFERENCE_TOLERANCE:
             raise AccountingError(
-                f"{path}: the loss before the first step is {found:.7f} instead of {expected:.7f}: these are not the "
-                "log-probabilities of this checkpoint; delete the file to compute them again"
+                f"{directory}: the loss before the first step is {found:.7f} instead of {expected:.7f}: these are not "
+                "the log-probabilities of this checkpoint; delete them to compute them again"
             )
 
-    def _score(self, model: Transformer, pairs: Sequence[Pair]) -> Tensor:
-        return score_pairs(model, pairs, padding_id=self.padding_id)
+    def _score(self, model: Transformer, pairs: Sequence[Pair], work: SharedWork) -> Tensor:
+        return score_pairs(model, pairs, padding_id=self.padding_id, work=work)
 
     def _losses(self, gains: Gains) -> Tensor:
         config = self.config

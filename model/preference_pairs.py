@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ctllm.model.chat_template import render_answer, render_chat
 from ctllm.model.completions import Completion, score_completions
+from ctllm.model.shared_work import ALONE, SharedWork
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.transformer import Transformer
 from ctllm.model.tuning_data import Row
@@ -75,14 +76,19 @@ def pairs_digest(pairs: Sequence[Pair]) -> str:
     return digest.hexdigest()[:16]
 
 
-def score_pairs(model: Transformer, pairs: Sequence[Pair], *, padding_id: int) -> Tensor:
+def score_pairs(model: Transformer, pairs: Sequence[Pair], *, padding_id: int, work: SharedWork = ALONE) -> Tensor:
     """Log-probabilities of both answers, (N, 2), float64, in nats summed over the answer's tokens.
 
     Equal lists of pairs give equal bits: a pair's last bits depend on those it is padded with.
     """
-    completions = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-    scores = list(score_completions(model, completions, padding_id=padding_id, per_batch=2 * PAIRS_PER_BATCH))
-    return torch.tensor(scores, dtype=torch.float64).view(-1, 2)
+
+    def score_batch(number: int) -> list[float]:
+        batch = pairs[number * PAIRS_PER_BATCH : (number + 1) * PAIRS_PER_BATCH]
+        answers = [answer for pair in batch for answer in (pair.chosen, pair.rejected)]
+        return list(score_completions(model, answers, padding_id=padding_id, per_batch=len(answers)))
+
+    batches = work.each(math.ceil(len(pairs) / PAIRS_PER_BATCH), score_batch)
+    return torch.tensor([score for batch in batches for score in batch], dtype=torch.float64).view(-1, 2)
 
 
 def token_counts(pairs: Sequence[Pair]) -> Tensor:
@@ -104,11 +110,13 @@ def wins(differences_N: Tensor) -> Tensor:
     return (differences_N > 0).double() + 0.5 * (differences_N == 0).double()
 
 
-def preference_accuracy(model: Transformer, pairs: Sequence[Pair], *, padding_id: int) -> PreferenceResult:
+def preference_accuracy(
+    model: Transformer, pairs: Sequence[Pair], *, padding_id: int, work: SharedWork = ALONE
+) -> PreferenceResult:
     """How often the model finds the chosen answer likelier. Raises InputError when there is no pair."""
     if not pairs:
         raise InputError("no preference pair fits the model's context; nothing to measure")
-    scores_N2 = score_pairs(model, pairs, padding_id=padding_id)
+    scores_N2 = score_pairs(model, pairs, padding_id=padding_id, work=work)
     lengths_N2 = token_counts(pairs)
     per_token_N2 = scores_N2 / lengths_N2
     wins_N = wins(per_token_N2[:, 0] - per_token_N2[:, 1])

@@ -13,6 +13,7 @@ from ctllm.model.losses import IGNORED, LossOutput, cross_entropy_sum
 from ctllm.model.machine import pick_device
 from ctllm.model.plan import Plan
 from ctllm.model.samples import Sampler
+from ctllm.model.shared_work import SharedWork
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer, empty_transformer, new_transformer
@@ -59,8 +60,8 @@ def pretrain(
         whole = batches.batch(step)
         return whole if config.loss_after_document else without_first_labels(whole, shards.end_of_document_id)
 
-    def evaluate(model: Transformer) -> Mapping[str, float]:
-        return {f"bits_per_byte_{lane}": each.value for lane, each in bits_per_byte(model, held_out).items()}
+    def evaluate(model: Transformer, work: SharedWork) -> Mapping[str, float]:
+        return {f"bits_per_byte_{lane}": each.value for lane, each in bits_per_byte(model, held_out, work=work).items()}
 
     trainer = Trainer(
         stage="pretrain",

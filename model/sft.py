@@ -16,6 +16,7 @@ from ctllm.model.losses import LossOutput
 from ctllm.model.perplexity_selection import select_rows
 from ctllm.model.plan import pack_best_fit
 from ctllm.model.pretrain import next_token_loss
+from ctllm.model.shared_work import SharedWork
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer
@@ -141,11 +142,13 @@ class HeldOutLoss:
         self._chats = [chat for chat in chats if chat.num_labels]
         self._context_length, self._padding_id = context_length, padding_id
 
-    def __call__(self, model: Transformer) -> Mapping[str, float]:
+    def __call__(self, model: Transformer, work: SharedWork) -> Mapping[str, float]:
         """Each conversation in a sequence of its own, as long as it is."""
         sums, counts = defaultdict[str, float](float), Counter[str]()
-        for chat in self._chats:
-            loss = chat_loss(model, chat, padding_id=self._padding_id)
+        losses = work.each(
+            len(self._chats), lambda number: chat_loss(model, self._chats[number], padding_id=self._padding_id)
+        )
+        for chat, loss in zip(self._chats, losses, strict=True):
             for name in ("held_out_loss", f"held_out_loss_{chat.lane}"):
                 sums[name] += loss
                 counts[name] += chat.num_labels

@@ -9,7 +9,7 @@ A stage is a model and two functions:
                                 of labels of the whole step; so the split into micro-batches changes nothing.
 
     trainer = Trainer(stage="sft", run=out, model=model, loop=..., optimizer=..., schedule=..., batch=..., loss=...,
-                      tokenizer=path, identity={...}, evaluate=lambda model: {"zh": 1.2})
+                      tokenizer=path, identity={...}, evaluate=lambda model, work: {"zh": 1.2})
     summary = trainer.train(resume=True, max_seconds=60)
 
 `identity` is everything that decides the outcome (config, digest of data and of initial weights); a resume with another
@@ -24,7 +24,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
@@ -42,6 +42,7 @@ from ctllm.model.machine import check_attention, open_machine, pick_device, sent
 from ctllm.model.optimizer import build_optimizer
 from ctllm.model.run_identity import claim_run, identity_digest, without_free_keys
 from ctllm.model.schedule import learning_rate
+from ctllm.model.shared_work import InterruptedWorkError, SharedWork
 from ctllm.model.spikes import SpikeDetector
 from ctllm.model.stopping import StopRequest, stop_on_signals
 from ctllm.model.transformer import Transformer, num_parameters
@@ -62,7 +63,7 @@ def no_alarm(_recent: Sequence[LedgerLine]) -> str:
     return ""
 
 
-def no_evaluation(_model: Transformer) -> Mapping[str, float]:
+def no_evaluation(_model: Transformer, _work: SharedWork) -> Mapping[str, float]:
     """Measures nothing."""
     return {}
 
@@ -89,7 +90,8 @@ class Trainer(Generic[B]):
     identity: Mapping[str, Any]
     packed_length: int | None
     """Length of sequences in which documents do not see each other; None when there are none."""
-    evaluate: Callable[[Transformer], Mapping[str, float]] = no_evaluation
+    evaluate: Callable[[Transformer, SharedWork], Mapping[str, float]] = no_evaluation
+    """Measures in parts, which the second argument shares between the processes and may stop."""
     watch: Callable[[Sequence[LedgerLine]], str] = no_alarm
     """What is wrong, seen from the last `ALARM_STEPS` lines of the ledger; "" when nothing is."""
     sample: Callable[[Transformer], Mapping[str, str]] = no_samples
@@ -102,11 +104,12 @@ class Trainer(Generic[B]):
     ledger: Ledger = field(init=False)
     writer: CheckpointWriter = field(init=False)
     spikes: SpikeDetector = field(init=False)
+    stop: StopRequest = field(init=False)
     _recent: deque[LedgerLine] = field(init=False)
     _started: float = field(init=False)
 
-    def train(self, *, resume: bool, max_seconds: float | None = None) -> TrainingSummary:
-        """Trains to the last step or the time limit, and writes the summary.
+    def train(self, *, resume: bool, max_seconds: float | None = None, world: World | None = None) -> TrainingSummary:
+        """Trains to the last step or the time limit, and writes the summary; in `world` where it is open already.
 
         Raises OutputError when the run directory is taken or a checkpoint cannot be written, ConfigError when `resume`
         meets another identity, the attention back end has no kernel here or the processes do not divide the step,
@@ -117,7 +120,7 @@ class Trainer(Generic[B]):
         device = pick_device(self.loop)
         check_attention(self.loop, device=device)
         compiled = is_compiled(self.loop, device=device)
-        with open_world(self.loop, device) as self.world:
+        with nullcontext(world) if world else open_world(self.loop, device) as self.world:
             set_up_layers(self.model, recompute=self.loop.recompute, compiled=compiled)
             self.world.place(self.model)
             self.model.train()
@@ -125,8 +128,8 @@ class Trainer(Generic[B]):
             self.updater = build_optimizer(self.model, self.optimizer)
             self.state = self._open(resume=resume)
             self.writer = CheckpointWriter(self.run, tokenizer=self.tokenizer, keep=self.loop.keep_checkpoints)
-            with stop_on_signals() as stop, self.writer:
-                self._steps(stop, max_seconds=max_seconds)
+            with stop_on_signals() as self.stop, self.writer:
+                self._steps(max_seconds=max_seconds)
             return self._summarise()
 
     def _open(self, *, resume: bool) -> TrainingState:
@@ -149,39 +152,53 @@ class Trainer(Generic[B]):
             self.run, model=self.model.config, loop=self.loop, packed_length=self.packed_length, resume=resume
         )
 
-    def _steps(self, stop: StopRequest, *, max_seconds: float | None) -> None:
+    def _steps(self, *, max_seconds: float | None) -> None:
         with Ledger(self.run, num_bytes=self.state.ledger_bytes, writes=self.world.is_first) as self.ledger:
             self.world.meet()  # the ledger is cut before anybody reads it
             self._look_back()
-            while self.state.step < self.loop.steps:
-                line = self._next_line()
-                if line.skipped and not line.left_out and self._rewind(line):
-                    continue
-                self._finish_step(line)
-                late = max_seconds is not None and time.monotonic() - self._started >= max_seconds
-                is_stopped, is_over, has_failed = self.world.any(
-                    [stop.signal_name is not None, late, self.writer.has_failed]
-                )
-                if has_failed:
-                    self._give_up()
-                if is_stopped or is_over or self._is_due(line.step, every=self.loop.checkpoint_every_steps):
-                    self._save()
-                if is_stopped:
-                    self.writer.wait()
-                    who, way_out = stop.signal_name or "a signal", "run the same command with --resume to continue"
-                    raise StageError(f"{self.stage}: stopped by {who} after step {line.step + 1}; {way_out}")
-                if is_over:
-                    return
+            try:
+                self._loop(max_seconds=max_seconds)
+            except InterruptedWorkError:
+                self._save()
+                self._leave()
+
+    def _loop(self, *, max_seconds: float | None) -> None:
+        while self.state.step < self.loop.steps or self.state.unmeasured:
+            line = self._next_line()
+            if line.skipped and not line.left_out and self._rewind(line):
+                continue
+            self._finish_step(line)
+            late = max_seconds is not None and time.monotonic() - self._started >= max_seconds
+            is_stopped, is_over, has_failed = self.world.any(
+                [self.stop.signal_name is not None, late, self.writer.has_failed]
+            )
+            if has_failed:
+                self._give_up()
+            if is_stopped or is_over or self._is_due(line.step, every=self.loop.checkpoint_every_steps):
+                self._save()
+            if is_stopped:
+                self._leave()
+            if is_over:
+                return
+
+    def _leave(self) -> NoReturn:
+        """After a signal, when the checkpoint has been handed to the writer."""
+        self.writer.wait()
+        who, way_out = self.stop.signal_name or "a signal", "run the same command again to continue"
+        raise StageError(f"{self.stage}: stopped by {who} after step {self.state.step}; {way_out}")
 
     def _look_back(self) -> None:
         """Takes from the ledger what decisions about the next steps depend on."""
         lines = read_ledger(self.run)
-        applied = (line.grad_norm for line in lines if not line.skipped)
+        unmeasured = [self.state.unmeasured] if self.state.unmeasured else []
+        applied = (line.grad_norm for line in (*lines, *unmeasured) if not line.skipped)
         self.spikes = SpikeDetector(self.optimizer.skip_spikes_above, norms=applied)
         self._recent = deque(lines, maxlen=ALARM_STEPS)
 
     def _next_line(self) -> LedgerLine:
-        """Trains the next step, or passes over it when it is among those left out."""
+        """Trains the next step, or passes over it when it is among those left out; measures one that was not."""
+        if self.state.unmeasured:
+            return self._evaluated(self.state.unmeasured)
         step, left_out = self.state.step, self.state.left_out
         if not left_out or left_out[0].step != step:
             return self._step(step)
@@ -228,7 +245,11 @@ class Trainer(Generic[B]):
             self._recent[-1] = line
         self.ledger.append(line)
         self.state = self.state.model_copy(
-            update={"step": line.step + 1, "label_tokens": self.state.label_tokens + line.label_tokens}
+            update={
+                "step": line.step + 1,
+                "label_tokens": self.state.label_tokens + line.label_tokens,
+                "unmeasured": None,
+            }
         )
         values = {"loss": line.loss, "tokens_per_s": line.tokens_per_s, **_shares(line), **line.evaluation}
         message = "" if was_alarmed else line.alarm  # once, when it begins
@@ -267,12 +288,16 @@ class Trainer(Generic[B]):
         return self._evaluated(line)
 
     def _evaluated(self, line: LedgerLine) -> LedgerLine:
-        """The line, with what is measured after its step where that is due."""
+        """The line, with what is measured after its step where that is due.
+
+        Raises InterruptedWorkError when a signal comes first; the state then says what is left to measure.
+        """
         if not self._is_due(line.step, every=self.loop.evaluate_every_steps):
             return line
+        self.state = self.state.model_copy(update={"step": line.step + 1, "unmeasured": line})
         evaluation = self._evaluation()
-        with self._measuring():
-            samples = dict(self.sample(self.model))
+        with self._measuring() as work:
+            (samples,) = work.each(1, lambda _: dict(self.sample(self.model)))
         return line.model_copy(update={"evaluation": evaluation, "samples": samples})
 
     def _backward(self, batch: B) -> tuple[float, int, dict[str, float]]:
@@ -321,19 +346,21 @@ class Trainer(Generic[B]):
 
     def _evaluation(self) -> dict[str, float]:
         self._say("measuring")  # minutes on a CPU, in which nothing else is heard
-        with self._measuring():
-            return dict(self.evaluate(self.model))
+        with self._measuring() as work:
+            return dict(self.evaluate(self.model, work))
 
     @contextmanager
-    def _measuring(self) -> Iterator[None]:
+    def _measuring(self) -> Iterator[SharedWork]:
         """On the reference back end: held-out texts have many lengths, and flex would compile for each."""
         self.model.eval()
         self.model.attention_backend = "sdpa"
-        with torch.no_grad():
-            yield
-        reshard(self.model)
-        self.model.attention_backend = self.machine.attention
-        self.model.train()
+        try:
+            with torch.no_grad():
+                yield SharedWork(self.world, stop=self.stop)
+        finally:
+            reshard(self.model)
+            self.model.attention_backend = self.machine.attention
+            self.model.train()
 
     def _is_due(self, step: int, *, every: int) -> bool:
         return (step + 1) % every == 0 or step + 1 == self.loop.steps

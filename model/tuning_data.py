@@ -158,7 +158,7 @@ def tuning_identity(
 ) -> dict[str, Any]:
     """Everything that decides the outcome of a run; paths do not, what they lead to does."""
     paths: Any = {
-        **dict.fromkeys(("checkpoint", "conversations", "preferences", "out"), True),
+        **dict.fromkeys(("checkpoint", "conversations", "preferences", "out", "reference"), True),
         "select": {"checkpoint"},
     }
     return {

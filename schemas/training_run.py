@@ -73,6 +73,8 @@ class TrainingState(Config):
     """Length of the ledger when the checkpoint was written."""
     left_out: tuple[LedgerLine, ...] = ()
     """Lines of steps to come that are passed over, as a spike after them made the run go back."""
+    unmeasured: LedgerLine | None = None
+    """The last step done, when the run was stopped in the measurement after it; neither counted nor in the ledger."""
 
 
 class TrainingData(Config):

@@ -80,7 +80,10 @@ class DpoConfig(Config):
 
     checkpoint: str = Field(description="checkpoint, or run directory: start and frozen reference")
     preferences: str = Field(description="directory that `ctllm conversations --kind preferences` wrote")
-    out: str = Field(description="run directory: reference log-probabilities, checkpoints, ledger, summary")
+    out: str = Field(description="run directory: checkpoints, ledger, summary")
+    reference: str | None = Field(
+        None, description="directory of reference log-probabilities that several runs share; null = OUT/reference"
+    )
     data: TuningDataConfig = TuningDataConfig()
     lora: LoraConfig | None = Field(None, description="train adapters only; null = all weights")
     loss: DpoLoss = "sigmoid"

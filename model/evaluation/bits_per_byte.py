@@ -15,6 +15,7 @@ import torch
 from ctllm.model.batches import Segment, collate
 from ctllm.model.losses import token_losses
 from ctllm.model.plan import Plan, pack_best_fit
+from ctllm.model.shared_work import ALONE, SharedWork
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.transformer import Transformer
 
@@ -63,15 +64,21 @@ def held_out_documents(
 
 
 @torch.no_grad()
-def bits_per_byte(model: Transformer, documents: Sequence[HeldOutDocument]) -> dict[str, BitsPerByte]:
+def bits_per_byte(
+    model: Transformer, documents: Sequence[HeldOutDocument], *, work: SharedWork = ALONE
+) -> dict[str, BitsPerByte]:
     """Lane to bits per byte. Documents are packed and masked, so the cost is that of their tokens."""
     pieces = [(number, piece) for number, document in enumerate(documents) for piece in _pieces(document, model)]
     lengths = np.array([len(inputs) for _, (inputs, _) in pieces], np.int64)
     nats = np.zeros(len(documents))
     rows = pack_best_fit(lengths, capacity=model.config.context_length)
-    for start in range(0, len(rows), SEQUENCES_PER_BATCH):
-        members = rows[start : start + SEQUENCES_PER_BATCH]
-        losses_BT = _losses(model, [[pieces[piece][1] for piece in row] for row in members])
+    batches = [rows[start : start + SEQUENCES_PER_BATCH] for start in range(0, len(rows), SEQUENCES_PER_BATCH)]
+
+    def batch_losses(number: int) -> np.ndarray:
+        with torch.no_grad():
+            return _losses(model, [[pieces[piece][1] for piece in row] for row in batches[number]])
+
+    for members, losses_BT in zip(batches, work.each(len(batches), batch_losses), strict=True):
         for row, losses_T in zip(members, losses_BT, strict=True):
             ends = np.cumsum(lengths[row])
             for piece, part in zip(row, np.split(losses_T, ends)[:-1], strict=True):

@@ -14,6 +14,7 @@ from ctllm.model.evaluation.tables import ITEMS, SCORES, ItemRow, write_items, w
 from ctllm.model.evaluation.text_tasks import TextTask
 from ctllm.model.plan import Plan
 from ctllm.model.preference_pairs import preference_accuracy, tokenize_pairs
+from ctllm.model.shared_work import SharedWork
 from ctllm.model.token_shards import TokenShards
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.model.transformer import Transformer, num_parameters
@@ -21,7 +22,7 @@ from ctllm.model.tuning_data import read_tuning_data
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.evaluation_config import EvaluateConfig
 from ctllm.schemas.files import join, write_json
-from ctllm.schemas.progress import Progress, ProgressEvent, silent
+from ctllm.schemas.progress import Progress, silent
 from ctllm.schemas.training_run import TrainingState
 from ctllm.schemas.tuning_run import EVALUATION, ChoiceResult, EvaluationResult, PreferenceResult, TextResult
 
@@ -118,9 +119,8 @@ def _bits_per_byte(
             f"{config.tokens}: tokenized with another tokenizer than the checkpoint's; tokenize again with it"
         )
     plan = Plan(config.plan, shards=shards)
-    progress(ProgressEvent("bits per byte", 0, 1, unit="lanes"))
-    lanes = bits_per_byte(model, held_out_documents(plan, shards))
-    progress(ProgressEvent("bits per byte", len(lanes), len(lanes), unit="lanes"))
+    work = SharedWork(progress=progress, stage="bits per byte")
+    lanes = bits_per_byte(model, held_out_documents(plan, shards), work=work)
     figures = {
         lane: {
             "bits_per_byte": each.value,
@@ -140,7 +140,5 @@ def _preferences(
         return None
     rows = read_tuning_data(config.preferences, kind="preference", config=config.preference_data).held_out
     pairs = tokenize_pairs(rows, tokenizer=tokenizer, context_length=model.config.context_length).pairs
-    progress(ProgressEvent("preferences", 0, len(pairs), unit="pairs"))
-    result = preference_accuracy(model, pairs, padding_id=tokenizer.end_of_document_id)
-    progress(ProgressEvent("preferences", len(pairs), len(pairs), unit="pairs"))
-    return result
+    work = SharedWork(progress=progress, stage="preferences")
+    return preference_accuracy(model, pairs, padding_id=tokenizer.end_of_document_id, work=work)

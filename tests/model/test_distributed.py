@@ -170,7 +170,7 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on(runs: Runs) -> None:
     first_life, second_life = (runs.root / "killed-said-0.txt").read_text().splitlines()
     assert first_life == (
         "process 0 of 2: another process ended or cannot be reached; its output says why; "
-        "run the same command with --resume to continue from the newest checkpoint"
+        "run the same command again to continue from the newest checkpoint"
     )
     assert second_life == ""
     assert runs.curve("killed") == runs.curve("two")

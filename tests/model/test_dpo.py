@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
-from ctllm.model.dpo import REFERENCE, Objective, both_fall, dpo
+from ctllm.model.dpo import Objective, both_fall, dpo
 from ctllm.model.estimate import available_memory, check_memory, estimate_memory
 from ctllm.model.ledger import read_ledger
 from ctllm.model.preference_pairs import Pair, tokenize_pairs
+from ctllm.model.reference import REFERENCE
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import AccountingError, ConfigError
 from ctllm.schemas.files import list_files, read_parquet, write_parquet
@@ -101,10 +102,27 @@ def test_a_foreign_reference_is_noticed(config: DpoConfig) -> None:
     dpo(config)
     (path,) = list_files(f"{config.out}/reference")
     table = read_parquet(path)
-    moved = [value + 1e-3 for value in table["chosen"].to_pylist()]
-    write_parquet(path, pa.table([moved, table["rejected"]], schema=REFERENCE))
-    with pytest.raises(AccountingError, match=r"reference/.*instead of 0\.6931472"):
+    moved = [value + 5e-4 for value in table["chosen"].to_pylist()]
+    write_parquet(path, pa.table([moved, table["rejected"]], schema=REFERENCE.with_metadata(table.schema.metadata)))
+    with pytest.raises(AccountingError, match=r"reference: .*instead of 0\.6931472"):
         dpo(config, resume=True)
+
+
+def test_runs_share_a_reference(config: DpoConfig, tmp_path: Path) -> None:
+    """A second run on the same pairs and weights computes nothing anew; where the directory lies decides nothing."""
+    shared = config.model_copy(update={"reference": str(tmp_path / "reference")})
+    own = dpo(config)
+    dpo(shared.model_copy(update={"out": str(tmp_path / "first"), "beta": 0.5}))
+    (path,) = list_files(str(shared.reference))
+    before = Path(path).stat().st_mtime_ns
+    told: list[str] = []
+    second = shared.model_copy(update={"out": str(tmp_path / "second")})
+    summary = dpo(second, progress=lambda event: told.append(event.stage))
+    assert list_files(str(shared.reference)) == [path]
+    assert Path(path).stat().st_mtime_ns == before
+    digests = [weights_digest(load_model(each.checkpoint)[0]) for each in (own, summary)]
+    assert digests[0] == digests[1]
+    dpo(second.model_copy(update={"reference": None}), resume=True)
 
 
 def line(step: int, chosen: float, rejected: float) -> LedgerLine:

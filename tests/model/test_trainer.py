@@ -21,6 +21,7 @@ from ctllm.model.flops import median_speed, training_flops
 from ctllm.model.ledger import read_ledger
 from ctllm.model.losses import IGNORED, LossOutput
 from ctllm.model.pretrain import next_token_loss
+from ctllm.model.shared_work import SharedWork
 from ctllm.model.trainer import Trainer
 from ctllm.model.transformer import Transformer, new_transformer
 from ctllm.schemas.errors import ConfigError, OutputError, StageError
@@ -145,7 +146,7 @@ def test_evaluations_stand_in_ledger_and_summary(trainer: Callable[..., Trainer[
     """Measured before the first step, every fourth step and at the end; the model measured is the updated one."""
     seen: list[str] = []
 
-    def evaluate(model: Transformer) -> dict[str, float]:
+    def evaluate(model: Transformer, _work: SharedWork) -> dict[str, float]:
         assert not model.training
         seen.append(weights_digest(model))
         return {"count": float(len(seen))}
@@ -187,12 +188,49 @@ def test_a_signal_ends_in_a_checkpoint(trainer: Callable[..., Trainer[Batch]], n
             os.kill(os.getpid(), number)
 
     run = trainer(progress=stop_at_step_two)
-    with pytest.raises(StageError, match=f"stopped by {number.name} after step 2; run the same command with --resume"):
+    with pytest.raises(StageError, match=f"stopped by {number.name} after step 2; run the same command again"):
         run.train(resume=False)
     assert Path(find_checkpoint(run.run)).name == "step-00000002"
     trainer().train(resume=True)
     whole = trainer("whole")
     whole.train(resume=False)
+    assert final_digest(run.run) == final_digest(whole.run)
+
+
+@pytest.mark.parametrize(("measurement", "step"), [(1, 0), (2, 4), (3, 8)])
+def test_a_signal_ends_a_measurement_between_two_parts(
+    trainer: Callable[..., Trainer[Batch]], measurement: int, step: int
+) -> None:
+    """Before the first step, after a step, after the last: stopped at once with a checkpoint, and no bit is lost."""
+
+    def measure(killed_at: int | None) -> Callable[[Transformer, SharedWork], dict[str, float]]:
+        begun: list[int] = []
+
+        def evaluate(model: Transformer, work: SharedWork) -> dict[str, float]:
+            begun.append(0)
+
+            def part(number: int) -> float:
+                begun[-1] += 1
+                if len(begun) == killed_at and number == 1:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                assert len(begun) != killed_at or number < 2
+                return float(next(model.parameters()).double().sum()) * number
+
+            return {"sum": sum(work.each(4, part))}
+
+        return evaluate
+
+    whole = trainer("whole", evaluate=measure(None))
+    expected = whole.train(resume=False)
+    run = trainer(evaluate=measure(measurement))
+    with pytest.raises(StageError, match=f"stopped by SIGTERM after step {step}; run the same command again"):
+        run.train(resume=False)
+    assert Path(find_checkpoint(run.run)).name == f"step-{step:08d}"
+    assert len(read_ledger(run.run)) == max(0, step - 1)
+    resumed = trainer(evaluate=measure(None)).train(resume=True)
+    assert resumed.finished
+    assert (resumed.label_tokens, resumed.evaluation) == (expected.label_tokens, expected.evaluation)
+    assert without_speed(read_ledger(run.run)) == without_speed(read_ledger(whole.run))
     assert final_digest(run.run) == final_digest(whole.run)
 
 
@@ -308,7 +346,7 @@ def test_the_back_end_is_used_recorded_and_shown(
         steps.append(model.attention_backend)
         return next_token_loss(model, batch)
 
-    def evaluate(model: Transformer) -> dict[str, float]:
+    def evaluate(model: Transformer, _work: SharedWork) -> dict[str, float]:
         evaluations.append(model.attention_backend)
         return {}
 
