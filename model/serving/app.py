@@ -160,14 +160,13 @@ class Answers:
 
 async def _stream(answers: Answers, form: ReplyForm, *, has_usage: bool) -> AsyncIterator[str]:
     """Server-sent events. An error after the first can only be told as an event."""
-    num_chars = [0] * len(answers.choices)
+    offsets = [form.offsets() for _ in answers.choices]
     try:
         for index in range(len(answers.choices)):
             if opening := form.opening(index):
                 yield _sent(opening)
         async for index, event in answers.events():
-            yield _sent(form.chunk(index, event, start=num_chars[index]))
-            num_chars[index] += form.num_chars(event.scores) if isinstance(event, Piece) else 0
+            yield _sent(form.chunk(index, event, offsets[index]))
         if has_usage:
             yield _sent(form.usage_chunk(answers.choices))
         yield "data: [DONE]\n\n"

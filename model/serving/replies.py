@@ -1,6 +1,5 @@
 """Answers as OpenAI's API words them: whole objects and the chunks of a stream, for chats and for completions."""
 
-import itertools
 import secrets
 import time
 from collections.abc import Sequence
@@ -8,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctllm.model.serving.engine import Finished, Piece, TokenScore
+from ctllm.model.serving.token_text import TokenOffsets, token_bytes, token_text
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.schemas.vocabulary import SPACE
 
 
 @dataclass
@@ -48,23 +47,28 @@ class ReplyForm:
             text: dict[str, Any] = {"text": choice.text}
             if self.is_chat:
                 text = {"message": {"role": "assistant", "content": choice.text, "refusal": None}}
-            written.append({"index": index, **text, **self._end(choice.scores, choice.finished)})
+            written.append({"index": index, **text, **self._end(choice.scores, choice.finished, self.offsets())})
         kind = "chat.completion" if self.is_chat else "text_completion"
         return {**self._head(kind), "choices": written, "usage": self._usage(choices)}
 
     def opening(self, index: int) -> dict[str, Any] | None:
         """The first chunk of a chat's choice, which names the role; a completion has none."""
         delta = {"role": "assistant", "content": ""}
-        return self._chunk({"index": index, "delta": delta, **self._end([], None)}) if self.is_chat else None
+        end = self._end([], None, self.offsets())
+        return self._chunk({"index": index, "delta": delta, **end}) if self.is_chat else None
 
-    def chunk(self, index: int, event: Piece | Finished, *, start: int = 0) -> dict[str, Any]:
-        """What is streamed for an event; `start` are the characters of the choice's tokens before it."""
+    def offsets(self) -> TokenOffsets:
+        """Where the tokens of a new choice begin."""
+        return TokenOffsets(self.tokenizer)
+
+    def chunk(self, index: int, event: Piece | Finished, offsets: TokenOffsets) -> dict[str, Any]:
+        """What is streamed for an event; `offsets` are those of the choice, and move on."""
         is_end = isinstance(event, Finished)
         text = "" if isinstance(event, Finished) else event.text
         scores = () if isinstance(event, Finished) else event.scores
         part: dict[str, Any] = {"delta": {} if is_end else {"content": text}} if self.is_chat else {"text": text}
         finished = event if isinstance(event, Finished) else None
-        return self._chunk({"index": index, **part, **self._end(scores, finished, start=start)})
+        return self._chunk({"index": index, **part, **self._end(scores, finished, offsets)})
 
     def usage_chunk(self, choices: Sequence[ChoiceText]) -> dict[str, Any]:
         """The chunk after the last that `stream_options.include_usage` asks for."""
@@ -83,14 +87,10 @@ class ReplyForm:
         prompt = self.num_prompt_tokens
         return {"prompt_tokens": prompt, "completion_tokens": drawn, "total_tokens": prompt + drawn}
 
-    def num_chars(self, scores: Sequence[TokenScore]) -> int:
-        """Of the texts of these tokens."""
-        return sum(len(self._text(score.token)) for score in scores)
-
-    def _end(self, scores: Sequence[TokenScore], finished: Finished | None, *, start: int = 0) -> dict[str, Any]:
+    def _end(self, scores: Sequence[TokenScore], finished: Finished | None, offsets: TokenOffsets) -> dict[str, Any]:
         written = None
         if self.has_scores and (scores or finished is None):
-            written = self._chat_scores(scores) if self.is_chat else self._completion_scores(scores, start=start)
+            written = self._chat_scores(scores) if self.is_chat else self._completion_scores(scores, offsets)
         return {"logprobs": written, "finish_reason": finished.reason if finished else None}
 
     def _chat_scores(self, scores: Sequence[TokenScore]) -> dict[str, Any]:
@@ -104,26 +104,16 @@ class ReplyForm:
         return {"content": content, "refusal": None}
 
     def _token(self, token: int, log_probability: float) -> dict[str, Any]:
-        content = token_bytes(self.tokenizer, token)
-        return {"token": content.decode("utf-8", "replace"), "logprob": log_probability, "bytes": list(content)}
+        text, content = token_text(self.tokenizer, token), token_bytes(self.tokenizer, token)
+        return {"token": text, "logprob": log_probability, "bytes": list(content)}
 
-    def _completion_scores(self, scores: Sequence[TokenScore], *, start: int) -> dict[str, Any]:
-        texts = [self._text(score.token) for score in scores]
-        offsets = list(itertools.accumulate(map(len, texts), initial=start))[:-1]
+    def _completion_scores(self, scores: Sequence[TokenScore], offsets: TokenOffsets) -> dict[str, Any]:
         return {
-            "tokens": texts,
+            "tokens": [self._text(score.token) for score in scores],
             "token_logprobs": [score.log_probability for score in scores],
             "top_logprobs": [{self._text(token): value for token, value in score.top} for score in scores],
-            "text_offset": offsets,
+            "text_offset": offsets.of(score.token for score in scores),
         }
 
     def _text(self, token: int) -> str:
-        return token_bytes(self.tokenizer, token).decode("utf-8", "replace")
-
-
-def token_bytes(tokenizer: Tokenizer, token: int) -> bytes:
-    """What a token writes, in UTF-8; one byte for a byte piece."""
-    piece = tokenizer.piece(token)
-    if tokenizer.is_byte(token):
-        return bytes([int(piece[3:-1], 16)])  # <0x0A>
-    return piece.replace(SPACE, " ").encode()
+        return token_text(self.tokenizer, token, byte_prefix="bytes:")

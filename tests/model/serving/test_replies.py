@@ -5,7 +5,7 @@ from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from ctllm.model.serving.engine import Finished, Piece, TokenScore
-from ctllm.model.serving.replies import ChoiceText, ReplyForm, token_bytes
+from ctllm.model.serving.replies import ChoiceText, ReplyForm
 from ctllm.model.tokenizer import Tokenizer
 
 
@@ -55,7 +55,7 @@ def test_chunks_add_up_to_the_whole(tokenizer: Tokenizer, events: list[Piece | F
     """The stream opens with the role, its texts make the answer, its last chunk says why it ended."""
     reply = form(tokenizer, is_chat=True)
     chunks = [ChatCompletionChunk.model_validate(each) for each in
-              (reply.opening(0), *(reply.chunk(0, event) for event in events))]  # fmt: skip
+              (reply.opening(0), *(reply.chunk(0, event, reply.offsets()) for event in events))]  # fmt: skip
     assert chunks[0].choices[0].delta.role == "assistant"
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "春天"
     assert [chunk.choices[0].finish_reason for chunk in chunks] == [None, None, None, "stop"]
@@ -78,10 +78,21 @@ def test_a_completion_has_offsets_into_its_text(tokenizer: Tokenizer, events: li
     assert list(zip(scores.tokens, scores.text_offset, strict=True)) == [("的", 0), ("。", 1)]
     plain = form(tokenizer, is_chat=False, has_scores=False)
     assert plain.opening(0) is None
-    assert plain.chunk(0, events[0])["choices"][0]["logprobs"] is None
+    assert plain.chunk(0, events[0], plain.offsets())["choices"][0]["logprobs"] is None
 
 
-def test_a_token_is_the_bytes_that_it_writes(tokenizer: Tokenizer) -> None:
-    """A character without a piece comes as byte pieces, each one byte of its UTF-8; spaces are spaces."""
-    for text in ("𠮷", "a b", "春天\n"):
-        assert b"".join(token_bytes(tokenizer, token) for token in tokenizer.encode(text)).decode() == text
+def test_parts_of_a_character_stand_at_its_place(tokenizer: Tokenizer) -> None:
+    """Streamed or whole, four byte tokens are told apart and have the offset of their one character."""
+    tokens = tokenizer.encode("𠮷。")
+    scored = [TokenScore(token, -0.5, tuple((each, -1.0) for each in tokens)) for token in tokens]
+    pieces: list[Piece | Finished] = [Piece("", tuple(scored[:3])), Piece("𠮷。", tuple(scored[3:]))]
+    reply = form(tokenizer, is_chat=False)
+    texts = [*(f"bytes:\\x{byte:02x}" for byte in "𠮷".encode()), "。"]
+    whole = reply.whole([choice_of([*pieces, Finished("length", 5)])])["choices"][0]["logprobs"]
+    assert (whole["tokens"], whole["text_offset"]) == (texts, [0, 0, 0, 0, 1])
+    assert [set(top) for top in whole["top_logprobs"]] == [set(texts)] * 5
+    offsets = reply.offsets()
+    streamed = [reply.chunk(0, piece, offsets)["choices"][0]["logprobs"]["text_offset"] for piece in pieces]
+    assert streamed == [[0, 0, 0], [0, 1]]
+    chat = form(tokenizer, is_chat=True).whole([choice_of(pieces)])["choices"][0]["logprobs"]["content"]
+    assert [each["token"] for each in chat] == [text.removeprefix("bytes:") for text in texts]
