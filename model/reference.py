@@ -6,6 +6,7 @@
 The order is part of the key because neighbours in a batch decide the last bits of a log-probability.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -66,7 +67,8 @@ def _read(path: str, *, key: str, sizes: Sequence[int]) -> list[Tensor]:
             "file to compute them again"
         )
     both_N2 = torch.tensor([table["chosen"].to_pylist(), table["rejected"].to_pylist()], dtype=torch.float64).T
-    return list(both_N2.split(list(sizes)))
+    ends = list(itertools.accumulate(sizes))
+    return [both_N2[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _verify(

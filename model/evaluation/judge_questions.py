@@ -1,5 +1,6 @@
 """Open questions in their makers' formats: CHC-Bench, AlignBench, mt-bench-zh, CValues."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from ctllm.schemas.benchmark_files import item_id
 from ctllm.schemas.errors import InputError
 
 CATEGORY_FIELDS = ("category", "domain_zh", "type")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}(-[0-9a-f]+)?$")
+"""What Hugging Face puts after a split's name: CHC-Bench has `coding-00000-of-00001-80d4feca8d41e2a2.parquet`."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class JudgeQuestion:
     """One question, of one or more turns."""
 
     benchmark: str
-    """The file's name without its ending; CHC-Bench's are its eight parts."""
+    """The file's name without its ending and shard; CHC-Bench's are its eight splits."""
     question_id: str
     category: str
     turns: tuple[str, ...]
@@ -46,12 +49,13 @@ def _question(row: Mapping[str, Any], number: int, path: str) -> JudgeQuestion:
         turns = next(([row[name]] for name in ("question", "query", "prompt") if row.get(name)), None)
     if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) and turn.strip() for turn in turns):
         raise InputError(f"{path}, row {number}: no question in turns, question, query or prompt")
+    benchmark = _SHARD.sub("", Path(benchmark_name(path)).name)
     category = next((str(row[name]) for name in CATEGORY_FIELDS if row.get(name)), "")
     reference = row.get("reference")
     return JudgeQuestion(
-        benchmark=Path(benchmark_name(path)).name,
+        benchmark=benchmark,
         question_id=item_id(row, number),
-        category=category or Path(benchmark_name(path)).name,
+        category=category or benchmark,
         turns=tuple(turns),
         reference=reference if isinstance(reference, str) and reference.strip() else None,
     )

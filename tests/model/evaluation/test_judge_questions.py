@@ -1,6 +1,7 @@
 """Open questions in the formats of their makers."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,21 +19,52 @@ def write_lines(path: Path, *rows: dict[str, object]) -> str:
 
 
 def test_each_makers_format_is_read(tmp_path: Path) -> None:
-    """CHC-Bench's Parquet, mt-bench's turns, AlignBench's reference and CValues' prompts give the same kind of row."""
-    chc = {"source": "s", "category": "写作", "type": "t", "multi_choice": 0, "query": "写一首诗"}
-    pq.write_table(pa.Table.from_pylist([chc]), tmp_path / "a_writting.parquet")
+    """mt-bench's turns, AlignBench's reference and CValues' prompts give the same kind of row."""
     files = [
-        str(tmp_path / "a_writting.parquet"),
         write_lines(tmp_path / "b.jsonl", {"question_id": 81, "category": "zh_writing", "turns": ["第一", "第二"]}),
         write_lines(tmp_path / "c.jsonl", {"question_id": 7, "category": "数学", "question": "几", "reference": "二"}),
         write_lines(tmp_path / "d.jsonl", {"domain_zh": "伦理", "prompt": "该不该", "reference": " "}),
     ]
     assert read_questions(files) == [
-        JudgeQuestion("a_writting", "1", "写作", ("写一首诗",), None),
         JudgeQuestion("b", "81", "zh_writing", ("第一", "第二"), None),
         JudgeQuestion("c", "7", "数学", ("几",), "二"),
         JudgeQuestion("d", "1", "伦理", ("该不该",), None),
     ]
+
+
+CHC_SPLITS = {
+    "coding": 20,
+    "hard_case": 37,
+    "math": 34,
+    "read_compre": 30,
+    "roleplaying": 20,
+    "science": 20,
+    "social": 20,
+    "writting": 33,
+}
+"""Splits and their items as the dataset card of m-a-p/CHC-Bench names them."""
+
+
+def test_chc_bench_is_read_as_published(tmp_path: Path) -> None:
+    """Eight Parquet files of five text columns, as `ctllm fetch` lays them down: 214 questions under the splits' names.
+
+    The texts are ours; columns, types, numbers and the form of the files' names are those of the dataset card.
+    """
+    columns = ("source", "category", "type", "multi_choice", "query")
+    for split, size in CHC_SPLITS.items():
+        rows = [
+            ("ours", None if split == "math" else f"类{split}", "open", "no", f"{split}第{n}题") for n in range(size)
+        ]
+        schema = pa.schema([(name, pa.string()) for name in columns])
+        table = pa.table([list(values) for values in zip(*rows, strict=True)], schema=schema)
+        path = tmp_path / "data" / f"{split}-00000-of-00001-80d4feca8d41e2a2.parquet"
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(table, path)
+    questions = read_questions([f"{tmp_path}/**/*.parquet"])
+    assert Counter(question.benchmark for question in questions) == CHC_SPLITS
+    assert len(questions) == 214
+    assert {question.category for question in questions if question.benchmark == "math"} == {"math"}
+    assert questions[0] == JudgeQuestion("coding", "1", "类coding", ("coding第0题",), None)
 
 
 def test_a_bound_counts_for_each_file(tmp_path: Path) -> None:
