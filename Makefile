@@ -59,10 +59,11 @@ up: setup
 down:
 	$(BIN)/ctllm down
 
-flink: setup # goes where Beam looks for it
+flink: setup # goes where `--runner flink` starts it from
 	@command -v mvn >/dev/null || { echo "Maven is needed (apt-get install maven openjdk-17-jre-headless)"; exit 8; }
-	@set -- $$($(BIN)/python -m ctllm.pipelines.portable_services); \
-	    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy -Dartifact=$$1 -DoutputDirectory=$$2 && echo "$$1 is in $$2"
+	@jars=$$($(BIN)/python -m ctllm.pipelines.portable_services) && rm -rf "$$jars" && \
+	    mvn -q -B -f docker/flink/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy-dependencies \
+	        -DincludeScope=runtime -DoutputDirectory="$$jars" && echo "Beam's Flink job server is in $$jars"
 
 prism: setup # goes where Beam looks for it
 	GOBIN=$(HOME)/.apache_beam/cache/prism/bin go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(shell sed -n 's/^apache-beam==//p' requirements.lock)

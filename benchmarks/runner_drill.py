@@ -3,6 +3,8 @@
     python benchmarks/runner_drill.py FILE... --megabytes 500 --work DIR [--workers 2] -- --runner flink
     python benchmarks/runner_drill.py FILE... --work DIR -- --runner portable -- --job_endpoint=HOST:PORT
 
+    python benchmarks/runner_drill.py FILE... --work DIR -- --runner flink -- --number_of_execution_retries=3
+
 FILEs are JSON Lines with `text`, repeated as in `curation.py`. With half of the documents written one worker process
 gets SIGKILL, with three quarters the command does. Prints one JSON line: how each attempt ended after how many seconds,
 how many processes were left, and the files that differ.
@@ -12,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +26,7 @@ from typing import Any
 from curation import RECOMMENDED, build_corpus
 
 from ctllm.schemas.curation_config import GuardConfig
+from ctllm.schemas.processes import session_members
 
 TIMED = ("manifest.json", "_SUCCESS", "report.html")  # hold seconds
 
@@ -48,10 +52,11 @@ def main() -> None:
     for name, share, victim in (("worker_killed", 0.5, kill_worker), ("run_killed", 0.75, kill_leader)):
         enough = int(share * len(paths))
         line[name] = attempt(on_runner, after_documents(other, enough, victim), out=other)
+        if line[name]["exit"] == 0:  # the runner did without the worker
+            line[name]["differ"] = differences(other, direct)
+            shutil.rmtree(other)
     line["continued"] = attempt(on_runner, lambda _: None, out=other)
-    ours_digests, reference = digests(other), digests(direct)
-    line["files"] = len(reference)
-    line["differ"] = sorted(name for name, _ in ours_digests.items() ^ reference.items())
+    line |= {"files": len(digests(direct)), "differ": differences(other, direct)}
     print(json.dumps(line))
 
 
@@ -63,10 +68,10 @@ def attempt(command: Sequence[str], disturb: Callable[[subprocess.Popen[bytes]],
         disturb(process)
         code = process.wait()
     deadline = time.monotonic() + 60
-    while session(process.pid) and time.monotonic() < deadline:
+    while session_members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.2)
     written = len(list((out / "documents").glob("part-*.parquet")))
-    left = len(session(process.pid))
+    left = len(session_members(process.pid))
     return {"exit": code, "seconds": round(time.monotonic() - started), "splits_written": written, "processes": left}
 
 
@@ -83,7 +88,7 @@ def after_documents(out: Path, number: int, kill: Callable[[int], None]) -> Call
 
 def kill_worker(leader: int) -> None:
     """SIGKILL to one worker process of the session."""
-    for pid in session(leader):
+    for pid in session_members(leader):
         if b"SdkHarness" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
             return
@@ -94,17 +99,9 @@ def kill_leader(leader: int) -> None:
     os.kill(leader, signal.SIGKILL)
 
 
-def session(leader: int) -> list[int]:
-    """The running processes of a session."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if fields[0] != "Z" and int(fields[3]) == leader:
-            found.append(int(path.parent.name))
-    return found
+def differences(run: Path, other: Path) -> list[str]:
+    """The files that are not in both with the same bytes."""
+    return sorted({name for name, _ in digests(run).items() ^ digests(other).items()})
 
 
 def digests(run: Path) -> dict[str, str]:

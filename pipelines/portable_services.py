@@ -1,7 +1,7 @@
 """What a portable job needs on this machine: a job server and a pool of worker processes, for as long as jobs run.
 
 portable  any job server, named by `--job_endpoint` (Spark's, Prism's, a Flink session's); the pool is started here
-flink     without a master: Beam's Flink job server with a cluster inside it, and the pool; `make flink` brings the jar
+flink     without a master: Beam's Flink job server with a cluster inside it, and the pool; `make flink` brings the jars
 
 A pool is started unless `--environment_type` says where workers come from. Both end with this process, also when it is
 killed; the workers of a pool end with it.
@@ -18,15 +18,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import apache_beam
-from apache_beam.options.pipeline_options import FlinkRunnerOptions
 from apache_beam.utils.subprocess_server import JavaJarServer
 
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.errors import ConfigError, MissingPartError, StageError
 from ctllm.schemas.processes import death_signal_setter
 
-FLINK_VERSION = FlinkRunnerOptions.PUBLISHED_FLINK_VERSIONS[-1]
+FLINK_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+FLINK_SETTINGS = """restart-strategy: fixed-delay
+restart-strategy.fixed-delay.attempts: 3
+restart-strategy.fixed-delay.delay: 1 s
+"""  # a lost worker is replaced and its bundles are done again; by default the job fails
 START_SECONDS = 120.0  # chosen: a cold Java on a busy machine took a tenth
 STOP_SECONDS = 15.0  # a pool gives its workers 10
 JAVA_FLAGS = ("--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED")  # Java 17
@@ -36,7 +38,7 @@ JAVA_FLAGS = ("--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.b
 def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
     """`options` with the addresses of what was started for them; all of it is stopped at the end.
 
-    Raises MissingPartError when Java or the jar is not there, StageError when a service does not start.
+    Raises MissingPartError when Java or its jars are not there, StageError when a service does not start.
     """
     if options.runner not in ("portable", "flink") or _is_set(options, "flink_master"):
         yield options
@@ -58,14 +60,14 @@ def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
         yield replace(options, beam_args=(*options.beam_args, *more))
 
 
-def flink_jar() -> Path:
-    """Where Beam looks for its Flink job server before it would fetch it, and `make flink` puts it."""
-    return Path(JavaJarServer.JAR_CACHE) / f"{flink_artifact()}-{apache_beam.__version__}.jar"
+def flink_jars() -> Path:
+    """The folder with the jars of Beam's Flink job server; `make flink` fills it."""
+    return Path(JavaJarServer.JAR_CACHE) / "flink-job-server"
 
 
-def flink_artifact() -> str:
-    """The job server's name among Beam's artifacts."""
-    return f"beam-runners-flink-{FLINK_VERSION}-job-server"
+def flink_runner_jar() -> Path | None:
+    """Beam's runner among them, whose name tells the versions of Flink and Beam; None before `make flink`."""
+    return next(iter(sorted(flink_jars().glob("beam-runners-flink-*.jar"))), None)
 
 
 def _is_set(options: RunnerOptions, name: str) -> bool:
@@ -75,11 +77,13 @@ def _is_set(options: RunnerOptions, name: str) -> bool:
 def _flink_command(port: int, scratch: str) -> list[str]:
     if shutil.which("java") is None:
         raise MissingPartError("--runner flink: no `java` in PATH; install a Java 17 runtime (openjdk-17-jre-headless)")
-    if not flink_jar().is_file():
-        raise MissingPartError(f"--runner flink: {flink_jar()} is not there; `make flink` fetches it with Maven")
-    ports = ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "0"]  # 0: any
-    server = ["-jar", str(flink_jar()), "--flink-master", "[local]", "--artifacts-dir", scratch, *ports]
-    return ["java", *JAVA_FLAGS, *server]
+    if flink_runner_jar() is None:
+        raise MissingPartError(f"--runner flink: no job server in {flink_jars()}; `make flink` fetches it with Maven")
+    ports = ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "-1"]  # 0: any, -1: none
+    (Path(scratch) / "flink-conf.yaml").write_text(FLINK_SETTINGS, encoding="utf-8")
+    folders = ["--artifacts-dir", scratch, "--flink-conf-dir", scratch]
+    server = [FLINK_SERVER, "--flink-master", "[local]", *folders, *ports]
+    return ["java", *JAVA_FLAGS, "-cp", f"{flink_jars()}/*", *server]
 
 
 def _pool_command(port: int) -> list[str]:
@@ -131,5 +135,5 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-if __name__ == "__main__":  # `make flink` asks what to fetch and where to
-    print(f"org.apache.beam:{flink_artifact()}:{apache_beam.__version__}", flink_jar().parent)
+if __name__ == "__main__":  # `make flink` asks where to put the jars
+    print(flink_jars())

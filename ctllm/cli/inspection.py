@@ -97,16 +97,17 @@ def _beam_direct() -> Finding:
 
 
 def _beam_flink() -> Finding:
-    from ctllm.pipelines.portable_services import flink_jar
+    from ctllm.pipelines.portable_services import flink_runner_jar
 
     java = shutil.which("java")
     if java is None:
         return Finding("runner: flink", OPTIONAL, "no java; install a Java runtime (17) to run on a local Flink")
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False)
     version_line = (answer.stderr or answer.stdout).splitlines()[0]
-    if not flink_jar().is_file():
+    jar = flink_runner_jar()
+    if jar is None:
         return Finding("runner: flink", OPTIONAL, f"{version_line} at {java}, but no job server; run `make flink`")
-    return Finding("runner: flink", OK, f"{version_line} at {java}, {flink_jar().name}")
+    return Finding("runner: flink", OK, f"{version_line} at {java}, {jar.name}")
 
 
 def _beam_dataflow() -> Finding:

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent."""
+"""Child processes that end with their parent, and who is left of a session."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from ctllm.schemas.processes import session_members
 
 PARENT = """
 import subprocess, sys, time
@@ -28,6 +30,24 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
     while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_running(child)
+
+
+def test_a_session_has_the_processes_that_run_in_it() -> None:
+    """The leader and its child; not one that has ended and waits for its parent; nobody when all are gone."""
+    shell = "sleep 60 & sleep 0 & echo $!; exec sleep 60"
+    leader = subprocess.Popen(["sh", "-c", shell], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert leader.stdout is not None
+    short = int(leader.stdout.readline())
+    while is_running(short):
+        time.sleep(0.02)
+    assert Path(f"/proc/{short}").exists()
+    members = session_members(leader.pid)
+    assert (len(members), leader.pid in members, short in members) == (2, True, False)
+    os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+    while any(map(is_running, members)):
+        time.sleep(0.02)
+    assert session_members(leader.pid) == []
 
 
 def is_running(pid: int) -> bool:
