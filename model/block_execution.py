@@ -4,9 +4,9 @@
                 selective  results of matrix products and attention are kept, the cheap rest is computed again
                 full       only the input of each layer is kept: a third more work for an order less memory
 
-Each layer is compiled, not the model: the layers are alike, so one is compiled for all, and the loss, whose shapes
-change with the labels, stays outside. Without gradients (evaluation, samples) layers run as they are written: texts
-have many lengths, and each would be compiled for.
+Each layer is compiled, not the model: the layers are alike, so one is compiled for all, and of the loss, whose shapes
+change with the labels, only the softmax is (losses.py). Without gradients (evaluation, samples) layers run as they are
+written: texts have many lengths, and each would be compiled for.
 """
 
 import os
@@ -43,6 +43,7 @@ def is_compiled(loop: LoopConfig, *, device: torch.device) -> bool:
 
 def set_up_layers(model: Transformer, *, recompute: Recompute, compiled: bool) -> None:
     """Lets the layers of `model` run so when there are gradients. Called once, before the model is shared out."""
+    model.is_compiled = compiled
     if recompute == "none" and not compiled:
         return
     for layer in model.layers:

@@ -26,7 +26,14 @@ def pick_device(loop: LoopConfig) -> torch.device:
 def check_attention(loop: LoopConfig, *, device: torch.device) -> None:
     """Raises ConfigError when the back end that the config names has no kernel here."""
     if loop.attention in ("flex", "varlen") and device.type != "cuda":
-        raise ConfigError(f"loop.attention {loop.attention}: trains on a GPU only, this is {device}; set auto or sdpa")
+        raise ConfigError(
+            f"loop.attention {loop.attention}: trains on a GPU only, this is {device}; set auto or documents"
+        )
+    if loop.attention == "documents" and is_compiled(loop, device=device):
+        raise ConfigError(
+            "loop.attention documents: compiled layers would be compiled again for each batch; set auto or sdpa, or "
+            "loop.compile_layers never"
+        )
     if loop.attention == "varlen" and loop.compute_dtype != "bfloat16":
         raise ConfigError(
             f"loop.attention varlen: has no kernel for {loop.compute_dtype}; set loop.compute_dtype bfloat16, or "
@@ -53,6 +60,8 @@ def open_machine(
         sequences = loop.sequences_per_micro_batch or loop.sequences_per_step // num_processes()
         attention, measured = pick_backend(shape, sequences=sequences, device=device, dtype=dtype)
         seconds = dict(measured)
+        if attention == "documents" and is_compiled(loop, device=device):
+            attention = "sdpa"  # see `check_attention`
     machine = TrainingMachine(
         device=name,
         processes=num_processes(),

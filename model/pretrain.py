@@ -91,13 +91,13 @@ def pretrain(
 def next_token_loss(model: Transformer, batch: Batch) -> LossOutput:
     """Sum over labels; packed documents do not see each other and count their positions from 0."""
     hidden_BTD = model.hidden_states(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.segments_BT)
-    return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT))
+    return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT, compiled=model.is_compiled))
 
 
 def next_token_loss_unmasked(model: Transformer, batch: Batch) -> LossOutput:
     """Sum over labels; a document sees those packed before it, as CT-LLM's own script trained."""
     hidden_BTD = model.hidden_states(batch.tokens_BT)
-    return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT))
+    return LossOutput(*cross_entropy_sum(hidden_BTD, model.head_weight_VD, batch.labels_BT, compiled=model.is_compiled))
 
 
 def _first_model(config: PretrainConfig, *, tokenizer: str) -> tuple[Transformer, str | None]:

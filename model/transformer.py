@@ -176,7 +176,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype = torch.float32
-        self.attention_backend: Backend = "sdpa"
+        self.attention_backend: Backend = "documents"
+        self.is_compiled = False
         self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Block(config, layer=layer) for layer in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, epsilon=config.norm_epsilon)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ctllm.schemas.config import Config
 from ctllm.schemas.mixture import MixtureConfig
 
-Backend = Literal["sdpa", "flex", "varlen"]
+Backend = Literal["sdpa", "documents", "flex", "varlen"]
 """How attention over packed documents is computed; `model/attention.py` says what each is."""
 Recompute = Literal["none", "selective", "full"]
 """Which activations are computed again in the backward pass; `model/block_execution.py` says what each costs."""
@@ -171,7 +171,7 @@ class LoopConfig(Config):
         "float32", description="activations; weights and moments stay float32"
     )
     attention: Literal["auto"] | Backend = Field(
-        "auto", description="back end for packed documents; auto = on a GPU the fastest by a probe, else sdpa"
+        "auto", description="back end for packed documents; auto = on a GPU the fastest by a probe, else documents"
     )
     compile_layers: Literal["auto", "always", "never"] = Field(
         "auto", description="torch.compile, each layer on its own; auto = on a GPU"

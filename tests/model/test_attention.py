@@ -28,10 +28,10 @@ def attend_slowly(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, segments_BT: T
 
 @pytest.mark.parametrize("kv_heads", [1, 2], ids=["grouped", "full"])
 def test_back_ends_equal_the_definition(kv_heads: int) -> None:
-    """The dense mask and the block mask give what the formula gives, query by query; without a mask it differs."""
+    """The dense mask, documents in turn and the block mask give the formula's result; without a mask it differs."""
     q_BHTE, k_BKSE, v_BKSE = random_heads(2, 0), random_heads(kv_heads, 1), random_heads(kv_heads, 2)
     expected = attend_slowly(q_BHTE, k_BKSE, v_BKSE, SEGMENTS_BT)
-    for backend in ("sdpa", "flex"):
+    for backend in ("sdpa", "documents", "flex"):
         y_BHTE = attend(q_BHTE, k_BKSE, v_BKSE, mask=document_mask(SEGMENTS_BT, backend=backend))
         assert (y_BHTE - expected).abs().max() < 1e-5
     assert (attend(q_BHTE, k_BKSE, v_BKSE, mask=Mask()) - expected).abs().max() > 0.1
@@ -59,4 +59,4 @@ def test_varlen_sees_whole_documents() -> None:
 
 def test_a_cpu_has_one_back_end(tiny: ModelConfig) -> None:
     """Nothing is measured where there is nothing to choose."""
-    assert pick_backend(tiny, sequences=1, device=torch.device("cpu"), dtype=torch.float32) == ("sdpa", {})
+    assert pick_backend(tiny, sequences=1, device=torch.device("cpu"), dtype=torch.float32) == ("documents", {})

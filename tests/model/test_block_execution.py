@@ -45,6 +45,7 @@ def test_one_graph_serves_all_layers(tiny: ModelConfig, recompute: Recompute, mo
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     plain, compiled = (new_transformer(tiny, seed=0) for _ in range(2))
+    plain.attention_backend = compiled.attention_backend = "sdpa"
     set_up_layers(compiled, recompute=recompute, compiled=True)
     with torch.no_grad():
         compiled.hidden_states(TOKENS_BT)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ctllm.model import losses
 from ctllm.model.losses import IGNORED, cross_entropy_sum, token_losses
 
 
@@ -24,13 +25,18 @@ def whole(hidden_BTD: Tensor, weight_VD: Tensor, labels_BT: Tensor) -> Tensor:
     return F.cross_entropy(logits_NV, labels_BT.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_chunked_equals_whole(chunk: int) -> None:
-    """Loss, number of labels and both gradients are those of the whole logits, whatever the chunk and its factor."""
+def test_chunked_equals_whole(chunk: int, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loss, number of labels and both gradients are those of the whole logits, whatever the chunk and its factor.
+
+    Compiled by torch's own reference back end, for inductor takes a minute.
+    """
+    monkeypatch.setattr(losses, "_compiler", lambda: torch.compile(losses._softmax, backend="aot_eager"))
     hidden_BTD, weight_VD, labels_BT = problem()
     expected = whole(hidden_BTD, weight_VD, labels_BT)
     expected_gradients = torch.autograd.grad(expected * 0.3, (hidden_BTD, weight_VD))
-    loss_sum, num_labels = cross_entropy_sum(hidden_BTD, weight_VD, labels_BT, chunk=chunk)
+    loss_sum, num_labels = cross_entropy_sum(hidden_BTD, weight_VD, labels_BT, chunk=chunk, compiled=compiled)
     gradients = torch.autograd.grad(loss_sum * 0.3, (hidden_BTD, weight_VD))
     assert num_labels == 16
     torch.testing.assert_close(loss_sum, expected, atol=1e-6, rtol=1e-6)

@@ -23,13 +23,19 @@ def opened(run: Path, tiny: ModelConfig, *, resume: bool = False, loop: LoopConf
 
 
 def test_a_cpu_is_measured_and_written_down(tiny: ModelConfig, tmp_path: Path) -> None:
-    """On a CPU attention is sdpa, no data sheet is known, and the rate of matrix products is that of now."""
+    """On a CPU attention is by document, no data sheet is known, and the rate of matrix products is that of now."""
     found = opened(tmp_path, tiny)
-    assert (found.device, found.attention, found.peak_flops) == ("cpu", "sdpa", None)
+    assert (found.device, found.attention, found.peak_flops) == ("cpu", "documents", None)
     assert found.gemm_flops == pytest.approx(measured_gemm_flops(torch.device("cpu"), torch.float32), rel=0.9)
     assert read_json(str(tmp_path / MACHINE)) == found.model_dump(mode="json")
     assert sentence(found).startswith("cpu, float32, matrix products 0.")
-    assert sentence(found).endswith("TFLOP/s, attention sdpa")
+    assert sentence(found).endswith("TFLOP/s, attention documents")
+
+
+def test_compiled_layers_see_no_lengths(tiny: ModelConfig, tmp_path: Path) -> None:
+    """Lengths of documents differ from batch to batch, and a graph with them in it would be compiled for each."""
+    found = opened(tmp_path, tiny, loop=LOOP.model_copy(update={"compile_layers": "always"}))
+    assert (found.attention, found.compiled) == ("sdpa", True)
 
 
 def test_the_probe_has_the_shape_of_a_micro_batch(
@@ -61,18 +67,20 @@ def test_a_resume_keeps_the_back_end_of_its_device(tiny: ModelConfig, tmp_path: 
         return found.attention, found.attention_seconds
 
     assert resumed("cpu") == ("flex", {"flex": 0.5})
-    assert resumed("NVIDIA H200") == ("sdpa", {})
-    assert resumed("cpu", resume=False) == ("sdpa", {})
+    assert resumed("NVIDIA H200") == ("documents", {})
+    assert resumed("cpu", resume=False) == ("documents", {})
 
 
 @pytest.mark.parametrize(
     ("attention", "dtype", "device", "message"),
     [
-        ("flex", "bfloat16", "cpu", "flex: trains on a GPU only, this is cpu; set auto or sdpa"),
-        ("varlen", "bfloat16", "cpu", "varlen: trains on a GPU only, this is cpu; set auto or sdpa"),
+        ("flex", "bfloat16", "cpu", "flex: trains on a GPU only, this is cpu; set auto or documents"),
+        ("varlen", "bfloat16", "cpu", "varlen: trains on a GPU only, this is cpu; set auto or documents"),
         ("varlen", "float32", "cuda", "varlen: has no kernel for float32; set"),
         ("varlen", "bfloat16", "cuda", None),
         ("flex", "float32", "cuda", None),
+        ("documents", "float32", "cuda", "documents: compiled layers would be compiled again for each batch"),
+        ("documents", "float32", "cpu", None),
         ("sdpa", "float32", "cpu", None),
     ],
 )

@@ -334,7 +334,7 @@ def test_a_finished_run_can_be_resumed_without_harm(trainer: Callable[..., Train
 def test_the_back_end_is_used_recorded_and_shown(
     trainer: Callable[..., Trainer[Batch]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The probed one computes the steps, with the reference's losses; evaluations use sdpa; the start says it."""
+    """The probed one computes the steps, with the reference's losses; evaluations compile none; the start says it."""
     reference = trainer("sdpa")
     reference.train(resume=False)
     monkeypatch.setattr(machine, "pick_backend", lambda *_shape, **_rest: ("varlen", {}))
@@ -353,8 +353,8 @@ def test_the_back_end_is_used_recorded_and_shown(
     varlen = trainer("varlen", progress=events.append, evaluate=evaluate, loss=loss)
     varlen.train(resume=False)
     assert events[0].message.endswith("attention varlen")
-    assert (reference.machine.attention, varlen.machine.attention) == ("sdpa", "varlen")
-    assert (steps, evaluations) == (["varlen"] * 8, ["sdpa"] * 3)
+    assert (reference.machine.attention, varlen.machine.attention) == ("documents", "varlen")
+    assert (steps, evaluations) == (["varlen"] * 8, ["documents"] * 3)
     for line, expected in zip(read_ledger(varlen.run), read_ledger(reference.run), strict=True):
         assert line.loss == pytest.approx(expected.loss, rel=1e-4)
 
