@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from datasketch import MinHash
+from datasketch import MinHash, MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +28,32 @@ def test_signatures_are_those_of_datasketch(texts: list[str], num_permutations: 
         oracle = MinHash(num_perm=num_permutations, hashfunc=lambda value: value & 0xFFFFFFFF, scheme=scheme)
         oracle.update_batch(shingles[start:end].tolist())
         np.testing.assert_array_equal(row, oracle.hashvalues)
+
+
+@pytest.mark.parametrize("num_permutations", [16, 64, 128])
+@pytest.mark.parametrize("scheme", ["affine32", "legacy"])
+def test_permutations_are_those_of_datasketch(num_permutations: int, scheme: Scheme) -> None:
+    """Factors and summands are drawn as datasketch draws them, value and type."""
+    for ours, theirs in zip(
+        permutations(num_permutations, scheme),
+        MinHash(num_perm=num_permutations, scheme=scheme).permutations,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("num_permutations", [16, 61, 128])
+def test_bands_are_those_of_datasketch(threshold: float, num_permutations: int) -> None:
+    """Its optimiser, under the same weights, gives as many bands and rows, or refuses as ours does."""
+    try:
+        index = MinHashLSH(threshold=threshold, num_perm=num_permutations, weights=(0.02, 0.98))
+    except ValueError:
+        with pytest.raises(ConfigError, match=r"dedup\.threshold"):
+            bands_and_rows(threshold, num_permutations)
+        return
+    assert bands_and_rows(threshold, num_permutations) == (index.b, index.r)
 
 
 def test_bands_find_what_the_threshold_promises() -> None:
