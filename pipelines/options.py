@@ -6,17 +6,19 @@ flink     the same, and `workers` is the parallelism; without a master in `beam_
 dataflow  `workers` is the number at the start; project, region, bucket and image come in `beam_args`
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import join
 
+_View = TypeVar("_View", bound=PipelineOptions)
 RunnerName = Literal["direct", "portable", "flink", "dataflow"]
 
 
@@ -60,12 +62,32 @@ class RunnerOptions:
     def pipeline_options(self) -> PipelineOptions:
         """Beam's own options. Raises ConfigError when `beam_args` holds a flag that Beam does not know."""
         flags = [flag.format(workers=self.workers) for flag in _FLAGS[self.runner]]
-        options = PipelineOptions([*flags, *self.beam_args])
-        known = PipelineOptions([]).get_all_options()  # without a list it would read sys.argv
-        unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known))
+        options = _ViewedOnce([*flags, *self.beam_args])
+        unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - _known_options())
         if unknown:
             raise ConfigError(f"--{unknown[0]}: Beam has no such option; see its documentation for {self.runner}")
         return options
+
+
+@functools.cache
+def _known_options() -> frozenset[str]:
+    """The names of all options of Beam."""
+    return frozenset(PipelineOptions([]).get_all_options())  # without a list it would read sys.argv
+
+
+class _ViewedOnce(PipelineOptions):
+    """Beam's options, each view of which is made once; Beam asks for 170 a job, and makes an argument parser for each.
+
+    That was a quarter of the CPU time of a small job (2026-11-26). All views share their values, so none goes stale.
+    """
+
+    def view_as(self, cls: type[_View]) -> _View:
+        """The view, kept beside the options: their own attributes are what the flags say."""
+        views = self.__dict__.setdefault("_views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        view: _View = views[cls]
+        return view
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[str, ...]:

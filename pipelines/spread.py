@@ -14,7 +14,7 @@ from ctllm.schemas.files import exists, filesystem_of, join, written_whole
 class Spread(beam.PTransform):
     """Each of `items` once, on whatever worker is free.
 
-    Only numbers are shuffled: elements after a bare Create stay on one worker. With `--temp_location` (Dataflow)
+    Only numbers are shuffled: without a shuffle elements stay on one worker. With `--temp_location` (Dataflow)
     workers read the list from a file there, for the service refuses large graphs; else it travels with the transform.
     """
 
@@ -23,20 +23,20 @@ class Spread(beam.PTransform):
         self.items = list(items)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
-        """Writes the list where it belongs and adds the steps."""
+        """Writes the list where it belongs and adds the steps: Create and Reshuffle would be six more."""
         location = begin.pipeline.options.view_as(GoogleCloudOptions).temp_location
         source = _written(self.items, location) if location else self.items
         return (
             begin
-            | "Count" >> beam.Create([len(self.items)])
-            | "Number" >> beam.FlatMap(_numbers).with_output_types(int)
-            | "Deal out" >> beam.Reshuffle()
+            | "Begin" >> beam.Impulse()
+            | "Number" >> beam.FlatMap(_numbers, len(self.items)).with_output_types(tuple[int, bytes])
+            | "Deal out" >> beam.GroupByKey()
             | "Look up" >> beam.ParDo(LookUp(source))
         )
 
 
 class LookUp(beam.DoFn):
-    """Number → the item of that number, of a list or of the file that holds it."""
+    """Grouped number → the item of that number, of a list or of the file that holds it."""
 
     def __init__(self, source: Sequence[Any] | str) -> None:
         self.source = source
@@ -45,13 +45,13 @@ class LookUp(beam.DoFn):
         """Reads the list."""
         self.items = _read(self.source) if isinstance(self.source, str) else self.source
 
-    def process(self, number: int) -> Iterable[Any]:
+    def process(self, numbered: tuple[int, Iterable[bytes]]) -> Iterable[Any]:
         """Looks one up."""
-        yield self.items[number]
+        yield self.items[numbered[0]]
 
 
-def _numbers(count: int) -> list[int]:
-    return list(range(count))
+def _numbers(_: bytes, count: int) -> list[tuple[int, bytes]]:
+    return [(number, b"") for number in range(count)]
 
 
 def _written(items: list[Any], location: str) -> str:

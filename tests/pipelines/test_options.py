@@ -1,9 +1,11 @@
 """Runner options."""
 
+import copy
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from apache_beam.options.pipeline_options import StandardOptions
 
 from ctllm.pipelines.options import RunnerOptions, read_flags
 from ctllm.schemas.errors import ConfigError
@@ -29,6 +31,17 @@ def test_other_runners_take_workers_and_any_beam_option() -> None:
     assert (values["runner"], values["parallelism"], values["flink_master"]) == ("FlinkRunner", 4, "localhost:8081")
     assert values["environment_type"] == "DOCKER"
     assert (dataflow["runner"], dataflow["num_workers"], dataflow["project"]) == ("DataflowRunner", 5, "my-project")
+
+
+def test_views_share_values_and_a_copy_has_its_own() -> None:
+    """What Beam sets in one view of the options stands in all of them, and not in those it was copied from."""
+    options = RunnerOptions(workers=1).pipeline_options()
+    options.view_as(StandardOptions)
+    copied = copy.deepcopy(options)
+    copied.view_as(StandardOptions).streaming = True
+    values = [each.view_as(StandardOptions).streaming for each in (copied, copied.view_as(StandardOptions), options)]
+    assert values == [True, True, False]
+    assert copied.get_all_options()["streaming"]
 
 
 def test_misspelt_beam_option_is_refused_by_name() -> None:
