@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
@@ -42,6 +43,7 @@ PATTERNS = {
 }
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _PARAGRAPH = re.compile(r"\S(?:[^\n]|\n(?!\s*?\n))*")
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # of the golden ratio, Knuth, TAOCP 6.4
 _NGRAM = re.compile(r"(top|duplicate)_(\d+)gram_share")
 
 
@@ -117,9 +119,8 @@ def _repeated_ngrams(text: str, size: int, *, is_top: bool) -> list[Span]:
     """Every occurrence of the n-gram that covers most, or all n-grams that stand earlier in the text too."""
     units = units_of([text])
     places: dict[tuple[int, ...], list[Span]] = {}
-    ids = units.ids.tolist()
-    for at in range(len(ids) - size + 1):
-        places.setdefault(tuple(ids[at : at + size]), []).append((at, at + size))
+    for at in _maybe_repeated(units.ids, size).tolist():
+        places.setdefault(tuple(units.ids[at : at + size].tolist()), []).append((at, at + size))
     repeated = [each for each in places.values() if len(each) > 1]
 
     def chars(runs: list[Span]) -> int:
@@ -128,6 +129,16 @@ def _repeated_ngrams(text: str, size: int, *, is_top: bool) -> list[Span]:
     chosen = max(repeated, key=chars, default=[]) if is_top else [run for each in repeated for run in each[1:]]
     words = _words(text)
     return _joined((words[first][0], words[end - 1][1]) for first, end in chosen)
+
+
+def _maybe_repeated(ids: np.ndarray, size: int) -> np.ndarray:
+    """First units, ascending, of all n-grams that stand twice, and by chance of others."""
+    if len(ids) < size:
+        return np.empty(0, np.int64)
+    factors = _ODD ** np.arange(1, size + 1, dtype=np.uint64)
+    hashes = (sliding_window_view(ids, size) * factors).sum(axis=1, dtype=np.uint64)
+    _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[group] > 1)
 
 
 def _repeated_pieces(pattern: re.Pattern[str]) -> Callable[[str], list[Span]]:
