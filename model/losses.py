@@ -9,7 +9,7 @@ Suffixes: N positions with all sequences in one row, D d_model, V vocabulary, B 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -37,9 +37,9 @@ class LossOutput:
     """Further figures for the ledger, as sums over the same terms."""
 
 
-def _softmax(logits_NV: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of the losses, and the probabilities in the dtype of `logits_NV`, which is overwritten if that is float32."""
-    values_NV = logits_NV.float()
+def _softmax(logits_NV: Tensor, labels_N: Tensor, *, keep_logits: bool = False) -> tuple[Tensor, Tensor]:
+    """Sum of the losses, and the probabilities in the dtype of the logits, which are overwritten if that is float32."""
+    values_NV = logits_NV.to(torch.float32, copy=keep_logits)
     label_logits_N = values_NV.gather(1, labels_N[:, None]).squeeze(1)
     maxima_N = values_NV.amax(1)
     exponentials_NV = values_NV.sub_(maxima_N[:, None]).exp_()  # in place: a second copy costs 8 % of a step on a CPU
@@ -50,7 +50,7 @@ def _softmax(logits_NV: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def _compiler() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    return torch.compile(_softmax)
+    return torch.compile(partial(_softmax, keep_logits=True))  # 2.11's inductor fails on overwriting an input
 
 
 def _compiled_softmax(logits_NV: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
