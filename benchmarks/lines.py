@@ -24,16 +24,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctllm.pipelines.batch import TextBatch
-from ctllm.pipelines.cuts import edits_of, merge_cuts
+from ctllm.pipelines.cuts import merge_cuts
 from ctllm.pipelines.dedup.common_lines import count_all, count_split, find_lines
 from ctllm.pipelines.dedup.line_tables import LineMeasurer
 from ctllm.pipelines.dedup.sentences import Sentences, cut_as_ctllm
 from ctllm.pipelines.dedup.similar_sentences import similar_to_earlier
-from ctllm.pipelines.edits import apply_edits
+from ctllm.pipelines.planned_edits import PlannedEdits
 from ctllm.schemas.curation_config import LinesConfig
 from ctllm.schemas.cuts import CUT, CUTS
+from ctllm.schemas.files import repeating_columns
 
 BATCH_DOCUMENTS, TWIN_DOCUMENTS, TWIN_CHARS = 512, 300, 6000
+KEYED = pa.schema([("key", pa.uint64()), ("text", pa.large_string())])
 NO_COPIES = np.empty(0, np.uint64)
 
 
@@ -91,27 +93,26 @@ def across(path: Path, out: Path) -> int:
     _, common = count_all(count_split(lines, split=0, copies=NO_COPIES), config=LinesConfig())
     found = find_lines(lines, common, copies=NO_COPIES).select(["key", "kind", "start", "end"])
     cuts = merge_cuts(found.append_column("replacement", pa.array([CUT] * found.num_rows, pa.string())).cast(CUTS))
-    schema = pa.schema([("key", pa.uint64()), ("text", pa.large_string())])
-    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1) as writer:
+    with _writer(out) as writer:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_DOCUMENTS, columns=["key", "text"]):
-            texts = batch.column("text")
-            edits = edits_of(cuts, batch.column("key").to_numpy())
-            mask = np.zeros(len(texts), bool)
-            mask[list(edits)] = True
-            changed = pa.array([apply_edits(texts[row].as_py(), edits[row]) for row in sorted(edits)], texts.type)
-            published = pc.replace_with_mask(texts, pa.array(mask), changed)
-            writer.write_batch(pa.record_batch([batch.column("key"), published], schema=schema))
+            planned = PlannedEdits.of(cuts, batch.column("key").to_numpy())
+            published = planned.cut_out(batch.column("text"))
+            writer.write_batch(pa.record_batch([batch.column("key"), published], schema=KEYED))
     return cuts.num_rows
+
+
+def _writer(out: Path) -> pq.ParquetWriter:
+    dictionaries = repeating_columns(KEYED)
+    return pq.ParquetWriter(out, KEYED, compression="zstd", compression_level=1, use_dictionary=dictionaries)
 
 
 def copy(path: Path, out: Path) -> None:
     """Reads a Parquet file twice and writes it once, as `across` does."""
     for _ in pq.ParquetFile(path).iter_batches(batch_size=BATCH_DOCUMENTS):
         pass
-    schema = pa.schema([("key", pa.uint64()), ("text", pa.large_string())])
-    with pq.ParquetWriter(out, schema, compression="zstd", compression_level=1) as writer:
+    with _writer(out) as writer:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_DOCUMENTS, columns=["key", "text"]):
-            writer.write_batch(batch.cast(schema))
+            writer.write_batch(batch.cast(KEYED))
 
 
 def main(path: str, max_documents: int) -> None:
@@ -132,7 +133,10 @@ def main(path: str, max_documents: int) -> None:
             "text": texts,
         })  # fmt: skip
         stored, published = Path(directory) / "in.parquet", Path(directory) / "out.parquet"
-        pq.write_table(documents, stored, compression="zstd", compression_level=1, row_group_size=4096)
+        pq.write_table(
+            documents, stored, compression="zstd", compression_level=1, row_group_size=4096,
+            use_dictionary=repeating_columns(documents.schema),
+        )  # fmt: skip
         num_cuts = across(stored, published)
         across_s = best_s(lambda: across(stored, published))
         copy_s = best_s(lambda: copy(stored, published))

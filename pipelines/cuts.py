@@ -4,7 +4,6 @@ A planner is a plain function from what was measured of one split to rows of CUT
 judged by what its cuts leave of it, and removed by its lane's own rule on length when that is too little.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,6 @@ import pyarrow.compute as pc
 
 from ctllm.pipelines.decontaminate.cuts import plan_benchmark_cuts
 from ctllm.pipelines.dedup.line_cuts import plan_line_cuts
-from ctllm.pipelines.edits import Edit
 from ctllm.pipelines.run_directory import Run
 from ctllm.schemas.cuts import CUTS, LENGTH_SIGNALS
 from ctllm.schemas.document import rows_of
@@ -89,14 +87,3 @@ def after_cuts(signals: pa.Table, cut: np.ndarray) -> pa.Table:
             shrunk = pa.array(np.rint(values) if pa.types.is_integer(kind.type) else values, from_pandas=True)
             signals = signals.set_column(signals.column_names.index(name), kind, shrunk.cast(kind.type))
     return signals
-
-
-def edits_of(cuts: pa.Table, keys: np.ndarray) -> dict[int, list[Edit]]:
-    """Row in ascending `keys` to the planned edits of that document; rows without any are left out."""
-    found: defaultdict[int, list[Edit]] = defaultdict(list)
-    chosen = cuts.filter(pa.array(np.isin(cuts["key"].to_numpy(), keys)))
-    rows = np.searchsorted(keys, chosen["key"].to_numpy()).tolist()
-    columns = (chosen[name].to_pylist() for name in ("kind", "start", "end", "replacement"))
-    for row, kind, start, end, replacement in zip(rows, *columns, strict=True):
-        found[row].append(Edit(kind=kind, start=start, end=end, replacement=replacement))
-    return dict(found)

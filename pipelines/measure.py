@@ -24,7 +24,7 @@ from ctllm.schemas.contamination import CONTAMINATION
 from ctllm.schemas.document import DOCUMENTS, FAILURES
 from ctllm.schemas.duplicates import BANDS
 from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import exists, read_parquet, written_whole
+from ctllm.schemas.files import exists, read_parquet, repeating_columns, written_whole
 from ctllm.schemas.lines import LINES, REPEATS
 from ctllm.schemas.signals import SIGNALS
 
@@ -50,7 +50,13 @@ class GroupedWriter:
     """A Parquet file whose row groups are gathered from batches; at most a group and a batch are in memory."""
 
     def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
-        self._file = pq.ParquetWriter(file, schema, compression="zstd", compression_level=INTERMEDIATE_LEVEL)
+        self._file = pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            compression_level=INTERMEDIATE_LEVEL,
+            use_dictionary=repeating_columns(schema),
+        )
         self._schema = schema
         self._pending: list[pa.RecordBatch] = []
 

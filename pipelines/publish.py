@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctllm.pipelines.cuts import after_cuts, cut_chars, edits_of
+from ctllm.pipelines.cuts import after_cuts, cut_chars
 from ctllm.pipelines.edits import Edit, apply_edits, with_planned
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.planned_edits import PlannedEdits
 from ctllm.pipelines.privacy.redact import find_personal_data
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.signal_sample import cutoffs, lane_counts, write_sample_part
@@ -26,7 +27,7 @@ from ctllm.pipelines.spread import Spread
 from ctllm.pipelines.statistics import split_statistics
 from ctllm.schemas.document import CURATED, CURATED_LANES
 from ctllm.schemas.errors import AccountingError
-from ctllm.schemas.files import exists, join, read_parquet, write_json, written_whole
+from ctllm.schemas.files import exists, join, read_parquet, repeating_columns, write_json, written_whole
 from ctllm.schemas.progress import Progress, silent
 from ctllm.schemas.token_estimate import estimate_from_signals
 
@@ -77,23 +78,28 @@ class PublishSplit(beam.DoFn):
     def _writer(self, stack: ExitStack, lane: str, split: int) -> pq.ParquetWriter:
         path = self.run.part(join("curated", lane), split)
         file = stack.enter_context(written_whole(path))
-        return stack.enter_context(pq.ParquetWriter(file, CURATED, compression="zstd", compression_level=3))
+        return stack.enter_context(
+            pq.ParquetWriter(
+                file, CURATED, compression="zstd", compression_level=3, use_dictionary=repeating_columns(CURATED)
+            )
+        )
 
     def _publish(self, documents: pa.RecordBatch, signals: pa.Table, kept: np.ndarray, cuts: pa.Table) -> pa.Table:
         mask = pa.array(kept)
         chosen = pa.Table.from_batches([documents]).filter(mask)
         before = chosen["text"].combine_chunks()
-        edits = find_personal_data(before, config=self.run.config.privacy)
-        for row, planned in edits_of(cuts, chosen["key"].to_numpy()).items():
-            edits[row] = with_planned(edits.get(row, []), planned)
-        texts = _edited(before, edits)
+        planned = PlannedEdits.of(cuts, chosen["key"].to_numpy())
+        personal = find_personal_data(before, config=self.run.config.privacy)
+        others = {row: with_planned(edits, planned.of_row(row)) for row, edits in personal.items()}
+        alone = planned.only(~np.isin(planned.rows_E, list(others)))
+        texts = _edited(alone.cut_out(before), before, others)
         columns = {name: chosen[name] for name in CURATED.names if name in chosen.schema.names}
         columns |= {
             "text": texts,
             "num_chars": pc.utf8_length(texts).cast(pa.int32()),
             "token_estimate": pa.array(estimate_from_signals(signals.filter(mask)).astype(np.int32)),
             "cluster_size": pa.array(self._sizes(chosen["key"].to_numpy())),
-            "edits": pa.array([edits.get(row, []) for row in range(len(texts))], CURATED.field("edits").type),
+            "edits": alone.with_others(others, num_rows=len(texts)),
         }
         return pa.table([columns[name] for name in CURATED.names], schema=CURATED)
 
@@ -104,13 +110,13 @@ class PublishSplit(beam.DoFn):
         return sizes
 
 
-def _edited(texts: pa.Array, edits: dict[int, list[Edit]]) -> pa.Array:
-    """The texts with their edits applied; those without any are not touched."""
+def _edited(texts: pa.Array, before: pa.Array, edits: dict[int, list[Edit]]) -> pa.Array:
+    """`texts`, in which rows that have `edits` are those of `before` with these applied."""
     if not edits:
         return texts
     mask = np.zeros(len(texts), bool)
     mask[list(edits)] = True
-    changed = [apply_edits(texts[row].as_py(), edits[row]) for row in sorted(edits)]
+    changed = [apply_edits(before[row].as_py(), edits[row]) for row in sorted(edits)]
     return pc.replace_with_mask(texts, pa.array(mask), pa.array(changed, texts.type))
 
 

@@ -189,6 +189,25 @@ def read_parquet(path: str, *, columns: list[str] | None = None) -> pa.Table:
         raise InputError(f"{path}: not a readable Parquet file ({error}); delete it and run the stage again") from error
 
 
+def repeating_columns(schema: pa.Schema) -> list[str]:
+    """Leaves of `schema`, as Parquet names them, for which a dictionary is made: not of texts, bands and sketches.
+
+    These hardly ever repeat, and looking each up costs a seventh of writing and a fifth of reading them (2026-11-26).
+    """
+    unique = (pa.large_string(), pa.binary(), pa.list_(pa.uint64()))
+    return [name for field in schema if field.type not in unique for name in _leaves(field.name, field.type)]
+
+
+def _leaves(name: str, kind: pa.DataType) -> Iterator[str]:
+    if pa.types.is_list(kind):
+        yield from _leaves(f"{name}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{name}.{field.name}", field.type)
+    else:
+        yield name
+
+
 def num_rows(path: str) -> int:
     """Rows of a Parquet file, from its footer."""
     with fsspec.open(path, "rb") as file:

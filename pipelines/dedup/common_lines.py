@@ -5,12 +5,14 @@ that are copies of an earlier one do not count, or two copies of a page would ma
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from ctllm.pipelines.dedup.hash_order import hash_order
 from ctllm.pipelines.dedup.join import partition_bits
 from ctllm.pipelines.dedup.shuffle import Shuffle
 from ctllm.pipelines.jobs import run_job
@@ -34,6 +36,8 @@ COMMON = np.dtype(
 """What comes back to a split: a hash that has to go and how many documents of the scope hold it."""
 
 UNITS = {LINE: "line", PARAGRAPH: "paragraph", RUN: "run"}
+_TABLE_BITS = 20
+_KINDS = np.array([[f"{UNITS[unit]}:{scope}" for scope in SCOPES] for unit in sorted(UNITS)], object)
 _COLUMNS = ["key", "unit", "site", "hash"]
 
 
@@ -164,38 +168,37 @@ def count_split(lines: pa.Table, *, split: int, copies: np.ndarray) -> np.ndarra
     keys, units, sites, hashes = (lines[name].to_numpy() for name in _COLUMNS)
     counts = ~np.isin(keys, copies)
     keys, units, sites, hashes = (column[counts] for column in (keys, units, sites, hashes))
-    order = np.lexsort([keys, sites, hashes, units])
-    keys, units, sites, hashes = (column[order] for column in (keys, units, sites, hashes))
-    is_new = _changes(units, hashes, sites)
-    adds = is_new | _changes(keys) | (units == RUN)
-    firsts = np.flatnonzero(is_new)
+    groups = _Groups.of(_marks(hashes, sites, units))
+    ordered = keys[groups.order]  # ascending in a group: of one unit the documents come in their order
+    adds = _changes(ordered) | (units[groups.order] == RUN)
+    adds[groups.firsts] = True
+    firsts = groups.order[groups.firsts]
     rows = np.zeros(len(firsts), COUNTED)
     rows["hash"], rows["site"], rows["unit"] = hashes[firsts], sites[firsts], units[firsts]
     rows["first"], rows["split"] = keys[firsts], split
-    rows["documents"] = _sums(adds, firsts)
+    rows["documents"] = groups.reduced(np.add, adds.astype(np.int64))
     return rows
 
 
 def count_all(rows: np.ndarray, *, config: LinesConfig) -> tuple[np.ndarray, np.ndarray]:
     """Splits (int64) and COMMON rows of what has to go, from all COUNTED rows of some hashes."""
-    rows = rows[np.lexsort([rows["split"], rows["site"], rows["hash"], rows["unit"]])]
-    in_run = np.flatnonzero(_changes(rows["unit"], rows["hash"]))
-    in_site = np.flatnonzero(_changes(rows["unit"], rows["hash"], rows["site"]))
-    total, of_site = (
-        np.repeat(_sums(rows["documents"], firsts), np.diff(np.append(firsts, len(rows))))
-        for firsts in (in_run, in_site)
-    )
-    is_run = rows["unit"] == RUN
-    by_site = _exceeds(of_site, config.across_site) & (rows["site"] != 0) & ~is_run
+    hashes, sites, units = (np.ascontiguousarray(rows[name]) for name in ("hash", "site", "unit"))
+    is_run = units == RUN
+    of_site = total = _Groups.of(_marks(hashes, sites, units)).sums(rows["documents"])
+    with_totals = bool(is_run.any()) or config.across_documents is not None
+    if with_totals:
+        everywhere = _Groups.of(_marks(hashes, np.zeros(1, np.uint64), units))
+        total = everywhere.sums(rows["documents"])
+    by_site = _exceeds(of_site, config.across_site) & (sites != 0) & ~is_run
     by_corpus = _exceeds(total, config.across_documents) & ~is_run
     repeated = is_run & (total > 1)
     chosen = by_site | by_corpus | repeated
     found = np.zeros(int(chosen.sum()), COMMON)
     for name in ("hash", "site", "unit"):
         found[name] = rows[name][chosen]
-    if len(rows):
-        earliest = np.minimum.reduceat(rows["first"], in_run)
-        found["first"] = np.repeat(earliest, np.diff(np.append(in_run, len(rows))))[chosen]
+    if with_totals:
+        earliest = everywhere.reduced(np.minimum, rows["first"][everywhere.order])
+        found["first"] = everywhere.spread(earliest)[chosen]
     found["documents"] = np.where(by_site, of_site, total)[chosen]
     found["scope"] = np.where(repeated, EARLIER, np.where(by_site, SITE, CORPUS))[chosen]
     return rows["split"][chosen].astype(np.int64), found
@@ -210,7 +213,7 @@ def find_lines(lines: pa.Table, common: np.ndarray, *, copies: np.ndarray) -> pa
     common = common[np.argsort(_marks(common["hash"], common["site"], common["unit"]))]
     keys, units, sites, hashes = (lines[name].to_numpy() for name in _COLUMNS)
     marks, wanted = _marks(hashes, sites, units), _marks(common["hash"], common["site"], common["unit"])
-    rows = np.flatnonzero(np.isin(marks, wanted))
+    rows = _rows_among(marks, wanted)
     found = common[np.searchsorted(wanted, marks[rows])]
     order = np.lexsort([rows, marks[rows], keys[rows]])  # lines of a document are in order of place
     is_first = np.zeros(len(rows), bool)
@@ -218,17 +221,10 @@ def find_lines(lines: pa.Table, common: np.ndarray, *, copies: np.ndarray) -> pa
     stays = (units[rows] == RUN) & (np.isin(keys[rows], copies) | ((keys[rows] == found["first"]) & is_first))
     rows, found = rows[~stays], found[~stays]
     chosen = lines.take(rows)
-    kinds = np.array(
-        [
-            f"{UNITS[unit]}:{SCOPES[scope]}"
-            for unit, scope in zip(found["unit"].tolist(), found["scope"].tolist(), strict=True)
-        ],
-        dtype=object,
-    )
     table = pa.table(
         [
             chosen["key"],
-            pa.array(kinds, pa.string()),
+            pa.array(_KINDS[found["unit"], found["scope"]], pa.string()),
             chosen["start"],
             chosen["end"],
             chosen["hash"],
@@ -252,10 +248,43 @@ def _changes(*columns: np.ndarray) -> np.ndarray:
     return changes
 
 
-def _sums(values: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-    """Sums of the groups that begin at `firsts`: int64."""
-    sums: np.ndarray = np.add.reduceat(values.astype(np.int64), firsts) if len(firsts) else np.empty(0, np.int64)
-    return sums
+@dataclass(frozen=True)
+class _Groups:
+    """Rows of one mark each, in order of the mark."""
+
+    order: np.ndarray
+    """(rows,), int64; as they stand within a group"""
+    firsts: np.ndarray
+    """(groups,), int64: where each begins in `order`"""
+
+    @classmethod
+    def of(cls, marks: np.ndarray) -> "_Groups":
+        order = hash_order(marks)
+        return cls(order, np.flatnonzero(_changes(marks[order])))
+
+    def reduced(self, how: np.ufunc, ordered: np.ndarray) -> np.ndarray:
+        """One value a group, of `ordered` values."""
+        values: np.ndarray = how.reduceat(ordered, self.firsts) if len(self.firsts) else ordered
+        return values
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """The value of its group for each row as it stood."""
+        rows = np.empty(len(self.order), values.dtype)
+        rows[self.order] = np.repeat(values, np.diff(np.append(self.firsts, len(self.order))))
+        return rows
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum over its group for each row as it stood: int64."""
+        return self.spread(self.reduced(np.add, values[self.order].astype(np.int64)))
+
+
+def _rows_among(marks: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Rows of the marks that are in `wanted`: int64, ascending. Few are, and a table by their first bits says so."""
+    table = np.zeros(1 << _TABLE_BITS, bool)
+    table[wanted >> np.uint64(64 - _TABLE_BITS)] = True
+    rows = np.flatnonzero(table[marks >> np.uint64(64 - _TABLE_BITS)])
+    found: np.ndarray = rows[np.isin(marks[rows], wanted)]
+    return found
 
 
 def _marks(hashes: np.ndarray, sites: np.ndarray, units: np.ndarray) -> np.ndarray:

@@ -86,11 +86,12 @@ class TokenisedLines:
 
 def _split_lines(codepoints: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where lines begin, and the end of the last: (lines + 1,), int64; the text of each line: (lines,), int64."""
-    most = int(np.count_nonzero(codepoints == 0x0A)) + len(offsets)
-    bounds, line_texts = np.empty(most, np.int64), np.empty(most, np.int64)
-    used = _split(codepoints, offsets, bounds, line_texts)
-    bounds[used] = len(codepoints)
-    return bounds[: used + 1], line_texts[:used]
+    begins = np.empty(len(codepoints) + 1, bool)
+    np.equal(codepoints, 0x0A, out=begins[1:])  # one byte a character, so both passes are vectorised
+    begins[offsets] = True
+    begins[-1] = True
+    bounds = np.flatnonzero(begins)
+    return bounds, np.repeat(np.arange(len(offsets) - 1), np.diff(np.searchsorted(bounds, offsets)))
 
 
 def _paragraphs(has_tokens: np.ndarray, line_texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,22 +104,6 @@ def _paragraphs(has_tokens: np.ndarray, line_texts: np.ndarray) -> tuple[np.ndar
     firsts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
     is_longer = stops - firsts > 1
     return firsts[is_longer], stops[is_longer]
-
-
-@kernel
-def _split(codepoints: np.ndarray, offsets: np.ndarray, bounds: np.ndarray, line_texts: np.ndarray) -> int:
-    used = 0
-    for text in range(offsets.shape[0] - 1):
-        begin, stop = offsets[text], offsets[text + 1]
-        while begin < stop:
-            rest = codepoints[begin:stop]
-            size = 0
-            while size < rest.shape[0] and rest[np.uint64(size)] != 0x0A:
-                size += 1
-            bounds[used], line_texts[used] = begin, text
-            used += 1
-            begin += size + 1
-    return used
 
 
 @kernel

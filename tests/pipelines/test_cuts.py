@@ -5,8 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctllm.pipelines.cuts import after_cuts, cut_chars, edits_of, emptied, merge_cuts
-from ctllm.pipelines.edits import Edit
+from ctllm.pipelines.cuts import after_cuts, cut_chars, emptied, merge_cuts
 from ctllm.schemas.cuts import CUTS
 from ctllm.schemas.document import document_keys
 
@@ -89,12 +88,3 @@ def test_document_is_cut_wholly_where_only_ends_are_left() -> None:
     cuts = table([(0, "a", 0, 9, ""), (1, "a", 0, 9, ""), (2, "a", 0, 4, ""), (2, "b", 5, 9, ""), (3, "n", 0, 9, None)])
     assert emptied(cuts, np.array([2, 3, 3, 0, 0])).tolist() == [True, False, True, False, False]
     assert emptied(cuts, np.array([0, 0, 4, 9, 1])).tolist() == [True, True, False, False, False]
-
-
-def test_edits_find_their_document() -> None:
-    """A batch of kept documents gets its own cuts, by the row it has there."""
-    cuts = table([(0, "a", 0, 2, ""), (2, "b", 1, 3, ""), (2, "c", 5, 6, None)])
-    assert edits_of(cuts, KEYS[[1, 2, 3]]) == {
-        1: [Edit(kind="b", start=1, end=3, replacement=""), Edit(kind="c", start=5, end=6, replacement=None)]
-    }
-    assert edits_of(cuts, KEYS[:0]) == {}
