@@ -13,6 +13,7 @@ from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas import errors
 from ctllm.schemas.files import list_files
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
+from ctllm.schemas.scratch import temporary_files_in_scratch
 
 _OWN_ERROR = re.compile(r"ctllm\.schemas\.errors\.(\w+): (.+)")
 _LAST_ERROR = re.compile(r"^([\w.]+(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
@@ -32,8 +33,9 @@ def run_job(
 
     Raises StageError (or our own error that a worker raised) with one sentence instead of Beam's nested traceback.
     """
-    # A failing worker prints its traceback; the same text comes back in the exception, which `-v` shows.
-    with redirect_stderr(io.StringIO()):
+    # Beam leaves a directory behind for each job whose workers are processes, and one for each that is stopped. A
+    # failing worker prints its traceback; the same text comes back in the exception, which `-v` shows.
+    with temporary_files_in_scratch("ctllm-beam-"), redirect_stderr(io.StringIO()):
         try:
             if options.runner == "dataflow":
                 _run_on_dataflow(stage, build, options=options, watch=watch, total=total, progress=progress)

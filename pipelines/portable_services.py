@@ -23,6 +23,7 @@ from apache_beam.utils.subprocess_server import JavaJarServer
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.errors import ConfigError, MissingPartError, StageError
 from ctllm.schemas.processes import death_signal_setter
+from ctllm.schemas.scratch import scratch_directory
 
 FLINK_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 FLINK_SETTINGS = """restart-strategy: fixed-delay
@@ -49,7 +50,7 @@ def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
     more = []
     with ExitStack() as services:
         if not has_server:
-            scratch = services.enter_context(tempfile.TemporaryDirectory(prefix="ctllm-flink-"))
+            scratch = services.enter_context(scratch_directory("ctllm-flink-"))
             port = _free_port()
             services.enter_context(_service("Flink job server", _flink_command(port, scratch), port=port))
             more.append(f"--job_endpoint=localhost:{port}")

@@ -7,7 +7,6 @@ two trainings on the same documents differ somewhat in their scores.
 import heapq
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -26,6 +25,7 @@ from ctllm.schemas.errors import InputError, OutputError, StageError
 from ctllm.schemas.files import file_digest, join, write_json
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.quality import CARD, MODEL, QualityCard, QualityTrainingConfig, ThresholdRow
+from ctllm.schemas.scratch import scratch_directory
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96, 0.99)  # 0.96: MAP-NEO keeps what is above
 MIN_DOCUMENTS = 20  # of each class, held-out ones included: fewer measure nothing; chosen
@@ -139,7 +139,7 @@ def _fit(
     labels = {"positive": POSITIVE, "negative": NEGATIVE}
     lines = {digest: f"{labels[name]} {line}\n" for name, draw in trained.items() for digest, line in draw.items()}
     progress(ProgressEvent("train", 0, config.epoch, unit="epochs"))
-    with tempfile.TemporaryDirectory() as directory:
+    with scratch_directory("ctllm-quality-") as directory:
         path = Path(directory) / "train.txt"
         with path.open("w", encoding="utf-8") as file:
             file.writelines(lines[digest] for digest in sorted(lines))  # digests mix the classes

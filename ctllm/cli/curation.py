@@ -12,6 +12,7 @@ from ctllm.cli.console import console, print_table, progress_shown
 from ctllm.cli.explanations import print_comparison, print_explanation, print_json, print_pairs, print_what_if
 from ctllm.cli.versions import building, located
 from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.scratch import scratch_directory
 
 Config = Annotated[Path, typer.Argument(help="YAML file, for example configs/curation/recommended.yaml")]
 RunDirectory = Annotated[
@@ -174,11 +175,9 @@ PRICED = {
 
 
 def _print_forecast(settings: Any, inputs: list[str], *, share: float, prices: dict[str, float]) -> None:  # noqa: ANN401 - CurationConfig
-    from tempfile import TemporaryDirectory
-
     from ctllm.pipelines.forecast import forecast
 
-    with TemporaryDirectory(prefix="ctllm-dry-run-") as scratch, progress_shown() as progress:
+    with scratch_directory("ctllm-dry-run-") as scratch, progress_shown() as progress:
         found = forecast(settings, inputs=inputs, share=share, scratch=scratch, progress=progress)
     rows = [[name, *map(round, (each.value, each.low, each.high))] for name, each in found.totals.items()]
     for unit, price in prices.items():

@@ -33,6 +33,7 @@ from ctllm.cli import (
 )
 from ctllm.cli.console import console, print_error
 from ctllm.schemas.errors import CtllmError
+from ctllm.schemas.scratch import remove_scratch
 
 INTERRUPTED = 130
 
@@ -109,6 +110,7 @@ def _interrupted(_signal: int, _frame: object) -> NoReturn:
     place, which writes a checkpoint first.
     """
     console.show_cursor()
+    remove_scratch()
     # Not `print_error`: while a Beam job runs, sys.stderr is turned aside (pipelines/jobs.py).
     print("error interrupted; what is finished stays, the same command continues", file=sys.__stderr__, flush=True)
     os._exit(INTERRUPTED)

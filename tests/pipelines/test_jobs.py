@@ -1,14 +1,25 @@
 """Beam jobs: progress from files, errors as one sentence."""
 
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.transforms.environments import python_sdk_dependencies
 
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.errors import InputError, StageError
 from ctllm.schemas.progress import ProgressEvent
+
+from .conftest import prose, write_records
 
 OPTIONS = RunnerOptions(workers=1)
 
@@ -50,3 +61,42 @@ def test_progress_begins_and_ends(tmp_path: Path) -> None:
     events: list[ProgressEvent] = []
     run_job("s", lambda p: p | beam.Create([1]), options=OPTIONS, watch=str(tmp_path), total=3, progress=events.append)
     assert (events[0].done, events[-1].done, events[-1].total) == (0, 3, 3)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_job_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """What Beam leaves for each job whose workers get files of the package is removed, also when the job fails."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def build(pipeline: beam.Pipeline) -> object:
+        python_sdk_dependencies(PipelineOptions([]))  # as portable runners and Dataflow do
+        assert list(tmp_path.rglob("*"))
+        numbers = pipeline | beam.Create([1])
+        return numbers | beam.ParDo(Fail(InputError("x"))) if fails else numbers
+
+    with pytest.raises(InputError) if fails else nullcontext():
+        run_job("measure", build, options=OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals) -> None:
+    """`ctllm curate` that is stopped half-way, by Ctrl-C or by a supervisor, cleans up at once."""
+    for part in range(40):
+        write_records(tmp_path / "in" / f"{part:02d}.jsonl", [{"id": str(part), "text": prose(part % 10) * 20}] * 20)
+    scratch, run = tmp_path / "scratch", tmp_path / "run"
+    scratch.mkdir()
+    (tmp_path / "plain.yaml").write_text("{}")
+    command = [sys.executable, "-m", "ctllm.cli.main", "curate", str(tmp_path / "plain.yaml"), "--workers", "1"]
+    process = subprocess.Popen(
+        [*command, "--input", str(tmp_path / "in"), "--out", str(run)],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(run.glob("documents/part-*")) and process.poll() is None:
+        time.sleep(0.01)
+    assert list(scratch.iterdir())
+    process.send_signal(number)
+    assert process.wait(timeout=60) == (130 if number == signal.SIGINT else -number)
+    assert list(scratch.iterdir()) == []
