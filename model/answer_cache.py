@@ -137,3 +137,20 @@ class AnswerCache:
                 pass  # a failure, or a line that somebody broke: the request is asked again
             end += len(line)
         self._file.truncate(end)
+
+
+class HasAnswerCache:
+    """Asks a model through a cache. A context manager: the cache is open inside the block."""
+
+    def __init__(self, cache: AnswerCache) -> None:
+        self._cache = cache
+
+    def __enter__(self) -> Self:
+        """Raises OutputError when another process has the cache."""
+        self._cache.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cache.__exit__(kind, error, trace)

@@ -1,10 +1,9 @@
 """Answers of a checkpoint in this process, through the same cache and with the same replies as those of a server."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from ctllm.model.answer_cache import AnswerCache, ChatRequest, Reply
+from ctllm.model.answer_cache import AnswerCache, ChatRequest, HasAnswerCache, Reply
 from ctllm.model.chat_template import render_chat, stop_ids
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.generate import generate
@@ -13,7 +12,7 @@ from ctllm.schemas.progress import Progress, ProgressEvent, silent
 from ctllm.schemas.tuning_config import GenerateConfig
 
 
-class LocalAnswers:
+class LocalAnswers(HasAnswerCache):
     """Asks a checkpoint for many answers. A context manager: the cache is open inside the block.
 
     A batch that was answered in part is drawn again as a whole, so a resume gives the answers of one run.
@@ -27,17 +26,8 @@ class LocalAnswers:
         self._model, _ = load_model(directory)
         self._tokenizer = Tokenizer(directory)
         self.name = f"checkpoint {weights_digest(self._model)[:16]}"
-        self._cache, self._config, self._per_batch, self._progress = AnswerCache(cache), config, per_batch, progress
-
-    def __enter__(self) -> Self:
-        """Raises OutputError when another process has the cache."""
-        self._cache.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cache.__exit__(kind, error, trace)
+        super().__init__(AnswerCache(cache))
+        self._config, self._per_batch, self._progress = config, per_batch, progress
 
     def answer_all(self, requests: Sequence[ChatRequest]) -> list[Reply]:
         """One reply per request, in their order; a prompt that fills the context comes back with an error."""

@@ -12,12 +12,10 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 import httpx
 
-from ctllm.model.answer_cache import AnswerCache, ChatRequest, Reply, UnusableReplyError, read_reply
+from ctllm.model.answer_cache import AnswerCache, ChatRequest, HasAnswerCache, Reply, UnusableReplyError, read_reply
 from ctllm.schemas.endpoint_config import EndpointConfig
 from ctllm.schemas.errors import CtllmError, StageError
 from ctllm.schemas.progress import Progress, ProgressEvent, silent
@@ -36,26 +34,17 @@ class _FailedTryError(Exception):
         self.wait_s, self.is_final = wait_s, is_final
 
 
-class OpenAIClient:
+class OpenAIClient(HasAnswerCache):
     """Asks one server for many answers. A context manager: the cache is open inside the block."""
 
     def __init__(
         self, config: EndpointConfig, *, cache: str, stage: str = "answers", progress: Progress = silent
     ) -> None:
         """Raises ConfigError when the variable of the key is not set."""
-        self.config, self._cache, self._stage, self._progress = config, AnswerCache(cache), stage, progress
+        super().__init__(AnswerCache(cache))
+        self.config, self._stage, self._progress = config, stage, progress
         self._key = config.read_api_key()
         self._done = self._failures_in_row = 0
-
-    def __enter__(self) -> Self:
-        """Raises OutputError when another process has the cache."""
-        self._cache.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cache.__exit__(kind, error, trace)
 
     def answer_all(self, requests: Sequence[ChatRequest]) -> list[Reply]:
         """One reply per request, in their order; what the cache has is not asked.

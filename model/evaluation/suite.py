@@ -69,8 +69,8 @@ class _Tasks:
 
     def __init__(self, config: EvaluateConfig) -> None:
         self._config = config
-        self._choice = {task.name: ChoiceTask(task) for task in config.choice}
-        self._text = {task.name: TextTask(task) for task in config.text}
+        self._tasks: dict[str, ChoiceTask | TextTask] = {task.name: ChoiceTask(task) for task in config.choice}
+        self._tasks |= {task.name: TextTask(task) for task in config.text}
         self._contaminated = CLEAN
         if config.curation is not None:
             self._contaminated = read_contaminated(config.curation, max_overlap=config.max_benchmark_overlap)
@@ -80,8 +80,8 @@ class _Tasks:
     ) -> tuple[dict[str, ChoiceResult], dict[str, TextResult], list[ItemRow]]:
         """Results by name, and the rows of all items."""
         choice, text, items = dict[str, ChoiceResult](), dict[str, TextResult](), list[ItemRow]()
-        for name, task in self._choice.items():
-            choice[name], rows = task.run(
+        for name, task in self._tasks.items():
+            result, rows = task.run(
                 model,
                 tokenizer=tokenizer,
                 per_batch=self._config.sequences_per_batch,
@@ -89,15 +89,10 @@ class _Tasks:
                 progress=progress,
             )
             items += rows
-        for name, written in self._text.items():
-            text[name], rows = written.run(
-                model,
-                tokenizer=tokenizer,
-                per_batch=self._config.sequences_per_batch,
-                contaminated=self._contaminated,
-                progress=progress,
-            )
-            items += rows
+            if isinstance(result, ChoiceResult):
+                choice[name] = result
+            else:
+                text[name] = result
         return choice, text, items
 
 
