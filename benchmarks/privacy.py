@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ctllm.pipelines.privacy.redact import KINDS, find_personal_data
-from ctllm.schemas.curation_config import PrivacyConfig
+from ctllm.schemas.privacy_config import PrivacyConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = ROOT / "tests" / "pipelines" / "privacy" / "cases.jsonl"

@@ -25,7 +25,7 @@ from typing import Any
 
 from curation import RECOMMENDED, build_corpus
 
-from ctllm.schemas.curation_config import GuardConfig
+from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.processes import session_members
 
 TIMED = ("manifest.json", "_SUCCESS", "report.html")  # hold seconds

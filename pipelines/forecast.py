@@ -26,9 +26,10 @@ from ctllm.pipelines.measure import GroupedWriter
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.sources.split import Split, plan_splits
-from ctllm.schemas.curation_config import CurationConfig, GuardConfig, SourceConfig
+from ctllm.schemas.curation_config import CurationConfig, SourceConfig
 from ctllm.schemas.document import split_of
 from ctllm.schemas.files import exists, join, read_parquet, written_whole
+from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.progress import Progress, silent
 
 MIN_PIECES = 100  # 10 pieces were off by a fifth, 100 by less than a tenth (docs/scale.md)

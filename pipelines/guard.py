@@ -17,10 +17,10 @@ from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.reasons import FlatReasons, flatten
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.sources.split import Split
-from ctllm.schemas.curation_config import GuardConfig
 from ctllm.schemas.document import rows_of, snapshot_of
 from ctllm.schemas.errors import GuardError
 from ctllm.schemas.files import read_parquet
+from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.verdict import COPIES as REASONS_OF_COPIES
 
 NUM_EXAMPLES = 3

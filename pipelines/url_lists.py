@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from ctllm.pipelines.batch import text_buffers
 from ctllm.pipelines.url_keys import UNUSABLE, USABLE, bit_filter, entry_numbers, smallest_codes
-from ctllm.schemas.curation_config import UrlListsConfig
 from ctllm.schemas.errors import ConfigError, InputError
+from ctllm.schemas.url_lists_config import UrlListsConfig
 
 LIST_FILES = ("domains", "urls")
 """Names of the files of a category directory that hold addresses; UT1 has `usage` and expressions beside them."""

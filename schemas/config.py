@@ -47,6 +47,11 @@ def read_config(path: str | Path, model: type[Parsed], *, overrides: Iterable[st
     return parse_config(values, model, origin=str(path))
 
 
+def bare_off(value: object) -> object:
+    """The word off for what YAML makes of it when it stands bare, false; for validators of keys that may be off."""
+    return "off" if value is False else value
+
+
 class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that is written twice in one mapping: YAML forbids it, PyYAML silently keeps the last."""
 

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ctllm.schemas.config import Config
+from ctllm.schemas.config import Config, bare_off
+from ctllm.schemas.guard_config import GuardConfig
+from ctllm.schemas.privacy_config import PrivacyConfig
 from ctllm.schemas.rules import OVERLAP_RULE, RulesConfig
+from ctllm.schemas.url_lists_config import UrlListsConfig
 
 BUILTIN = "builtin"
 """In place of a file: the list that comes with ctllm."""
@@ -156,18 +159,13 @@ class DedupConfig(Config):
         return self
 
 
-def _as_off(value: object) -> object:
-    """YAML reads a bare off as false."""
-    return "off" if value is False else value
-
-
 class LinesConfig(Config):
     """Lines, paragraphs and sentences that repeat others: cut out of published text and recorded in `edits`.
 
     Code keeps all its lines. What is left of a document is judged by its lane's own bound on length.
     """
 
-    within_document: Annotated[Literal["off", "repeated", "similar", "ctllm"], BeforeValidator(_as_off)] = Field(
+    within_document: Annotated[Literal["off", "repeated", "similar", "ctllm"], BeforeValidator(bare_off)] = Field(
         "repeated",
         description="sentences said earlier in the same document: `repeated` alike but for case, width, marks and "
         "spaces; `similar` with at most a tenth of the characters changed; `ctllm` as the authors cut and compare",
@@ -213,28 +211,6 @@ class LinesConfig(Config):
         }
 
 
-PersonalData = Literal[
-    "secret", "id_card", "bank_card", "mobile", "landline", "email", "qq", "wechat", "passport", "plate", "ip"
-]
-PrivacyAction = Annotated[Literal["redact", "tag", "off"], BeforeValidator(_as_off)]
-
-
-class PrivacyConfig(Config):
-    """Personal data in published text: replaced by a placeholder, only recorded in `edits`, or not looked for."""
-
-    secret: PrivacyAction = Field("redact", description="keys and tokens: vendors' forms, random values of such names")
-    id_card: PrivacyAction = Field("redact", description="resident identity numbers: date and check digit")
-    bank_card: PrivacyAction = Field("redact", description="known ranges and check digit; not part of longer numbers")
-    mobile: PrivacyAction = Field("redact", description="Chinese mobile numbers of segments in use")
-    landline: PrivacyAction = Field("redact", description="Chinese landline numbers with area code")
-    email: PrivacyAction = Field("redact", description="e-mail addresses, also beside Han characters")
-    qq: PrivacyAction = Field("redact", description="QQ numbers after the word")
-    wechat: PrivacyAction = Field("redact", description="WeChat ids after the word")
-    passport: PrivacyAction = Field("redact", description="passport and travel permit numbers after the word")
-    plate: PrivacyAction = Field("redact", description="licence plates of mainland China, new-energy ones too")
-    ip: PrivacyAction = Field("redact", description="public IPv4 and IPv6 addresses; never versions or private ranges")
-
-
 class DecontaminationConfig(Config):
     """Benchmark items that must not be trained on; overlap is measured as the signal `benchmark_overlap`."""
 
@@ -278,70 +254,10 @@ class VocabulariesConfig(Config):
     custom: tuple[str, ...] = _vocabulary("whatever else; signal custom_share")
 
 
-class UrlListsConfig(Config):
-    """Lists of domains and URLs; the category that lists a document's URL is the signal `url_list`. None by default."""
-
-    paths: tuple[str, ...] = Field(
-        (),
-        description="directories or tar archives with CATEGORY/domains and CATEGORY/urls (UT1), or plain files "
-        "(one domain or URL a line; its name without ending is its category)",
-    )
-    categories: tuple[str, ...] = Field(
-        (), description="the categories to use, by name; an URL in several has the first"
-    )
-
-    @model_validator(mode="after")
-    def _has_both_or_none(self) -> "UrlListsConfig":
-        if self.categories and not self.paths:
-            raise ValueError("categories without paths list nothing; name a path, or drop the categories")
-        if len(set(self.categories)) < len(self.categories):
-            raise ValueError("categories names one twice")
-        return self
-
-
 class QualityConfig(Config):
     """The trained classifier whose score is the signal `quality_score`; off, and the score null, by default."""
 
     model: str | None = Field(None, description="directory of a `ctllm quality train`")
-
-
-class GuardConfig(Config):
-    """A run stops when a stage drops more than these shares, with examples; 1 switches a share off."""
-
-    max_failed_share: float = Field(0.5, ge=0, le=1, description="share of a source's records that may fail")
-    max_removed_share: float = Field(
-        0.95,  # MAP-NEO's hardest stage, filters on English Common Crawl, drops 0.80; Chinese 0.62
-        ge=0,
-        le=1,
-        description="share of a lane's documents that rules and copies may remove",
-    )
-    max_removed_share_per_source: float = Field(
-        0.98,  # a source read by the wrong column loses all; the worst of six real ones lost 0.55
-        ge=0,
-        le=1,
-        description="share of a source's documents, those of no lane aside, that rules and copies may remove",
-    )
-    max_share_per_rule: float = Field(
-        0.8,  # the strictest rule fails 0.53 of raw web text, menus left in
-        ge=0,
-        le=1,
-        description="share of a lane's documents that may fail one rule, or be copies of one kind",
-    )
-    max_copies_share_per_source: float = Field(
-        0.8,  # the worst of six real sources, a crawl with other hosts' copies in it, lost 0.22
-        ge=0,
-        le=1,
-        description="share of a source's documents, those of no lane aside, that may be removed as copies",
-    )
-    max_cluster_share: float = Field(
-        0.2,  # the largest cluster of six real sources held 0.011 of its lane, of one source alone 0.064
-        ge=0,
-        le=1,
-        description="share of a lane's documents that may be removed as copies of one and the same document",
-    )
-    min_documents: int = Field(
-        1000, ge=1, description="lanes and sources of fewer documents are not guarded against removal"
-    )
 
 
 class CurationConfig(Config):

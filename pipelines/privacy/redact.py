@@ -24,7 +24,7 @@ from ctllm.pipelines.privacy.context import Finder, Window
 from ctllm.pipelines.privacy.hosts import find_ips
 from ctllm.pipelines.privacy.numbers import find_bank_cards, find_id_cards, find_landlines, find_mobiles
 from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
-from ctllm.schemas.curation_config import PersonalData, PrivacyConfig
+from ctllm.schemas.privacy_config import PersonalData, PrivacyConfig
 
 KINDS: tuple[PersonalData, ...] = get_args(PersonalData)
 

@@ -15,9 +15,9 @@ import pytest
 
 from ctllm.dashboards.report import PAGE, embedded_json, write_report
 from ctllm.pipelines.samples import MAX_BORDER, MAX_SAMPLES
-from ctllm.schemas.curation_config import PersonalData
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json, read_parquet, write_json, write_parquet
+from ctllm.schemas.privacy_config import PersonalData
 from ctllm.schemas.signals import SIGNAL_NAMES
 from ctllm.schemas.stats import CLUSTERS, MAX_SAMPLED_DOCUMENTS, SAMPLED_SIGNALS, SAMPLES, SIGNAL_SAMPLE
 

@@ -15,9 +15,10 @@ from ctllm.pipelines.dedup.index import read_index
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.what_if import what_if
 from ctllm.pipelines.why import explain
-from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig, GuardConfig
+from ctllm.schemas.curation_config import CurationConfig, DecontaminationConfig
 from ctllm.schemas.errors import ConfigError, GuardError, InputError, OutputError
 from ctllm.schemas.files import read_json
+from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.rules import RulesConfig, ZhRules
 
 from .conftest import prose, run_small, small_inputs, write_records

@@ -8,8 +8,9 @@ import pytest
 
 from ctllm.pipelines.curate import RunSummary, curate, redecide
 from ctllm.pipelines.options import RunnerOptions
-from ctllm.schemas.curation_config import CurationConfig, GuardConfig
+from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import GuardError
+from ctllm.schemas.guard_config import GuardConfig
 
 from .conftest import prose, write_records
 

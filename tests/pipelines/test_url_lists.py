@@ -11,8 +11,9 @@ from ctllm.pipelines.curate import curate
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.url_lists import UrlLists, category_of, shared_url_lists
 from ctllm.pipelines.why import explain
-from ctllm.schemas.curation_config import CurationConfig, UrlListsConfig
+from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import ConfigError, InputError
+from ctllm.schemas.url_lists_config import UrlListsConfig
 from tests.pipelines.conftest import prose, write_records
 
 URLS = pa.array(

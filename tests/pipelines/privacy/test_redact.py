@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ctllm.pipelines.edits import apply_edits
 from ctllm.pipelines.privacy.redact import KINDS, PLACEHOLDERS, find_personal_data
-from ctllm.schemas.curation_config import PrivacyConfig
+from ctllm.schemas.privacy_config import PrivacyConfig
 
 CASES = [json.loads(line) for line in (Path(__file__).parent / "cases.jsonl").read_text("utf-8").splitlines()]
 KNOWN_MISSES = ("电话一三八零零零零", "lin.xia(at)example.com", "加V：cloth_2046")

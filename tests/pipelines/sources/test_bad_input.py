@@ -18,9 +18,10 @@ import zstandard
 from ctllm.pipelines.curate import curate
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.schemas.config import parse_config
-from ctllm.schemas.curation_config import CurationConfig, GuardConfig
+from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json
+from ctllm.schemas.guard_config import GuardConfig
 
 BASE = Path(__file__).resolve().parents[3] / "examples" / "corpus" / "base" / "zh"
 PROSE = [path.read_text(encoding="utf-8") for path in sorted(BASE.glob("*.txt"))[:6]]
