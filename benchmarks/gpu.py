@@ -7,8 +7,8 @@ Parts, in this order; each is written to --out when it is done, and the same com
 
     gemm        rate of a large bfloat16 matrix product, and of the data sheet
     parity      loss of one fixed batch on CPU and GPU in float32, and in bfloat16 on the GPU
-    loss        peak memory and seconds of the chunked cross-entropy, forward and backward, at the largest model's width
-                and vocabulary and `sequences` x context positions (aim: at most 4 GiB)
+    loss        peak memory and seconds of the chunked cross-entropy, its softmax compiled, forward and backward, at the
+                largest model's width and vocabulary and `sequences` x context positions (aim: at most 4 GiB)
     attention   seconds of forward and backward of one layer for each back end, at each model's heads, packed documents
     MODEL …     tokens a second, MFU three ways and peak memory of whole steps (forward, backward, clipping, AdamW) with
                 the fastest back end: layers compiled, plain, and recomputed selectively; and what `estimate` says
@@ -118,7 +118,7 @@ def loss_memory(config: ModelConfig, device: torch.device, *, sequences: int) ->
 
     def both_ways() -> None:
         hidden_ND.grad = weight_VD.grad = None
-        cross_entropy_sum(hidden_ND, weight_VD, labels_N)[0].backward()  # type: ignore[no-untyped-call]
+        cross_entropy_sum(hidden_ND, weight_VD, labels_N, compiled=device.type == "cuda")[0].backward()  # type: ignore[no-untyped-call]
 
     both_ways()
     seconds = min(seconds_of(both_ways, device) for _ in range(3))

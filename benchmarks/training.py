@@ -1,12 +1,14 @@
-"""Our training loop beside a plain one of transformers, same shape, batches and optimizer; one JSON line.
+"""Our training loop beside two plain ones, same shape, batches, weights and optimizer; one JSON line.
 
-    python benchmarks/training.py [--model ci_0m9] [--vocab 4096] [--sequences 4] [--steps 12] [--dtype float32]
+    python benchmarks/training.py [--model ci_0m9] [--vocab 4096] [--sequences 4] [--document-tokens N] [--steps 12]
+                                  [--rounds 3] [--dtype float32]
 
-Ours is `Trainer`: packed documents with masks, chunked loss, clipping, ledger, spikes. Theirs is the loop that all
-write: `LlamaForCausalLM(input_ids, labels)`, backward, clip_grad_norm_, AdamW, zero_grad, without masks. Both see the
-same tokens and start from the same weights; the first losses, with one document in a sequence, must agree. The two take
-turns in blocks of steps, one thread; a figure is tokens per second of CPU time, the best block of each, and `ratio` is
-ours over theirs. `mfu` is of a large matrix product's rate on this machine, the full square of attention counted.
+Ours is `Trainer`: packed documents with masks, chunked loss, clipping, ledger, spikes. The plain ones are the loop that
+all write - forward, backward, clip_grad_norm_, AdamW, zero_grad - around transformers' `LlamaForCausalLM` and around a
+Llama as nanoGPT would write it (plain_llama.py), without masks. All see the same tokens and start from the same
+weights; the first losses must agree where a sequence is one document, which is the default. The loops take turns in
+blocks of steps, one thread; a figure is tokens per second of CPU time, the best block of each, and `ratio` is ours over
+the other. `mfu` is of a large matrix product's rate on this machine, the full square of attention counted.
 """
 
 import argparse
@@ -14,9 +16,12 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from plain_llama import PlainLlama
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ctllm.model.batches import Batch
@@ -31,19 +36,20 @@ LEARNING_RATE = 1e-3
 CPU = torch.device("cpu")
 
 
-def batch_of(step: int, *, config: ModelConfig, sequences: int) -> Batch:
-    """Random tokens, one document in each sequence."""
+def batch_of(step: int, *, config: ModelConfig, sequences: int, document_tokens: int) -> Batch:
+    """Random tokens in documents of one length."""
     shape = (sequences, config.context_length + 1)
     tokens_BT = torch.randint(0, config.vocab_size, shape, generator=torch.Generator().manual_seed(step))
     positions_BT = torch.arange(config.context_length).expand(sequences, -1)
-    return Batch(tokens_BT[:, :-1], tokens_BT[:, 1:], positions_BT, torch.zeros_like(positions_BT))
+    segments_BT = positions_BT // document_tokens
+    return Batch(tokens_BT[:, :-1], tokens_BT[:, 1:], positions_BT % document_tokens, segments_BT)
 
 
 class OurLoop:
     """Blocks of steps of one training run, each in a run directory of its own."""
 
-    def __init__(self, config: ModelConfig, *, sequences: int, dtype: str) -> None:
-        self.model, self.sequences, self.dtype = new_transformer(config, seed=0), sequences, dtype
+    def __init__(self, config: ModelConfig, batch: Callable[[int], Batch], *, sequences: int, dtype: str) -> None:
+        self.model, self.batch, self.sequences, self.dtype = new_transformer(config, seed=0), batch, sequences, dtype
         self.losses: list[float] = []
 
     def run(self, steps: int, first: int) -> float:
@@ -52,7 +58,7 @@ class OurLoop:
 
         def batch(step: int) -> Batch:
             seconds.append(time.process_time())
-            return batch_of(first + step, config=self.model.config, sequences=self.sequences)
+            return self.batch(first + step)
 
         with tempfile.TemporaryDirectory() as directory:
             tokenizer = Path(directory, "tokenizer.model")
@@ -82,31 +88,14 @@ class OurLoop:
         return seconds[steps + 1] - seconds[1]  # from the second step, as the first makes AdamW's state
 
 
-class TheirLoop:
-    """The plain loop."""
+class PlainLoop:
+    """The loop that all write around a model that gives the mean loss of a batch."""
 
-    def __init__(self, config: ModelConfig, ours: Transformer, *, sequences: int, dtype: str) -> None:
-        self.config, self.sequences, self.dtype = config, sequences, getattr(torch, dtype)
-        self.model = LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=config.vocab_size,
-                hidden_size=config.d_model,
-                intermediate_size=config.d_ffn,
-                num_hidden_layers=config.num_layers,
-                num_attention_heads=config.num_heads,
-                num_key_value_heads=config.kv_heads,
-                max_position_embeddings=config.context_length,
-                rms_norm_eps=config.norm_epsilon,
-                rope_theta=config.rope_theta,
-                tie_word_embeddings=config.tied_embeddings,
-            )
-        ).train()
-        self.model.model.load_state_dict(ours.state_dict(), strict=False)
-        if ours.lm_head is not None:
-            self.model.lm_head.load_state_dict(ours.lm_head.state_dict())
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1
-        )
+    def __init__(
+        self, model: torch.nn.Module, loss_of: Callable[[Batch], Tensor], batch: Callable[[int], Batch], *, dtype: str
+    ) -> None:
+        self.model, self.loss_of, self.batch, self.dtype = model.train(), loss_of, batch, getattr(torch, dtype)
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
         self.losses: list[float] = []
 
     def run(self, steps: int, first: int) -> float:
@@ -114,12 +103,10 @@ class TheirLoop:
         started = 0.0
         for step in range(steps + 1):
             started = time.process_time() if step == 1 else started
-            batch = batch_of(first + step, config=self.config, sequences=self.sequences)
+            batch = self.batch(first + step)
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
-                loss = self.model(
-                    input_ids=batch.tokens_BT, labels=batch.labels_BT, shift_labels=batch.labels_BT.contiguous()
-                ).loss
-            loss.backward()
+                loss = self.loss_of(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -127,30 +114,71 @@ class TheirLoop:
         return time.process_time() - started
 
 
-def compare(config: ModelConfig, *, sequences: int, steps: int, rounds: int, dtype: str) -> dict[str, object]:
-    """Both loops in turns; the figures of the JSON line."""
-    ours = OurLoop(config, sequences=sequences, dtype=dtype)
-    theirs = TheirLoop(config, ours.model, sequences=sequences, dtype=dtype)
-    loops: dict[str, Callable[[int, int], float]] = {"ours": ours.run, "transformers": theirs.run}
+def transformers_llama(ours: Transformer) -> LlamaForCausalLM:
+    """The class of that library with our shape and weights."""
+    config = ours.config
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=config.vocab_size,
+            hidden_size=config.d_model,
+            intermediate_size=config.d_ffn,
+            num_hidden_layers=config.num_layers,
+            num_attention_heads=config.num_heads,
+            num_key_value_heads=config.kv_heads,
+            max_position_embeddings=config.context_length,
+            rms_norm_eps=config.norm_epsilon,
+            rope_theta=config.rope_theta,
+            tie_word_embeddings=config.tied_embeddings,
+        )
+    )
+    model.model.load_state_dict(ours.state_dict(), strict=False)
+    if ours.lm_head is not None:
+        model.lm_head.load_state_dict(ours.lm_head.state_dict())
+    return model
+
+
+def compare(
+    config: ModelConfig, *, sequences: int, document_tokens: int, steps: int, rounds: int, dtype: str
+) -> dict[str, object]:
+    """All loops in turns; the figures of the JSON line."""
+    batch = partial(batch_of, config=config, sequences=sequences, document_tokens=document_tokens)
+    ours = OurLoop(config, batch, sequences=sequences, dtype=dtype)
+    llama, nano = transformers_llama(ours.model), PlainLlama(ours.model)
+    loops: dict[str, OurLoop | PlainLoop] = {
+        "ours": ours,
+        "transformers": PlainLoop(
+            llama,
+            lambda batch: (
+                llama(input_ids=batch.tokens_BT, labels=batch.labels_BT, shift_labels=batch.labels_BT.contiguous()).loss
+            ),
+            batch,
+            dtype=dtype,
+        ),
+        "nanogpt_style": PlainLoop(nano, lambda batch: nano(batch.tokens_BT, batch.labels_BT), batch, dtype=dtype),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(rounds):
-        for name, run in loops.items():
-            seconds[name].append(run(steps, number * steps))
+        for name, loop in loops.items():
+            seconds[name].append(loop.run(steps, number * steps))
     tokens = steps * sequences * config.context_length
     rates = {name: tokens / min(each) for name, each in seconds.items()}
     flops = training_flops(config, context_length=config.context_length).full
     gemm = measured_gemm_flops(CPU, getattr(torch, dtype))
+    others = [name for name in loops if name != "ours"]
     return {
         "benchmark": "training",
         "model": config.name,
         "vocab_size": config.vocab_size,
         "dtype": dtype,
         "tokens_per_step": sequences * config.context_length,
+        "document_tokens": document_tokens,
         "tokens_per_cpu_s": {name: round(rate, 1) for name, rate in rates.items()},
-        "ratio": round(rates["ours"] / rates["transformers"], 3),
-        "ratios_by_round": [round(b / a, 3) for a, b in zip(seconds["ours"], seconds["transformers"], strict=True)],
+        "ratio": {name: round(rates["ours"] / rates[name], 3) for name in others},
+        "ratios_by_round": {
+            name: [round(b / a, 3) for a, b in zip(seconds["ours"], seconds[name], strict=True)] for name in others
+        },
         "mfu": {name: round(rate * flops / gemm, 3) for name, rate in rates.items()},
-        "first_losses": {"ours": ours.losses[0], "transformers": theirs.losses[0]},
+        "first_losses": {name: loop.losses[0] for name, loop in loops.items()},
         "torch": torch.__version__,
     }
 
@@ -161,19 +189,22 @@ def main() -> None:
     parser.add_argument("--model", default="ci_0m9")
     parser.add_argument("--vocab", type=int, default=4096)
     parser.add_argument("--sequences", type=int, default=4)
+    parser.add_argument("--document-tokens", type=int, help="default: a sequence is one document")
     parser.add_argument("--steps", type=int, default=12, help="in a block")
     parser.add_argument("--rounds", type=int, default=3, help="blocks of each loop")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = ModelConfig.model_validate({"preset": options.model, "vocab_size": options.vocab})
-    print(
-        json.dumps(
-            compare(
-                config, sequences=options.sequences, steps=options.steps, rounds=options.rounds, dtype=options.dtype
-            )
-        )
+    figures = compare(
+        config,
+        sequences=options.sequences,
+        document_tokens=options.document_tokens or config.context_length,
+        steps=options.steps,
+        rounds=options.rounds,
+        dtype=options.dtype,
     )
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

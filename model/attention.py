@@ -66,7 +66,7 @@ def attend(q_BHTE: Tensor, k_BKSE: Tensor, v_BKSE: Tensor, *, mask: Mask) -> Ten
     if mask.bounds_D is not None:
         return _attend_varlen(q_BHTE, k_BKSE, v_BKSE, bounds_D=mask.bounds_D, is_grouped=is_grouped)
     if mask.blocks is not None:
-        run = _flex_compiled() if q_BHTE.is_cuda else flex_attention
+        run = _flex_compiled() if q_BHTE.is_cuda and not torch.compiler.is_compiling() else flex_attention
         y_BHTE: Tensor = run(q_BHTE, k_BKSE, v_BKSE, block_mask=mask.blocks, enable_gqa=is_grouped)
         return y_BHTE
     if mask.lengths_D:
