@@ -5,7 +5,6 @@ some of them of the threshold are looked at again with the texts: the shingle se
 the file of the first. Shingles, never text, are shuffled, and only those of documents at the border.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
@@ -87,20 +86,31 @@ def border_similarities(
     rows = np.column_stack(
         [np.searchsorted(positions, pairs[:, 0]), order[np.searchsorted(others, pairs[:, 1], sorter=order)]]
     )
-    shared = np.empty(len(rows), np.int64)
-    _count_shared(sets, offsets, other_sets, other_offsets, rows, shared)
+    shared = count_shared(sets, offsets, other_sets, other_offsets, rows)
     one, other = np.diff(offsets)[rows[:, 0]], np.diff(other_offsets)[rows[:, 1]]
     jaccard = shared / np.maximum(one + other - shared, 1)
     return pairs, jaccard, shared / np.maximum(np.minimum(one, other), 1)
 
 
 def shingle_sets(signer: Signer, path: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted shingles of the documents at `positions`, ascending, of a file of DOCUMENTS: (shingles,) and offsets."""
+    """Distinct shingles of the documents at `positions`, ascending, of a file of DOCUMENTS: (shingles,) and offsets."""
     documents = read_rows(path, rows_of(positions), columns=["lane", "text"])
-    shingles, offsets = signer.shingles(documents.combine_chunks().to_batches()[0])
-    for start, end in itertools.pairwise(offsets):
-        shingles[start:end].sort()
-    return shingles, offsets
+    return signer.shingles(documents.combine_chunks().to_batches()[0])
+
+
+def count_shared(
+    sets: np.ndarray, offsets: np.ndarray, other_sets: np.ndarray, other_offsets: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Size of the intersection of a set and of another for each of `rows` (n, 2): (n,), int64.
+
+    A set is put into a table once for all it is compared with: three times as fast as merging sorted sets, each step
+    of which waits for the one before.
+    """
+    shared = np.empty(len(rows), np.int64)
+    table = np.empty(1 << int(2 * np.diff(offsets).max(initial=1)).bit_length(), np.uint64)
+    by_set = np.argsort(rows[:, 0], kind="stable")
+    _count_shared(sets, offsets, other_sets, other_offsets, rows, by_set, table, shared)
+    return shared
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
@@ -110,22 +120,40 @@ def _count_shared(  # noqa: PLR0917 - a kernel takes its arrays by position
     other_sets: np.ndarray,
     other_offsets: np.ndarray,
     rows: np.ndarray,
+    by_set: np.ndarray,
+    table: np.ndarray,
     shared: np.ndarray,
 ) -> None:
-    """Size of the intersection of each pair of ascending sets."""
-    for pair in range(rows.shape[0]):
-        one = sets[offsets[rows[pair, 0]] : offsets[rows[pair, 0] + 1]]
-        other = other_sets[other_offsets[rows[pair, 1]] : other_offsets[rows[pair, 1] + 1]]
-        i = 0
-        j = 0
+    in_table, mask, has_zero = np.int64(-1), np.uint64(0), False
+    for pair in by_set:
+        if rows[pair, 0] != in_table:
+            in_table = rows[pair, 0]
+            mask, has_zero = _fill(table, sets[offsets[in_table] : offsets[in_table + 1]])
         found = 0
-        while i < one.shape[0] and j < other.shape[0]:
-            if one[i] == other[j]:
-                found += 1
-                i += 1
-                j += 1
-            elif one[i] < other[j]:
-                i += 1
-            else:
-                j += 1
+        for value in other_sets[other_offsets[rows[pair, 1]] : other_offsets[rows[pair, 1] + 1]]:
+            place = _place(table, mask, value)
+            found += table[place] == value and (value != 0 or has_zero)
         shared[pair] = found
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _fill(table: np.ndarray, values: np.ndarray) -> tuple[np.uint64, bool]:
+    """Puts a set into the part of `table` that it needs: its mask, and whether 0, which marks free places, is in it."""
+    size = 2
+    while size < 2 * values.shape[0]:
+        size *= 2
+    table[:size] = 0
+    mask, has_zero = np.uint64(size - 1), False
+    for value in values:
+        table[_place(table, mask, value)] = value
+        has_zero |= value == 0
+    return mask, has_zero
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _place(table: np.ndarray, mask: np.uint64, value: np.uint64) -> np.uint64:
+    """Where a hash stands, or the free place where it would."""
+    place = value & mask
+    while table[place] != value and table[place] != 0:
+        place = (place + np.uint64(1)) & mask
+    return place

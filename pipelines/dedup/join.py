@@ -311,20 +311,25 @@ class Compared:
 
 
 def compare(ours: pa.Table, others: pa.Table, rows: np.ndarray, *, config: DedupConfig) -> Compared:
-    """Candidates `rows` (n, 2) between rows of two tables of bands, by their signatures and sketches."""
-    ours, others = ours.take(rows[:, 0]), others.take(rows[:, 1])
-    each = np.column_stack([np.arange(len(rows))] * 2)
-    jaccard, containment = similarities(Sketches.of(ours), Sketches.of(others), each, sketch_size=config.sketch_size)
-    is_exact = _same(ours, others, "exact") | _same(ours, others, "text")
+    """Candidates `rows` (n, 2) between rows of two tables of bands, by their signatures and sketches.
+
+    Only numbers are gathered for each candidate; sketches, a kilobyte each, are read where they stand.
+    """
+    jaccard, containment = similarities(Sketches.of(ours), Sketches.of(others), rows, sketch_size=config.sketch_size)
+    names = ("key", *_HALVES, "num_shingles")
+    one, other = (
+        {name: table.column(name).to_numpy()[own] for name in names}
+        for table, own in zip((ours, others), rows.T, strict=True)
+    )
+    is_exact = _same(one, other, "exact") | _same(one, other, "text")
     jaccard[is_exact] = containment[is_exact] = 1
-    one, other = (table.column("num_shingles").to_numpy() for table in (ours, others))
     return Compared(
-        keys=np.column_stack([ours.column("key").to_numpy(), others.column("key").to_numpy()]),
+        keys=np.column_stack([one["key"], other["key"]]),
         jaccard=jaccard,
         containment=containment,
         is_exact=is_exact,
-        is_url=config.by_url & _same(ours, others, "url"),
-        is_open=~is_exact & at_border(one, other, jaccard, config=config),
+        is_url=config.by_url & _same(one, other, "url"),
+        is_open=~is_exact & at_border(one["num_shingles"], other["num_shingles"], jaccard, config=config),
     )
 
 
@@ -355,11 +360,10 @@ def _write_pairs(compared: Compared, path: str, config: DedupConfig) -> tuple[in
     return (len(pairs), kinds["exact"], kinds["near"], kinds["url"], len(compared.keys) - len(pairs), 0, 0)
 
 
-def _same(ours: pa.Table, others: pa.Table, name: str) -> np.ndarray:
-    """Whether both documents of a row have that signature, and the same one: (rows,), bool."""
-    pairs = [[table.column(f"{name}_{half}").to_numpy() for table in (ours, others)] for half in ("high", "low")]
-    (high, other_high), (low, other_low) = pairs
-    return np.asarray((high == other_high) & (low == other_low) & ((high | low) != 0))
+def _same(one: dict[str, np.ndarray], other: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Whether both documents of a candidate have that signature, and the same one: (candidates,), bool."""
+    high, low = f"{name}_high", f"{name}_low"
+    return np.asarray((one[high] == other[high]) & (one[low] == other[low]) & ((one[high] | one[low]) != 0))
 
 
 def _key_bytes(paths: list[str], config: DedupConfig) -> int:
