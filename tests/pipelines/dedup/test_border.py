@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ctllm.pipelines.dedup.border import TakeShingles, at_border, border_similarities
+from ctllm.pipelines.dedup.border import TakeShingles, at_border, border_similarities, count_shared
 from ctllm.pipelines.dedup.positions import positions_in
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.schemas.curation_config import DedupConfig
@@ -74,3 +76,16 @@ def test_pairs_get_what_their_sets_share(
         assert row[2:] == [7, 8, 1]
     assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, rows.tolist()))
     assert {1.0} == set(jaccard[found[:, 1] == rows[1, 1]])
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 40) | st.integers(0, 2**64 - 1)), min_size=1, max_size=4),
+    st.lists(st.sets(st.integers(0, 40)), min_size=1, max_size=4),
+)
+def test_shared_hashes_are_counted_as_python_sets_count_them(ours: list[set[int]], theirs: list[set[int]]) -> None:
+    """Any sets in any order, with hashes that fall on one place, the hash 0 and empty sets among them."""
+    arrays = [np.array([each for own in sets for each in own], np.uint64) for sets in (ours, theirs)]
+    offsets = [np.cumsum([0, *map(len, sets)]) for sets in (ours, theirs)]
+    rows = np.array(list(itertools.product(range(len(ours)), range(len(theirs))))[::-1])
+    shared = count_shared(arrays[0], offsets[0], arrays[1], offsets[1], rows)
+    assert shared.tolist() == [len(ours[one] & theirs[other]) for one, other in rows]
