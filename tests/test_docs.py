@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from ctllm.cli.main import app
 from ctllm.schemas.config import Config, read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.end_to_end_config import EndToEndConfig
@@ -22,6 +24,7 @@ from ctllm.schemas.training_config import ModelConfig, PlanConfig, PretrainConfi
 from ctllm.schemas.tuning_config import DpoConfig, SftConfig
 
 ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 MODELS: dict[str, type[Config]] = {
     "benchmarks": BenchmarkCatalogue,
@@ -65,14 +68,28 @@ def test_commands_of_the_readme_exist() -> None:
     assert named - prose <= commands
 
 
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "Makefile", *CONFIGS], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
+def test_options_of_the_documents_exist(page: Path) -> None:
+    """Whoever copies a `ctllm` line out of a document, the Makefile or a config's comment gives options that exist."""
+    text = re.sub(r"\\\n\W*", " ", page.read_text(encoding="utf-8"))
+    for line in re.findall(r"ctllm ([a-z][a-z-]+ [^`\n|#]*)", text):
+        command, words = typer.main.get_command(app), line.partition(" -- ")[0].split()
+        while hasattr(command, "commands") and words and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        if not hasattr(command, "commands"):
+            known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+            given = {word for each in words if re.fullmatch(r"--[a-z-]+", word := re.split(r"[=.,;:)]", each)[0])}
+            assert given <= {*known, "--help"}, line
+
+
 def test_readme_is_short() -> None:
     """The README stays under 200 lines."""
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
-)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_config_is_valid(path: Path) -> None:
     """Every config that comes with the package is accepted by the model of its folder."""
     if path.parent.name == "evaluate":  # tokens, plan and preferences are given on the command line
