@@ -8,7 +8,7 @@ from ctllm.schemas.url_lists_config import UrlListsConfig
 
 
 def test_nothing_is_listed_by_default() -> None:
-    """No list comes with ctllm; paths without categories are accepted, for plain files are their own category."""
+    """No list comes with ctllm. What a path holds, and whether a category of it is named, is seen later."""
     assert UrlListsConfig() == UrlListsConfig(paths=(), categories=())
     assert UrlListsConfig(paths=("lists/adult.txt",)).categories == ()
 
