@@ -172,7 +172,7 @@ def steps(
         "mfu_causal": peak and round(flops.causal * rate / peak, 4),
         "gemm_share": round(flops.full * rate / gemm_flops, 4),
         "peak_gib": peak_gib(device),
-        "estimated_gib": round(estimate_memory(config, loop).total / GIB, 2),
+        "estimated_gib": round(estimate_memory(config, loop, compiled=compiled).total / GIB, 2),
         "warm_up_s": round(warm_up, 1),
     }
 

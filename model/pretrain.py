@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ctllm.model.batches import Batch, PlanBatches
+from ctllm.model.block_execution import is_compiled
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.distributed import check_processes, num_processes
 from ctllm.model.estimate import available_memory, check_memory
@@ -43,8 +44,15 @@ def pretrain(
     plan = Plan(config.plan, shards=shards)
     _check_fit(config, plan, shards)
     check_processes(config.loop, processes=num_processes())
-    available = available_memory(pick_device(config.loop))
-    check_memory(config.model, config.loop, available=available, optimizer=config.optimizer, gpus=num_processes())
+    device = pick_device(config.loop)
+    check_memory(
+        config.model,
+        config.loop,
+        available=available_memory(device),
+        optimizer=config.optimizer,
+        gpus=num_processes(),
+        compiled=is_compiled(config.loop, device=device),
+    )
     model, weights = _first_model(config, tokenizer=shards.manifest.tokenizer_digest)
     _note_data(config, plan)
     sampler = Sampler(

@@ -77,6 +77,22 @@ def test_what_is_computed_again_is_not_kept(recompute: Recompute) -> None:
     assert hidden_BTD.requires_grad
 
 
+@pytest.mark.parametrize(
+    ("preset", "recompute", "gib"),
+    [
+        ("ctllm_2b", "none", 91.9),
+        ("ctllm_2b", "selective", 70.11),
+        ("s160m", "none", 8.5),
+        ("s160m", "selective", 6.49),
+    ],
+)
+def test_compiled_steps_take_what_a_gpu_measured(preset: str, recompute: Recompute, gib: float) -> None:
+    """Within 3 % of the peaks of benchmarks/gpu.py on an H200 (docs/experiments.md, 2026-11-26)."""
+    loop = LoopConfig(steps=1, sequences_per_step=8, compute_dtype="bfloat16", recompute=recompute)
+    memory = estimate_memory(ModelConfig.model_validate(preset), loop, compiled=True)
+    assert memory.total / 2**30 == pytest.approx(gib, rel=0.03)
+
+
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_states_are_what_torch_holds(kind: Literal["adamw", "muon"]) -> None:
     """Weights, gradients and moments of a real step, to the byte but for AdamW's step counters."""
