@@ -85,7 +85,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             total += loss_sum
             if grad_hidden_ND is None or grad_weight_VD is None:
                 continue
-            gradient_NV.scatter_add_(1, labels_N[rows, None], -torch.ones_like(gradient_NV[:, :1]))
+            gradient_NV[torch.arange(len(gradient_NV), device=labels_N.device), labels_N[rows]] -= 1.0
             grad_hidden_ND[rows] = gradient_NV @ weight_cast_VD
             grad_weight_VD += gradient_NV.T @ hidden_ND[rows]
         ctx.save_for_backward(grad_hidden_ND, grad_weight_VD)
