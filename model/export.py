@@ -25,7 +25,7 @@ from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.model_card import model_card
 from ctllm.model.template_check import read_template
 from ctllm.model.tokenizer import Tokenizer
-from ctllm.model.tokenizer_json import UNKNOWN_ID, tokenizer_json
+from ctllm.model.tokenizer_json import UNKNOWN_ID, added_tokens, tokenizer_json
 from ctllm.model.transformer import Transformer, num_parameters
 from ctllm.schemas.config import Config
 from ctllm.schemas.errors import InputError, OutputError
@@ -194,13 +194,19 @@ def _special_ids(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _tokenizer_config(config: ModelConfig, tokenizer: Tokenizer, template: str) -> dict[str, Any]:
-    """The class is the plain fast one: LlamaTokenizer of transformers 4 would rebuild itself from tokenizer.model."""
+    """The class is the plain fast one: LlamaTokenizer of transformers 4 would rebuild itself from tokenizer.model.
+
+    llama.cpp's converter takes from here alone that symbols are symbols, not texts, and that no space begins a text.
+    """
+    symbols = [token for token in added_tokens(tokenizer) if token["id"] != UNKNOWN_ID]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_DOCUMENT),
         "unk_token": tokenizer.piece(UNKNOWN_ID),
         "model_max_length": config.context_length,
         "clean_up_tokenization_spaces": False,
+        "add_prefix_space": False,
+        "added_tokens_decoder": {str(token.pop("id")): token for token in symbols},
         "chat_template": template,
     }
 

@@ -20,13 +20,12 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     Raises InputError for models whose text treatment it cannot express: not BPE, normalising, without byte fallback.
     """
     _check_expressible(tokenizer)
-    added = sorted({UNKNOWN_ID, *tokenizer.symbols.values()})
     pieces = [tokenizer.piece(token) for token in range(tokenizer.vocab_size)]
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added_token(token, pieces[token]) for token in added],
+        "added_tokens": added_tokens(tokenizer),
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
         "pre_tokenizer": None,
         "post_processor": None,
@@ -53,9 +52,11 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     }
 
 
-def _added_token(token: int, piece: str) -> dict[str, Any]:
+def added_tokens(tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """The unknown token and the symbols, which are recognised in texts before anything else."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {"id": token, "content": piece, "special": True, **flags}
+    ids = sorted({UNKNOWN_ID, *tokenizer.symbols.values()})
+    return [{"id": token, "content": tokenizer.piece(token), "special": True, **flags} for token in ids]
 
 
 def _check_expressible(tokenizer: Tokenizer) -> None:

@@ -82,6 +82,16 @@ def test_generation_stops_at_the_end_of_a_turn(make_exported: Callable[..., str]
     assert config["eos_token_id"] == [tokenizer.symbol_id("<|endofdoc|>"), tokenizer.symbol_id("<|end|>")]
 
 
+def test_llama_cpp_is_told_of_symbols_and_spaces(make_exported: Callable[..., str], tokenizer_directory: str) -> None:
+    """Its converter reads both from tokenizer_config.json: else symbols are plain text, and a space begins texts."""
+    tokenizer = Tokenizer(tokenizer_directory)
+    config = json.loads((Path(make_exported()) / "tokenizer_config.json").read_text())
+    assert config["add_prefix_space"] is False
+    symbols = {int(token): each["content"] for token, each in config["added_tokens_decoder"].items()}
+    assert symbols == {token: symbol for symbol, token in tokenizer.symbols.items()}
+    assert all(each["special"] for each in config["added_tokens_decoder"].values())
+
+
 def test_exporting_again_changes_nothing(checkpoint: str, tmp_path: Path) -> None:
     """A finished export is kept; other settings replace it; an interrupted one is finished."""
     out = tmp_path / "hf"
