@@ -6,7 +6,7 @@ TEXTS is a file of documents (JSONL, `text`). The converter wants the package `g
 what llama.cpp makes of the file is compared where `llama_cpp` (llama-cpp-python) can be imported. Given are
 
     tensors         in the file as in the checkpoint, bit by bit (queries and keys in llama.cpp's order of rows)
-    pieces          of the vocabulary, with their scores
+    pieces          of the vocabulary, with their scores (those of symbols, which no text makes, are the converter's)
     texts, chats    whose tokens by llama.cpp are ours; `first_differing` is a text that is not
     logits          largest difference at the end of a prompt, float32
     greedy          answers whose 32 likeliest tokens one after the other are ours
@@ -88,7 +88,9 @@ def compare_pieces(tokenizer: Tokenizer, reader: GGUFReader) -> str:
     fields = {name: reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "scores")}
     ids = range(tokenizer.num_pieces)
     same_text = [fields["tokens"][token] == tokenizer.piece(token) for token in ids]
-    same_score = [fields["scores"][token] == tokenizer.processor.get_score(token) for token in ids]
+    same_score = [
+        tokenizer.is_control(token) or fields["scores"][token] == tokenizer.processor.get_score(token) for token in ids
+    ]
     return f"{sum(text and score for text, score in zip(same_text, same_score, strict=True))} of {len(ids)}"
 
 
