@@ -1,13 +1,16 @@
 """Commands on the dedup index: index ls, add, withdraw, verify, query."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctllm.cli.console import console, print_table
 from ctllm.cli.curation import RunDirectory
 from ctllm.schemas.errors import AccountingError, InputError
+
+if TYPE_CHECKING:
+    from ctllm.pipelines.dedup.index_query import Match
 
 IndexDirectory = Annotated[str, typer.Argument(metavar="INDEX", help="index directory, the --index of a curate")]
 
@@ -82,7 +85,10 @@ def query(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a text, UTF-8")],
     code: Annotated[bool, typer.Option("--code", help="it is source code: operators count")] = False,
 ) -> None:
-    """Say whether a text is in an index already: the kept documents that it is a copy of, most similar first."""
+    """Say whether a text is in an index already: the kept documents that it is a copy of, most similar first.
+
+    A Jaccard with ± (one standard error) is estimated from sketches; one without it is that of all shingles.
+    """
     from ctllm.pipelines.dedup.index_query import query_index
 
     try:
@@ -95,7 +101,21 @@ def query(
         return
     columns = ["snapshot", "kind", "jaccard", "containment", "source", "document", "text"]
     rows = [
-        [str(each.snapshot), each.kind, each.jaccard, each.containment, each.source, each.url or each.id, each.excerpt]
+        [
+            str(each.snapshot),
+            each.kind,
+            _with_error(each),
+            each.containment,
+            each.source,
+            each.url or each.id,
+            each.excerpt,
+        ]
         for each in matches
     ]
     print_table("copies in the index", columns, rows)
+
+
+def _with_error(match: "Match") -> str:
+    """The Jaccard, with its standard error where it is estimated from sketches."""
+    error = f" ± {match.standard_error:.3f}" if match.standard_error else ""
+    return f"{match.jaccard:.3f}{error}"

@@ -21,6 +21,8 @@ BORDER_COLUMNS = 5
 """Of a border pair, uint64: positions of both, keys of both, 1 where they have one URL."""
 
 _PAIRS, _POSITIONS, _SIZES, _SHINGLES = range(4)
+_DOCUMENTS_AT_ONCE = 1024  # chosen: a row group of web text, whose tokens and shingles take 20 times as much
+_BATCH_BYTES = 16 << 20  # of shingles: 5 GB of many near copies took 1.7 GB where all of a file were compared at once
 
 
 def at_border(one: np.ndarray, other: np.ndarray, jaccard: np.ndarray, *, config: DedupConfig) -> np.ndarray:
@@ -58,13 +60,22 @@ class TakeShingles(beam.DoFn):
         number, packed = element
         pairs = unpacked(packed, columns=BORDER_COLUMNS)
         positions = np.unique(pairs[:, 1])
-        shingles, offsets = shingle_sets(self._signer, str(self._texts[number]), positions)
-        for first_file, own in by_file(pairs, column=0):
-            chosen = np.searchsorted(positions, np.unique(own[:, 1]))
-            sets = [shingles[offsets[at] : offsets[at + 1]] for at in chosen]
-            sizes = np.diff(offsets)[chosen]
-            parts = ((_PAIRS, own), (_POSITIONS, positions[chosen]), (_SIZES, sizes), (_SHINGLES, np.concatenate(sets)))
-            yield first_file, b"".join(frame(kind, values.tobytes()) for kind, values in parts)
+        for start in range(0, len(positions), _DOCUMENTS_AT_ONCE):
+            some = positions[start : start + _DOCUMENTS_AT_ONCE]
+            sets = shingle_sets(self._signer, str(self._texts[number]), some)
+            yield from _sent(pairs[np.isin(pairs[:, 1], some)], some, *sets)
+
+
+def _sent(
+    pairs: np.ndarray, positions: np.ndarray, shingles: np.ndarray, offsets: np.ndarray
+) -> Iterator[tuple[int, bytes]]:
+    """(file of the first documents, pairs and the sets of their second ones) of all `pairs`."""
+    for first_file, own in by_file(pairs, column=0):
+        chosen = np.searchsorted(positions, np.unique(own[:, 1]))
+        sets = [shingles[offsets[at] : offsets[at + 1]] for at in chosen]
+        sizes = np.diff(offsets)[chosen]
+        parts = ((_PAIRS, own), (_POSITIONS, positions[chosen]), (_SIZES, sizes), (_SHINGLES, np.concatenate(sets)))
+        yield first_file, b"".join(frame(kind, values.tobytes()) for kind, values in parts)
 
 
 def border_similarities(
@@ -74,22 +85,44 @@ def border_similarities(
 
     `packed` is what TakeShingles gave for the file, in any order.
     """
-    contents = frames(packed)
+    sent = frames(packed)
+    batches = np.cumsum([len(each) for each in sent[_SHINGLES]]) // _BATCH_BYTES
+    compared = []
+    for batch in np.unique(batches):
+        chosen = np.flatnonzero(batches == batch)
+        compared.append(_compared(signer, path, {kind: [each[at] for at in chosen] for kind, each in sent.items()}))
+    pairs, jaccard, containment = (np.concatenate(each) for each in zip(*compared, strict=True))
+    return pairs, jaccard, containment
+
+
+def _compared(
+    signer: Signer, path: str, contents: dict[int, list[memoryview]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pairs = unpacked(contents[_PAIRS], columns=BORDER_COLUMNS)
     others = np.frombuffer(b"".join(contents[_POSITIONS]), np.uint64)
     sizes = np.frombuffer(b"".join(contents[_SIZES]), np.int64)
     other_sets = np.frombuffer(b"".join(contents[_SHINGLES]), np.uint64)
     other_offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     positions = np.unique(pairs[:, 0])
-    sets, offsets = shingle_sets(signer, path, positions)
+    sets = shingle_sets(signer, path, positions)
     order = np.argsort(others, kind="stable")
     rows = np.column_stack(
         [np.searchsorted(positions, pairs[:, 0]), order[np.searchsorted(others, pairs[:, 1], sorter=order)]]
     )
-    shared = count_shared(sets, offsets, other_sets, other_offsets, rows)
-    one, other = np.diff(offsets)[rows[:, 0]], np.diff(other_offsets)[rows[:, 1]]
+    return pairs, *exact_similarities(sets, (other_sets, other_offsets), rows)
+
+
+def exact_similarities(
+    ours: tuple[np.ndarray, np.ndarray], others: tuple[np.ndarray, np.ndarray], rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Jaccard and containment of pairs `rows` (n, 2) of one set of `ours` and one of `others`: (n,), float64 each.
+
+    Both are shingles and offsets, as `shingle_sets` gives them.
+    """
+    shared = count_shared(*ours, *others, rows)
+    one, other = np.diff(ours[1])[rows[:, 0]], np.diff(others[1])[rows[:, 1]]
     jaccard = shared / np.maximum(one + other - shared, 1)
-    return pairs, jaccard, shared / np.maximum(np.minimum(one, other), 1)
+    return jaccard, shared / np.maximum(np.minimum(one, other), 1)
 
 
 def shingle_sets(signer: Signer, path: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -79,7 +79,7 @@ def partitioned(rows: np.ndarray, nodes: np.ndarray, *, bits: int) -> Iterator[t
         yield partition, rows[partitions == partition].tobytes()
 
 
-def unpacked_edges(packed: Iterable[bytes]) -> np.ndarray:
+def unpacked_edges(packed: Iterable[bytes | memoryview]) -> np.ndarray:
     """(n, 2), uint64."""
     return np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 2)
 

@@ -14,15 +14,16 @@ def frame(kind: int, content: bytes) -> bytes:
     return _HEADER.pack(kind, len(content)) + content
 
 
-def frames(packed: Iterable[bytes]) -> defaultdict[int, list[bytes]]:
-    """Kind to its contents, of any number of frames joined in any way."""
-    found: defaultdict[int, list[bytes]] = defaultdict(list)
+def frames(packed: Iterable[bytes]) -> defaultdict[int, list[memoryview]]:
+    """Kind to its contents, not copied, of any number of frames joined in any way."""
+    found: defaultdict[int, list[memoryview]] = defaultdict(list)
     for each in packed:
+        whole = memoryview(each)
         start = 0
         while start < len(each):
             kind, size = _HEADER.unpack_from(each, start)
             start += _HEADER.size
-            found[kind].append(each[start : start + size])
+            found[kind].append(whole[start : start + size])
             start += size
     return found
 
@@ -35,6 +36,6 @@ def table_bytes(table: pa.Table) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def table_of(streams: Iterable[bytes], schema: pa.Schema) -> pa.Table:
+def table_of(streams: Iterable[bytes | memoryview], schema: pa.Schema) -> pa.Table:
     """The rows of Arrow streams, one after the other."""
     return pa.concat_tables([schema.empty_table(), *(pa.ipc.open_stream(each).read_all() for each in streams)])

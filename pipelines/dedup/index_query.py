@@ -1,22 +1,24 @@
 """Is this text already in? Asked of the index: once by reading its signatures through, or often of a datasketch LSH."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasketch import MinHash
 
+from ctllm.pipelines.dedup.border import exact_similarities, shingle_sets
 from ctllm.pipelines.dedup.index import index_settings, read_index
-from ctllm.pipelines.dedup.join import compare, holding
+from ctllm.pipelines.dedup.join import Compared, compare, holding
 from ctllm.pipelines.dedup.minhash import band_keys, banding
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.documents import excerpt_of, fetch_from
 from ctllm.schemas.curation_config import DedupConfig
+from ctllm.schemas.dedup_index import EarlierSplit
 from ctllm.schemas.document import Lane, snapshot_of
-from ctllm.schemas.duplicates import BANDS
-from ctllm.schemas.files import read_parquet
+from ctllm.schemas.duplicates import BANDS, PAIRS
+from ctllm.schemas.files import exists, read_parquet
 
 EXCERPT_CHARS = 120
 
@@ -33,6 +35,8 @@ class Match:
     kind: str
     """exact | near"""
     jaccard: float
+    standard_error: float
+    """Of `jaccard`: 0 where it is that of all shingles, else it is estimated from sketches."""
     containment: float
     """Share of the shorter one's shingles."""
     id: str
@@ -44,13 +48,16 @@ class Match:
 def query_index(path: str, text: str, *, lane: Lane = "zh") -> list[Match]:
     """The kept documents of the index in `path` that `text` is a verified copy of, most similar first.
 
-    Reads the band keys of the whole index, one file in memory at a time. In lane `code` operators count.
+    Decided as `ctllm curate --index` decides: by sketches, and near a bound by all shingles; where the texts are not at
+    hand any more by sketches alone, which `standard_error` tells. Reads the band keys of the whole index, one file in
+    memory at a time. In lane `code` operators count.
     """
     config = index_settings(path)
-    asked = _signed(text, lane, config)
-    found = [_verified(asked, table, config) for table in _meeting(path, asked)]
-    pairs = pa.concat_tables(found).sort_by([("jaccard", "descending"), ("key_a", "ascending")]) if found else None
-    rows = pairs.to_pylist() if pairs else []
+    question = _Question.of(text, lane, config)
+    found = [question.verified(meeting) for meeting in _meeting(path, question.bands)]
+    errors = {key: error for _, each in found for key, error in each.items()}
+    pairs = pa.concat_tables([PAIRS.empty_table(), *(table for table, _ in found)])
+    rows = pairs.sort_by([("jaccard", "descending"), ("key_a", "ascending")]).to_pylist()
     homes = {each.snapshot: each.run for each in read_index(path)}
     documents = fetch_from(homes, [row["key_a"] for row in rows], columns=["id", "url", "source", "text"])
     return [
@@ -59,6 +66,7 @@ def query_index(path: str, text: str, *, lane: Lane = "zh") -> list[Match]:
             key=row["key_a"],
             kind=row["kind"],
             jaccard=row["jaccard"],
+            standard_error=errors[row["key_a"]],
             containment=row["containment"],
             id=document["id"],
             url=document["url"],
@@ -73,8 +81,9 @@ def query_index(path: str, text: str, *, lane: Lane = "zh") -> list[Match]:
 class IndexLSH:
     """The kept documents of an index behind the questions of a datasketch `MinHashLSH`; its keys are theirs.
 
-    16 bytes of memory a band and document, 270 a document at 17 bands: for many questions. It only answers: documents
-    come in by `ctllm curate --index`, and leave with their snapshot.
+    16 bytes of memory a band and document, 270 a document at 17 bands: for many questions. As with datasketch answers
+    are candidates, which share a band; `query_index` compares them. It only answers: documents come in by
+    `ctllm curate --index`, and leave with their snapshot.
     """
 
     def __init__(self, path: str) -> None:
@@ -101,7 +110,7 @@ class IndexLSH:
 
     def query_text(self, text: str, *, lane: Lane = "zh") -> list[int]:
         """Keys of the documents that share a band with `text`, ascending; none for one too short for shingles."""
-        return self._sharing(pc.list_flatten(_signed(text, lane, self._config)["bands"]).to_numpy())
+        return self._sharing(pc.list_flatten(_Question.of(text, lane, self._config).bands["bands"]).to_numpy())
 
     def __contains__(self, key: int) -> bool:
         at = int(np.searchsorted(self._documents, np.uint64(key)))
@@ -118,28 +127,74 @@ class IndexLSH:
         return keys
 
 
-def _signed(text: str, lane: Lane, config: DedupConfig) -> pa.Table:
-    columns = {
-        "key": pa.array([_ASKED_KEY], pa.uint64()),
-        "url": pa.array([None], pa.string()),
-        "lane": [lane],
-        "text": pa.array([text], pa.large_string()),
-    }
-    return pa.Table.from_batches([Signer(config).sign(pa.record_batch(columns))])
+@dataclass(frozen=True)
+class _Meeting:
+    """Documents of one split of the index that share a band or a signature with the text asked about."""
+
+    documents: str
+    """The file of their texts, which may be gone."""
+    rows: np.ndarray
+    """(n,), int64: where they stand in it"""
+    bands: pa.Table
 
 
-def _kept_tables(path: str, columns: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-    """Path and rows, those of kept documents, of every band file."""
+@dataclass(frozen=True)
+class _Question:
+    """A text that is looked for."""
+
+    document: pa.RecordBatch
+    bands: pa.Table
+    signer: Signer
+    config: DedupConfig
+
+    @classmethod
+    def of(cls, text: str, lane: Lane, config: DedupConfig) -> "_Question":
+        """Signs it as a document of `lane`."""
+        columns = {
+            "key": pa.array([_ASKED_KEY], pa.uint64()),
+            "url": pa.array([None], pa.string()),
+            "lane": [lane],
+            "text": pa.array([text], pa.large_string()),
+        }
+        signer, document = Signer(config), pa.record_batch(columns)
+        return cls(document, pa.Table.from_batches([signer.sign(document)]), signer, config)
+
+    def verified(self, meeting: _Meeting) -> tuple[pa.Table, dict[int, float]]:
+        """PAIRS of those that are copies, and the standard error of the Jaccard of each document by its key."""
+        pairs = np.column_stack([np.arange(len(meeting.rows)), np.zeros(len(meeting.rows), np.int64)])
+        compared = compare(meeting.bands, self.bands, pairs, config=self.config)
+        sizes = np.maximum(meeting.bands["num_shingles"].to_numpy(), self.bands["num_shingles"][0].as_py())
+        is_estimate = ~compared.is_exact & (sizes > self.config.sketch_size)
+        at_hand = np.flatnonzero(compared.is_open & exists(meeting.documents))
+        if len(at_hand):
+            compared = self._settled(compared, meeting, at_hand)
+            is_estimate[at_hand] = False
+        errors = np.sqrt(compared.jaccard * (1 - compared.jaccard) / self.config.sketch_size) * is_estimate
+        known = dict(zip(meeting.bands["key"].to_pylist(), errors.tolist(), strict=True))
+        return holding(compared, config=self.config), known
+
+    def _settled(self, compared: Compared, meeting: _Meeting, chosen: np.ndarray) -> Compared:
+        """`compared`, with `chosen` documents by all their shingles."""
+        sets = shingle_sets(self.signer, meeting.documents, meeting.rows[chosen].astype(np.uint64))
+        pairs = np.column_stack([np.arange(len(chosen)), np.zeros(len(chosen), np.int64)])
+        exact = exact_similarities(sets, self.signer.shingles(self.document), pairs)
+        jaccard, containment = compared.jaccard.copy(), compared.containment.copy()
+        jaccard[chosen], containment[chosen] = exact
+        return replace(compared, jaccard=jaccard, containment=containment)
+
+
+def _kept_tables(path: str, columns: Sequence[str]) -> Iterator[tuple[EarlierSplit, pa.Table]]:
+    """Split and rows, those of kept documents, of every band file."""
     for snapshot in read_index(path):
         for split in snapshot.splits():
             kept = read_parquet(split.verdicts, columns=["kept"])["kept"]
-            yield split.bands, read_parquet(split.bands, columns=list(columns)).filter(kept)
+            yield split, read_parquet(split.bands, columns=list(columns)).filter(kept)
 
 
-def _meeting(path: str, asked: pa.Table) -> Iterator[pa.Table]:
-    """BANDS of the documents that share a band or the exact hash with the one asked for."""
+def _meeting(path: str, asked: pa.Table) -> Iterator[_Meeting]:
+    """The documents that share a band or the exact hash with the one asked for, split by split."""
     bands = pc.list_flatten(asked["bands"]).to_numpy()
-    for file, table in _kept_tables(path, _MEETING):
+    for split, table in _kept_tables(path, _MEETING):
         meets = np.zeros(len(table), bool)
         for high, low in (("exact_high", "exact_low"), ("text_high", "text_low")):
             equal = [table[half].to_numpy() == asked[half][0].as_py() for half in (high, low)]
@@ -147,10 +202,6 @@ def _meeting(path: str, asked: pa.Table) -> Iterator[pa.Table]:
         owners = np.repeat(np.arange(len(table)), pc.list_value_length(table["bands"]).to_numpy())
         meets[owners[np.isin(pc.list_flatten(table["bands"]).to_numpy(), bands)]] = True
         if meets.any():
-            whole = read_parquet(file)
-            yield whole.filter(pc.is_in(whole["key"], value_set=table["key"].filter(pa.array(meets)).combine_chunks()))
-
-
-def _verified(asked: pa.Table, others: pa.Table, config: DedupConfig) -> pa.Table:
-    rows = np.column_stack([np.arange(len(others)), np.zeros(len(others), np.int64)])
-    return holding(compare(others, asked, rows, config=config), config=config)
+            whole = read_parquet(split.bands)
+            rows = np.flatnonzero(np.isin(whole["key"].to_numpy(), table["key"].to_numpy()[meets]))
+            yield _Meeting(split.documents, rows, whole.take(rows))

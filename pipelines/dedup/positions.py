@@ -26,6 +26,6 @@ def by_file(rows: np.ndarray, *, column: int) -> Iterator[tuple[int, np.ndarray]
         yield number, rows[files == number]
 
 
-def unpacked(packed: Iterable[bytes], *, columns: int) -> np.ndarray:
+def unpacked(packed: Iterable[bytes | memoryview], *, columns: int) -> np.ndarray:
     """(n, columns), uint64."""
     return np.frombuffer(b"".join(packed), np.uint64).reshape(-1, columns)
