@@ -5,18 +5,32 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ctllm.schemas.progress import Progress as ProgressCallback
 from ctllm.schemas.progress import ProgressEvent
 
-console = Console(soft_wrap=False, highlight=False)
-errors = Console(stderr=True, highlight=False)
 JSON_LINE_SECONDS = 2.0
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_PICTURES |= {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
+
+
+class QuietConsole(Console):
+    """Shows control characters as pictures (␛): the id or URL of a crawled page must not steer the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own, passed on
+        """Everything printed, alone or in a table, comes by here."""
+        return super().render_str(text.translate(_PICTURES), **options)
+
+
+console = QuietConsole(soft_wrap=False, highlight=False)
+errors = QuietConsole(stderr=True, highlight=False)
 
 
 @contextmanager
