@@ -28,11 +28,11 @@ from ctllm.dashboards.access import COOKIE, Access, Guarded
 from ctllm.dashboards.card import run_card
 from ctllm.dashboards.discovery import RunGone, Shelf
 from ctllm.dashboards.ledger import ledger_tail
-from ctllm.dashboards.memory import give_back, share_arenas
 from ctllm.dashboards.queries import ANY_ROWS, Filter, RunDatabase
 from ctllm.dashboards.report import PAGE, PLOTLY, embedded_json
 from ctllm.dashboards.workshop import Workshop
 from ctllm.schemas.errors import ConfigError, CtllmError, InputError
+from ctllm.schemas.memory import give_back, share_arenas
 
 LIVE_SCRIPTS = (
     "live_words.js",

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import re, threading
-from ctllm.dashboards.memory import give_back, share_arenas
+from ctllm.schemas.memory import give_back, share_arenas
 def rss_kb():
     return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1])
 share_arenas()

@@ -1,4 +1,4 @@
-"""Keeps a server of many threads small: what was freed goes back to the system."""
+"""Keeps a process of many threads small: what was freed goes back to the system."""
 
 import ctypes
 from contextlib import suppress
