@@ -86,30 +86,39 @@ def border_similarities(
     `packed` is what TakeShingles gave for the file, in any order.
     """
     sent = frames(packed)
+    positions = np.unique(unpacked(sent[_PAIRS], columns=BORDER_COLUMNS)[:, 0])
+    own = _sets_of_all(signer, path, positions)  # once: every batch wants documents from all over the file
     batches = np.cumsum([len(each) for each in sent[_SHINGLES]]) // _BATCH_BYTES
     compared = []
     for batch in np.unique(batches):
         chosen = np.flatnonzero(batches == batch)
-        compared.append(_compared(signer, path, {kind: [each[at] for at in chosen] for kind, each in sent.items()}))
+        compared.append(_compared(positions, own, {kind: [each[at] for at in chosen] for kind, each in sent.items()}))
     pairs, jaccard, containment = (np.concatenate(each) for each in zip(*compared, strict=True))
     return pairs, jaccard, containment
 
 
+def _sets_of_all(signer: Signer, path: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`shingle_sets` of any number of documents, of which some at a time are more than their shingles."""
+    starts = range(0, len(positions), _DOCUMENTS_AT_ONCE)
+    parts = [shingle_sets(signer, path, positions[start : start + _DOCUMENTS_AT_ONCE]) for start in starts]
+    sizes = np.concatenate([np.diff(offsets) for _, offsets in parts])
+    return np.concatenate([shingles for shingles, _ in parts]), np.concatenate([[0], np.cumsum(sizes)])
+
+
 def _compared(
-    signer: Signer, path: str, contents: dict[int, list[memoryview]]
+    positions: np.ndarray, own: tuple[np.ndarray, np.ndarray], contents: dict[int, list[memoryview]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `border_similarities` gives, of some of what was sent; `own` are the sets of those at `positions`."""
     pairs = unpacked(contents[_PAIRS], columns=BORDER_COLUMNS)
     others = np.frombuffer(b"".join(contents[_POSITIONS]), np.uint64)
     sizes = np.frombuffer(b"".join(contents[_SIZES]), np.int64)
     other_sets = np.frombuffer(b"".join(contents[_SHINGLES]), np.uint64)
     other_offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    positions = np.unique(pairs[:, 0])
-    sets = shingle_sets(signer, path, positions)
     order = np.argsort(others, kind="stable")
     rows = np.column_stack(
         [np.searchsorted(positions, pairs[:, 0]), order[np.searchsorted(others, pairs[:, 1], sorter=order)]]
     )
-    return pairs, *exact_similarities(sets, (other_sets, other_offsets), rows)
+    return pairs, *exact_similarities(own, (other_sets, other_offsets), rows)
 
 
 def exact_similarities(
