@@ -41,7 +41,7 @@ class SharedWork:
         mine = []
         for first in range(0, count, self.world.size):
             if any(self.world.any([self.stop.signal_name is not None])):
-                raise InterruptedWorkError
+                raise InterruptedWorkError(f"{self.stage}: a signal came before part {first} of {count}")
             self.progress(ProgressEvent(self.stage, first, count, unit="batches"))
             mine.append(part(min(first + self.world.rank, count - 1)))
         if count:

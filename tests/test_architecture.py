@@ -1,6 +1,8 @@
 """The shape of the repository: imports point one way, packages are complete, one name for each module."""
 
 import ast
+import importlib.metadata
+import re
 import subprocess
 import sys
 import tomllib
@@ -27,6 +29,11 @@ FORBIDDEN = {
     "model": {"apache_beam", "prefect"},
     "dashboards": {"apache_beam", "torch", "prefect"},
 }
+
+
+COMES_WITH = {"starlette": "fastapi", "anyio": "fastapi", "pydantic-core": "pydantic"}
+"""What a library is made of and hands on in its own interface."""
+FIXED_BY_THE_USER = ("apache-beam", "datasketch", "fasttext", "pyarrow", "sentencepiece", "torch", "prefect")
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -60,6 +67,32 @@ def test_engines_stay_in_their_rooms(room: str) -> None:
     for path in sources(room):
         roots = {name.split(".")[0] for name in imported_modules(path)}
         assert not roots & FORBIDDEN[room], f"{path.relative_to(ROOT)} imports {roots & FORBIDDEN[room]}"
+
+
+def test_what_is_imported_is_installed() -> None:
+    """Every library that a module imports is a dependency of the project; only what extras bring may be missing.
+
+    An extra's library is imported inside functions, where its absence is told in a sentence.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    base = {_canonical(requirement) for requirement in project["dependencies"]}
+    optional = {
+        _canonical(each) for name, extra in project["optional-dependencies"].items() if name != "dev" for each in extra
+    }
+    distributions = importlib.metadata.packages_distributions()
+    for path in (path for room in ROOMS for path in sources(room)):
+        own = sys.stdlib_module_names | {"ctllm"}
+        for root in {name.split(".")[0] for name in imported_modules(path)} - own:
+            named = {_canonical(name) for name in distributions.get(root, [root])}
+            named |= {COMES_WITH[name] for name in named & COMES_WITH.keys()}
+            assert named & (base | optional), (
+                f"{path.relative_to(ROOT)} imports {root}, which pyproject.toml does not name"
+            )
+    assert {_canonical(each) for each in FIXED_BY_THE_USER} <= base
+
+
+def _canonical(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
 def test_every_package_is_declared() -> None:
