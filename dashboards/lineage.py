@@ -8,6 +8,8 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ctllm.schemas.config import Config
@@ -57,6 +59,35 @@ def lineage(run: str, trainings: Sequence[str]) -> dict[str, list[dict[str, Any]
         if exists(join(directory, IDENTITY)):
             _add_training(picture, run, directory, node=f"training {number}", seen=seen)
     return {"nodes": picture.nodes, "links": picture.links}
+
+
+def attached(run: str, trainings: Sequence[str]) -> list[str]:
+    """Those of `trainings` that saw the text of `run`, then those that went on from a checkpoint of one of them.
+
+    One that cannot be read is none of them.
+    """
+    identities = {each: identity for each in trainings if (identity := _read_or_none(join(each, IDENTITY)))}
+    found = [each for each in identities if _saw(run, each)]
+    for directory in found:  # grows on the way
+        weights = {_digests(path)[1] for _step, path, _recorded in _checkpoints(directory)} - {None}
+        found += [each for each in identities if each not in found and identities[each].get("weights") in weights]
+    return found
+
+
+def _saw(run: str, training: str) -> bool:
+    data = _read_or_none(join(training, DATA)) or {}
+    try:
+        tokens = _manifest(data.get("tokens"), TokensManifest)
+    except ValueError:  # of another version, or no JSON
+        return False
+    return tokens is not None and tokens.fingerprint == _expected_fingerprint(run, tokens)
+
+
+def _read_or_none(path: str) -> dict[str, Any] | None:
+    with suppress(OSError, ValueError, InputError):
+        value = read_json(path) if exists(path) else None
+        return value if isinstance(value, dict) else None
+    return None
 
 
 def _add_training(picture: _Picture, run: str, directory: str, *, node: str, seen: dict[str, str]) -> None:
@@ -160,13 +191,23 @@ def _digests(path: str) -> tuple[str | None, str | None]:
     fs, name = filesystem_of(path)
     if not fs.exists(name) or fs.size(name) > MAX_HASHED_BYTES:
         return None, None
-    data = memoryview(fs.cat_file(name))
-    (header_bytes,) = struct.unpack("<Q", data[:8])
-    tensors = json.loads(bytes(data[8 : 8 + header_bytes]))
-    tensors.pop("__metadata__", None)
-    digest, start = hashlib.sha256(), 8 + header_bytes
-    for tensor, entry in sorted(tensors.items()):
-        first, last = entry["data_offsets"]
-        digest.update(tensor.encode())
-        digest.update(data[start + first : start + last])
-    return hashlib.sha256(data).hexdigest(), digest.hexdigest()
+    return _hashed(path, fs.size(name), str(fs.modified(name)))
+
+
+@lru_cache(maxsize=256)
+def _hashed(path: str, _size: int, _changed: str) -> tuple[str, str]:
+    """The digests of a file that has not changed since; a tensor at a time is in memory."""
+    fs, name = filesystem_of(path)
+    digest = hashlib.sha256()
+    with fs.open(name, "rb") as file:
+        whole = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        (header_bytes,) = struct.unpack("<Q", file.read(8))
+        tensors = json.loads(file.read(header_bytes))
+        tensors.pop("__metadata__", None)
+        for tensor, entry in sorted(tensors.items()):
+            first, last = entry["data_offsets"]
+            digest.update(tensor.encode())
+            file.seek(8 + header_bytes + first)
+            digest.update(file.read(last - first))
+    return whole, digest.hexdigest()

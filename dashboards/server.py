@@ -26,8 +26,10 @@ from starlette.exceptions import HTTPException
 from ctllm.dashboards import documents, search, thresholds
 from ctllm.dashboards.access import COOKIE, Access, Guarded
 from ctllm.dashboards.card import run_card
+from ctllm.dashboards.curves import training_curves
 from ctllm.dashboards.discovery import RunGone, Shelf
 from ctllm.dashboards.ledger import ledger_tail
+from ctllm.dashboards.lineage import attached, lineage
 from ctllm.dashboards.queries import ANY_ROWS, Filter, RunDatabase
 from ctllm.dashboards.report import PAGE, PLOTLY, embedded_json
 from ctllm.dashboards.workshop import Workshop
@@ -175,6 +177,16 @@ def _add_lists(app: FastAPI, shelf: Shelf) -> None:
         card = run_card(str(shelf.path("curation", name)))
         del card["signal_sample"]  # the page asks here about all documents
         answer = _json(card | {"trainings": []})
+        give_back()
+        return answer
+
+    @app.get("/api/runs/{name:path}/lineage")
+    def descent(name: str) -> Response:
+        path = str(shelf.path("curation", name))
+        trainings = attached(path, [str(each.path) for each in shelf.places() if each.kind == "training"])
+        answer = _json(
+            {"lineage": lineage(path, trainings), "trainings": [training_curves(each) for each in trainings]}
+        )
         give_back()
         return answer
 

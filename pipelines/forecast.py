@@ -2,15 +2,16 @@
 
 The sample is of pieces of files (blocks of lines, row groups, whole files where they cannot be cut), by chance within
 each source, and goes through the whole curation in a scratch directory. What depends on the amount of input is scaled
-by bytes, source by source (ratio estimate; Cochran, Sampling Techniques, 6.3). Copies of two documents of one piece
-scale so too; copies across pieces are met with the square of the sampled share, so few say little: see `copies`.
+by bytes, source by source (ratio estimate; Cochran, Sampling Techniques, 6.3): what is counted by the bytes of the
+block, what grows with the text by those of the lines that begin in it, among which a novel may be. Copies of two
+documents of one piece scale so too; copies across pieces are met with the square of the sampled share, so few say
+little: see `copies`.
 """
 
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, sqrt
@@ -22,9 +23,11 @@ import pyarrow.compute as pc
 from ctllm.pipelines.curate import curate_splits
 from ctllm.pipelines.dedup.minhash import banding
 from ctllm.pipelines.judgement import read_duplicates
-from ctllm.pipelines.measure import GroupedWriter
+from ctllm.pipelines.measure import INTERMEDIATE_LEVEL, GroupedWriter
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.publish import PUBLISHED_LEVEL
 from ctllm.pipelines.run_directory import Run
+from ctllm.pipelines.sources.lines import bytes_of_lines
 from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.schemas.curation_config import CurationConfig, SourceConfig
 from ctllm.schemas.document import split_of
@@ -33,12 +36,16 @@ from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.progress import Progress, silent
 
 MIN_PIECES = 100  # 10 pieces were off by a fifth, 100 by less than a tenth (docs/scale.md)
+MIN_SAMPLE_BYTES = 16 << 20  # less than two seconds of work drown in the noise of the start-up (docs/scale.md)
 MIN_PIECE_BYTES = 1 << 16  # chosen: some twenty documents
 CPU_ERROR = 0.15  # chosen share, for large files cost what small ones do only about
 CPU_NOISE_SECONDS = 0.4  # by which two equal small runs differed on a busy machine, 2026-11-26
 TABLES = ("documents", "signals", "bands", "lines", "repeats", "cuts", "verdicts")
-PER_PIECE = ("documents", "failed", "kept by the rules", "copies in a piece", "characters kept", "tokens kept")
+TABLES_OF_TEXT = ("documents", "curated")  # they grow with the text, the other tables with the number of documents
 PUBLISHED = "documents of the sample that were published"
+TOTALS = ("documents", "failed", "kept by the rules", "copies in a piece", "characters kept", "tokens kept")
+COUNTS = (*TOTALS[:4], PUBLISHED)
+AMOUNTS = (*TOTALS[4:], "bytes of text")
 READ_WHOLE = frozenset({"warc", "html", "json", "tree", "code"})  # formats of which no piece was cut
 
 
@@ -82,6 +89,7 @@ def forecast(
     """
     real = plan_splits(inputs, config=config.sources)
     total_bytes = sum(split.size_bytes for split in real)
+    share = min(max(share, MIN_SAMPLE_BYTES / max(total_bytes, 1)), 1.0)
     block = int(min(config.sources.block_size_bytes, max(MIN_PIECE_BYTES, total_bytes * share / MIN_PIECES)))
     cut = config.sources.model_copy(update={"block_size_bytes": block})
     pieces = plan_splits(inputs, config=cut)
@@ -89,25 +97,33 @@ def forecast(
     unguarded = config.model_copy(update={"guard": GuardConfig.model_validate(NO_GUARD)})
     options = RunnerOptions(workers=1)
     numbered = [replace(split, index=index) for index, split in enumerate(chosen)]
+    few = [next(members) for _, members in groupby(sorted(numbered, key=_source_of), key=_source_of)]
+    cold, warm = (_spent(unguarded, few, out=join(scratch, name), options=options) for name in ("cold", "warm"))
     run = curate_splits(unguarded, numbered, out=join(scratch, "sample"), options=options, progress=progress)
-    start, spent = _cpu_seconds(run, numbered, scratch=scratch, options=options)
-    sampled_bytes = sum(split.size_bytes for split in chosen)
+    spent = _spent_together(run, numbered, scratch=scratch, options=options)
     found = {name: np.array(values) for name, values in _per_piece(run, numbered).items()}
-    totals = {name: total_of(found[name], chosen, pieces) for name in PER_PIECE}
-    published = total_of(found[PUBLISHED], chosen, pieces)
-    totals |= _copies(
-        found["copies across pieces"].sum(), totals, published=published, share=sampled_bytes / total_bytes
-    )
-    cpu = start + max(spent - start, 0.0) * total_bytes / sampled_bytes
-    reach = CPU_ERROR * cpu + CPU_NOISE_SECONDS * total_bytes / sampled_bytes
-    totals["CPU seconds"] = Estimate(cpu, max(cpu - reach, start), cpu + reach)
-    documents = totals["documents"]
-    sampled_documents = max(int(found["documents"].sum()), 1)
-    totals["bytes on disk"] = documents.scaled(_disk_bytes(run, numbered) / sampled_documents)
+    sizes = {
+        "block": [split.size_bytes for split in chosen],
+        "lines": [bytes_of_lines(split) for split in chosen],
+    }
+    scaled_by = dict.fromkeys(COUNTS, "block") | dict.fromkeys(AMOUNTS, "lines")
+    scaled = {name: total_of(found[name], chosen, pieces, sizes=sizes[by]) for name, by in scaled_by.items()}
+    sampled_share = sum(sizes["block"]) / total_bytes
+    totals = {name: scaled[name] for name in TOTALS}
+    totals |= _copies(found["copies across pieces"].sum(), scaled, share=sampled_share)
+    growth = {name: scaled[name].scaled(1 / max(found[name].sum(), 1)) for name in ("documents", "bytes of text")}
+    still_kept = totals["kept"].value / max(scaled[PUBLISHED].value, 1.0)  # whose copies the sample lacks
+    read = sum(found["bytes of text"][split.index] for split in few)
+    factor = (scaled["bytes of text"].value - read) / max(found["bytes of text"].sum() - read, 1)
+    cpu = cold + max(spent - warm, 0.0) * factor
+    reach = CPU_ERROR * cpu + CPU_NOISE_SECONDS * factor
+    totals["CPU seconds"] = Estimate(cpu, max(cpu - reach, cold), cpu + reach)
+    totals["bytes on disk"] = _disk_bytes(run, numbered, growth, still_kept=still_kept, num_files=len(real))
     lines = sum(read_parquet(run.part("lines", split.index), columns=["unit"]).num_rows for split in numbered)
     bands, _ = banding(config.dedup)
-    totals["bytes shuffled"] = documents.scaled(24 * (bands + 1) + 16 * lines / sampled_documents)
-    return Forecast(sampled_bytes / total_bytes, len(chosen), totals)
+    sampled_documents = int(found["documents"].sum())
+    totals["bytes shuffled"] = growth["documents"].scaled(24 * (bands + 1) * sampled_documents + 16 * lines)
+    return Forecast(sampled_share, len(chosen), totals)
 
 
 NO_GUARD = {name: 1.0 for name in GuardConfig.model_fields if name.startswith("max_")}
@@ -118,32 +134,34 @@ def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
     share = max(share, MIN_PIECES / len(pieces))
     random = np.random.default_rng(seed)
     chosen: list[Split] = []
-    for _, members in groupby(sorted(pieces, key=lambda each: each.source), key=lambda each: each.source):
+    for _, members in groupby(sorted(pieces, key=_source_of), key=_source_of):
         stratum = list(members)
         number = min(len(stratum), max(2, ceil(share * len(stratum))))
         chosen += [stratum[index] for index in sorted(random.choice(len(stratum), number, replace=False).tolist())]
     return sorted(chosen, key=lambda split: split.index)
 
 
-def total_of(values: np.ndarray, chosen: Sequence[Split], pieces: Sequence[Split]) -> Estimate:
-    """The total over all `pieces` of what was found in the `chosen` ones, (chosen,), by bytes and source."""
+def total_of(values: np.ndarray, chosen: Sequence[Split], pieces: Sequence[Split], *, sizes: Sequence[int]) -> Estimate:
+    """The total over all `pieces` of what was found in the `chosen` ones, (chosen,), source by source.
+
+    `sizes`: what each of the chosen has of the bytes of its source, (chosen,); over all pieces that is `size_bytes`.
+    """
     total, variance, freedom = 0.0, 0.0, 0
     for source in sorted({split.source for split in chosen}):
         member = np.array([split.source == source for split in chosen])
-        found = values[member].astype(float)
-        sizes = np.array([split.size_bytes for split in chosen if split.source == source], float)
+        found, lengths = values[member].astype(float), np.array(sizes, float)[member]
         stratum = [split.size_bytes for split in pieces if split.source == source]
-        ratio = found.sum() / max(sizes.sum(), 1.0)
+        ratio = found.sum() / max(lengths.sum(), 1.0)
         total += ratio * sum(stratum)
         if 1 < len(found) < len(stratum):
-            spread = float(np.var(found - ratio * sizes, ddof=1))
+            spread = float(np.var(found - ratio * lengths, ddof=1))
             variance += len(stratum) ** 2 * (1 - len(found) / len(stratum)) * spread / len(found)
             freedom += len(found) - 1
     reach = (1.96 + 2.6 / max(freedom, 1)) * sqrt(variance)  # Student's t to 2 % from 4 degrees of freedom on
     return Estimate(total, max(total - reach, 0.0), total + reach)
 
 
-def _copies(across: float, totals: Mapping[str, Estimate], *, published: Estimate, share: float) -> dict[str, Estimate]:
+def _copies(across: float, totals: Mapping[str, Estimate], *, share: float) -> dict[str, Estimate]:
     """Copies in all, and what is kept after them: those across pieces are counted by pairs that the sample holds."""
     within, by_rules = totals["copies in a piece"], totals["kept by the rules"]
     low, high = poisson_interval(int(across))
@@ -155,7 +173,7 @@ def _copies(across: float, totals: Mapping[str, Estimate], *, published: Estimat
     kept = Estimate(
         by_rules.value - copies.value, max(by_rules.low - copies.high, 0.0), max(by_rules.high - copies.low, 0.0)
     )
-    ratio = kept.value / max(published.value, 1.0)  # the sample has kept copies whose originals it lacks
+    ratio = kept.value / max(totals[PUBLISHED].value, 1.0)  # the sample has kept copies whose originals it lacks
     return {
         "copies": copies,
         "kept": kept,
@@ -172,12 +190,14 @@ def poisson_interval(count: int) -> tuple[float, float]:
 
 
 def _per_piece(run: Run, splits: Sequence[Split]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in (*PER_PIECE, "copies across pieces", PUBLISHED)}
+    found: dict[str, list[float]] = {name: [] for name in (*COUNTS, *AMOUNTS, "copies across pieces")}
     for split in splits:
         kept = read_parquet(run.part("verdicts", split.index), columns=["kept"])["kept"].to_numpy()
         removed = read_duplicates(run, split.index, columns=["key", "kept_key"])
         is_near = split_of(removed["key"].to_numpy()) == split_of(removed["kept_key"].to_numpy())
         texts = pa.concat_tables(_published(run, split))
+        read = read_parquet(run.part("documents", split.index), columns=["text"])["text"]
+        found["bytes of text"].append(pc.sum(pc.binary_length(read)).as_py() or 0)
         found["documents"].append(len(kept))
         found["failed"].append(read_parquet(run.part("failures", split.index), columns=["error"]).num_rows)
         found["kept by the rules"].append(int(kept.sum()) + removed.num_rows)
@@ -202,54 +222,68 @@ def _curated_parts(run: Run, split: Split) -> list[str]:
     return [path for path in paths if exists(path)]
 
 
-def _disk_bytes(run: Run, splits: Sequence[Split]) -> int:
-    """What the tables of the sample take as one file each: files as small as its pieces would be mostly headers."""
-    by_table = {name: [run.part(name, split.index) for split in splits] for name in TABLES}
-    curated: Callable[[], list[str]] = lambda: [path for split in splits for path in _curated_parts(run, split)]  # noqa: E731
-    return sum(_size_as_one_file(paths) for paths in (*by_table.values(), curated()))
+def _source_of(split: Split) -> str:
+    return split.source
 
 
-def _size_as_one_file(paths: Iterable[str]) -> int:
+def _disk_bytes(
+    run: Run, splits: Sequence[Split], growth: Mapping[str, Estimate], *, still_kept: float, num_files: int
+) -> Estimate:
+    """What the tables take: those of the sample as one file each, for small files are mostly headers."""
+    paths = {name: [run.part(name, split.index) for split in splits] for name in TABLES}
+    paths["curated"] = [path for split in splits for path in _curated_parts(run, split)]
+    value, low, high = 0.0, 0.0, 0.0
+    for name, parts in paths.items():
+        first, more = _size_as_one_file(parts, level=PUBLISHED_LEVEL if name == "curated" else INTERMEDIATE_LEVEL)
+        more *= still_kept if name == "curated" else 1.0
+        grown = growth["bytes of text" if name in TABLES_OF_TEXT else "documents"].scaled(more)
+        value, low, high = (
+            total + num_files * first + each
+            for total, each in zip((value, low, high), (grown.value, grown.low, grown.high), strict=True)
+        )
+    return Estimate(value, low, high)
+
+
+def _size_as_one_file(paths: Iterable[str], *, level: int) -> tuple[int, float]:
+    """Bytes of a file with one row, and what the other rows of all these files add to it."""
+    tables = [read_parquet(path) for path in paths]
+    if not tables:
+        return 0, 0.0
+    first, whole = (_written_bytes(each, level=level) for each in ([tables[0].slice(0, 1)], tables))
+    return first, max(whole - first, 0)
+
+
+def _written_bytes(tables: Sequence[pa.Table], *, level: int) -> int:
     buffer = io.BytesIO()
-    with ExitStack() as stack:
-        writer: GroupedWriter | None = None
-        for path in paths:
-            table = read_parquet(path)
-            writer = writer or stack.enter_context(GroupedWriter(buffer, table.schema))
-            for batch in table.to_batches():
-                writer.write(batch)
+    with GroupedWriter(buffer, tables[0].schema, level=level) as writer:
+        for batch in (batch for table in tables for batch in table.to_batches()):
+            writer.write(batch)
     return buffer.getbuffer().nbytes
 
 
-def _cpu_seconds(run: Run, splits: Sequence[Split], *, scratch: str, options: RunnerOptions) -> tuple[float, float]:
-    """CPU seconds of a curation of one sentence, and of the sample again, now that all is compiled and loaded.
+def _spent(config: CurationConfig, splits: Sequence[Split], *, out: str, options: RunnerOptions) -> float:
+    """CPU seconds of a curation."""
+    started = time.process_time()
+    numbered = [replace(split, index=index) for index, split in enumerate(splits)]
+    curate_splits(config, numbered, out=out, options=options)
+    return time.process_time() - started
 
-    Pieces that were cut small are written together, one file a source: as they are, they would cost mostly the writing
-    of their tables.
-    """
+
+def _spent_together(run: Run, splits: Sequence[Split], *, scratch: str, options: RunnerOptions) -> float:
+    """CPU seconds of the sample in files of a usual size: pieces that were cut small cost mostly their tables."""
     texts: dict[str, list[str]] = {}
     whole = [split for split in splits if split.format in READ_WHOLE]
     for split in splits:
         if split.format not in READ_WHOLE:
             texts.setdefault(split.source, []).append(run.part("documents", split.index))
-    files = {"one": ['{"text": "一句话。"}\n'.encode()]} | {
-        source: [json.dumps(row, ensure_ascii=False).encode() + b"\n" for path in paths for row in _rows(path)]
-        for source, paths in texts.items()
-    }
-    for name, lines in files.items():
-        with written_whole(join(scratch, "timed", f"{name}.jsonl")) as file:
-            file.writelines(lines)
+    for source, paths in texts.items():
+        with written_whole(join(scratch, "together", f"{source}.jsonl")) as file:
+            rows = (row for path in paths for row in _rows(path))
+            file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
     sources = SourceConfig(block_size_bytes=run.config.sources.block_size_bytes)
     config = run.config.model_copy(update={"sources": sources})
-    seconds = []
-    for number, names in enumerate((["one"], sorted(texts))):
-        inputs = [join(scratch, "timed", f"{name}.jsonl") for name in names]
-        planned = plan_splits(inputs, config=sources) if inputs else []
-        numbered = [replace(split, index=index) for index, split in enumerate([*planned, *(whole if number else [])])]
-        started = time.process_time()
-        curate_splits(config, numbered, out=join(scratch, f"timed-{number}"), options=options)
-        seconds.append(time.process_time() - started)
-    return seconds[0], seconds[1]
+    planned = plan_splits([join(scratch, "together")], config=sources) if texts else []
+    return _spent(config, [*planned, *whole], out=join(scratch, "timed"), options=options)
 
 
 def _rows(path: str) -> Iterator[dict[str, str | None]]:

@@ -49,13 +49,9 @@ of 100 rows of signals is mostly headers: 12 x the CPU time and twice the bytes 
 class GroupedWriter:
     """A Parquet file whose row groups are gathered from batches; at most a group and a batch are in memory."""
 
-    def __init__(self, file: IO[bytes], schema: pa.Schema) -> None:
+    def __init__(self, file: IO[bytes], schema: pa.Schema, *, level: int = INTERMEDIATE_LEVEL) -> None:
         self._file = pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            compression_level=INTERMEDIATE_LEVEL,
-            use_dictionary=repeating_columns(schema),
+            file, schema, compression="zstd", compression_level=level, use_dictionary=repeating_columns(schema)
         )
         self._schema = schema
         self._pending: list[pa.RecordBatch] = []

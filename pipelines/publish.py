@@ -32,6 +32,7 @@ from ctllm.schemas.progress import Progress, silent
 from ctllm.schemas.token_estimate import estimate_from_signals
 
 BATCH_ROWS = 1024
+PUBLISHED_LEVEL = 3  # zstd's own default
 
 
 class PublishSplit(beam.DoFn):
@@ -80,7 +81,11 @@ class PublishSplit(beam.DoFn):
         file = stack.enter_context(written_whole(path))
         return stack.enter_context(
             pq.ParquetWriter(
-                file, CURATED, compression="zstd", compression_level=3, use_dictionary=repeating_columns(CURATED)
+                file,
+                CURATED,
+                compression="zstd",
+                compression_level=PUBLISHED_LEVEL,
+                use_dictionary=repeating_columns(CURATED),
             )
         )
 

@@ -6,7 +6,7 @@ const BUILD_POLL_MS = 400;
 const FIRST_VIEWS = 2; // they fill a window
 
 /** What the address names: the kind of page and the run. */
-const live = { kind: "start", name: "", lists: null, sort: {} };
+const live = { kind: "start", name: "", lists: null, sort: {}, descent: null };
 
 /** Fulfilled when charts can be drawn: plotly.js is most of the page, so everything else is shown before it. */
 const plotlyLoaded = new Promise((resolve) => { document.querySelector("script[defer]").addEventListener("load", resolve); });
@@ -122,8 +122,16 @@ function runViews() {
     histograms: [["what_if", thresholdsView]],
     duplicates: [["groups", groupsView]],
     samples: [["find", findView], ["sources", sourcesView]],
+    failures: [["lineage", descentView]],
   };
   return cardViews().filter(([id]) => id !== "whatif").flatMap((view) => [view, ...(after[view[0]] ?? [])]);
+}
+
+/** What was made from the run by trainings below the same directories, with their curves; asked for once. */
+function descentView() {
+  return [loaded(async () => Object.assign(card, await (live.descent ??= ask(ofRun("lineage")))), () => [
+    ...lineageView(), ...(card.trainings.length ? [make("h3", {}, word("training")), ...trainingView()] : []),
+  ])];
 }
 
 async function openStart() {

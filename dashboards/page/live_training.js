@@ -99,6 +99,6 @@ function ledgerFacts() {
   return [
     make("p", {}, stateMark(last.state), ` ${place} · ${word("quiet", { count: whole(last.quiet_s) })}`),
     make("ul", { class: "legend facts" }, facts.map(([name, value]) => make("li", {}, `${name} `, make("b", {}, value)))),
-    ...(last.alarm ? [make("p", { class: "balance wrong" }, word("alarm_says", { alarm: last.alarm }))] : []),
+    ...(last.alarm ? [make("p", { class: "balance wrong" }, word("alarm_says", { alarm: alarmWord(last.alarm) }))] : []),
   ];
 }

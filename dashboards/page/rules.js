@@ -109,7 +109,7 @@ function busiestSignal() {
 
 /** One histogram per lane above the same axis, with the lane's thresholds and the side that they refuse. */
 function signalHistograms(signal) {
-  const { unit, meaning } = card.signals[signal];
+  const { unit } = card.signals[signal];
   const lanes = LANE_ORDER.filter((lane) => card.histograms[signal][lane]?.length);
   const rules = lanes.map((lane) => rulesOf(lane).filter((rule) => rule.signal === signal));
   const ends = [...lanes.flatMap((lane) => card.histograms[signal][lane].map((bin) => bin[1])),
@@ -127,7 +127,7 @@ function signalHistograms(signal) {
   const remarks = lanes.flatMap((lane, at) => (rules[at].length ? rules[at].map((rule) => refusedRemark(lane, rule))
     : [word("no_threshold", { lane: laneWord(lane) })]));
   return [
-    make("p", { class: "aside" }, make("code", {}, signal), state.language === 1 ? ` ${meaning} (${unit})` : ` ${signalWord(signal)}`),
+    make("p", { class: "aside" }, make("code", {}, signal), ` ${signalMeaning(signal)}`),
     ...charted(chart(`${word("histograms")}: ${signalWord(signal)}`, 60 + 165 * lanes.length, traces, layout), signalWord(signal),
       [word("lane"), `#${word("from")}`, `#${word("below")}`, ...UNITS.map((each) => `#${word(each)}`)],
       lanes.flatMap((lane) => card.histograms[signal][lane].map(([left, right, ...counts]) =>

@@ -86,8 +86,8 @@ function troubleMarks(run, points, place) {
     marker: { color: colour("accent"), symbol: "x", size: 8 }, text: seen.map(([, kind]) => chartName(troubleWord(kind))), hovertemplate: "%{text}<extra></extra>" }] : [];
 }
 
-/** A trouble in words; an alarm is the ledger's own. */
-const troubleWord = (kind) => (kind === "skipped" || kind === "left_out" ? word(kind) : `${word("step_alarm")}: ${kind}`);
+/** A trouble in words. */
+const troubleWord = (kind) => (kind === "skipped" || kind === "left_out" ? word(kind) : `${word("step_alarm")}: ${alarmWord(kind)}`);
 
 function troubleList(run) {
   if (!run.troubles.length) return [];

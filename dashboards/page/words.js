@@ -186,6 +186,8 @@ const WORDS = {
   left_out: ["略过", "left out"],
   step_alarm: ["警报", "alarm"],
   alarms: ["警报", "alarms"],
+  both_fall: ["中选与落选回答的似然都在下降：相对参考模型 {chosen} 与 {rejected} 奈特（最近 {steps} 步）；请调低 optimizer.learning_rate、调高 beta，或改用 loss: apo_zero",
+    "chosen and rejected answers both lose likelihood: {chosen} and {rejected} nats against the reference over {steps} steps; lower optimizer.learning_rate, raise beta, or try loss: apo_zero"],
   troubles_of: ["异常的步（{count}）", "Steps with a trouble ({count})"],
   what: ["情况", "what"],
   checkpoints: ["检查点", "Checkpoints"],
@@ -418,6 +420,11 @@ const editWord = (kind) => {
   const [group, name] = kind.split(/:(.*)/s);
   return group === "benchmark" ? `${word("benchmark")} ${name}` : entry(EDITS, kind, name ?? kind);
 };
+/** An alarm of the ledger (`both_fall` of model/dpo.py), which is an English sentence; one that is not known stays as it is. */
+function alarmWord(alarm) {
+  const fall = /^chosen and rejected answers both lose likelihood: (\S+) and (\S+) nats against the reference over (\d+) steps;/.exec(alarm);
+  return fall && state.language === 0 ? word("both_fall", { chosen: fall[1], rejected: fall[2], steps: fall[3] }) : alarm;
+}
 const signalWord = (signal) => entry(SIGNALS, signal, signal.replaceAll("_", " "));
 
 /** A reason in words: a constant of schemas.verdict, a failure kind, or a rule `min_<signal>` or `max_<signal>`. */

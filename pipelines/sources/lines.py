@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+import fsspec
 
 from ctllm.pipelines.sources.compression import Damage, is_compressed, read_blocks
 from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure
@@ -31,6 +33,25 @@ def lines_from(split: Split, *, max_bytes: int) -> Iterator[Line | Failure]:
     for line in split_lines(read_blocks(split.url, start=first), offset=first, max_bytes=max_bytes):
         if line.offset >= split.start:
             yield line
+
+
+def bytes_of_lines(split: Split) -> int:
+    """The bytes of the lines that start in the split: many more than its block where a long one does.
+
+    Splits of formats without lines, and compressed files, are as large as they are.
+    """
+    if split.format not in ("jsonl", "text") or is_compressed(split.url):
+        return split.size_bytes
+    with fsspec.open(split.url, "rb") as file:
+        return _line_start(file, split.end) - _line_start(file, split.start)
+
+
+def _line_start(file: IO[bytes], position: int) -> int:
+    """Where the first line starts that starts there or later."""
+    if position == 0:
+        return 0
+    file.seek(position - 1)
+    return position - 1 + len(file.readline())
 
 
 def end_of(split: Split) -> float:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ctllm.dashboards.lineage import lineage
+from ctllm.dashboards.lineage import attached, lineage
 from ctllm.model.checkpoint import weights_digest
 from ctllm.schemas.files import file_digest, read_json, write_json
 from ctllm.schemas.manifest import SUCCESS, StageManifest
@@ -144,3 +144,21 @@ def test_a_tuning_alone_names_its_unknown_beginning(way: Path) -> None:
     assert links[("checkpoint", "training sft")] == "unchecked"
     assert [node["digest"] for node in nodes.values() if node["kind"] == "training"]
     assert json.dumps(nodes)
+
+
+def test_trainings_are_attached_by_what_they_recorded(way: Path, tmp_path: Path) -> None:
+    """Pretraining by the text of its tokens, tuning by its first weights; others, and what is broken, are not."""
+    other = tmp_path / "of_other_text"
+    shutil.copytree(way / "pretrain", other)
+    shutil.copytree(way / "tokens", tmp_path / "other_tokens")
+    manifest = read_json(str(tmp_path / "other_tokens" / "manifest.json"))
+    write_json(str(tmp_path / "other_tokens" / "manifest.json"), manifest | {"fingerprint": "f" * 16})
+    write_json(
+        str(other / "data.json"), read_json(str(other / "data.json")) | {"tokens": str(tmp_path / "other_tokens")}
+    )
+    shutil.copytree(way / "sft", tmp_path / "of_unknown")
+    write_json(str(tmp_path / "of_unknown" / "run.json"), {"weights": "0" * 64})
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    trainings = [str(tmp_path / name) for name in ("sft", "broken", "of_unknown", "of_other_text", "pretrain")]
+    assert attached(str(way / "run"), trainings) == [str(way / "pretrain"), str(way / "sft")]

@@ -19,7 +19,7 @@ from ctllm.schemas.files import read_json, write_json
 pytestmark = pytest.mark.browser
 
 TOKEN = "a-long-token-of-the-tests"
-LIVE_VIEWS = {"what_if", "groups", "find", "sources"}
+LIVE_VIEWS = {"what_if", "groups", "find", "sources", "lineage"}
 REPORT_VIEWS = {
     "overview", "funnel", "mixture", "heat", "rules", "histograms", "duplicates", "samples", "edits", "lines",
     "contamination", "failures", "stages",
@@ -122,6 +122,28 @@ def test_every_view_of_a_run_is_drawn(
         assert page.evaluate("document.documentElement.scrollWidth") == width
         words = page.locator("#what_if h2").text_content()
         assert words == ("假如改阈值" if language == "zh-CN" else "What if")
+
+
+def test_everything_but_charts_is_there_before_plotly_js(address: str, browser: Any) -> None:
+    """With the largest file held back the page shows all views and changes language and unit; charts follow."""
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    errors: list[str] = []
+    held: list[Any] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.route("**/page/plotly.js", held.append)
+    page.goto(f"{address}run/zh/v1", wait_until="commit")
+    page.wait_for_selector("#stages[data-drawn='1']", timeout=60_000)
+    filled(page)
+    page.click("#units button[value=documents]")
+    page.click("#languages button >> text=中文")
+    page.wait_for_selector("#overview-title >> text=总览", timeout=60_000)
+    page.wait_for_selector("[aria-busy=true]", state="detached", timeout=60_000)
+    assert (errors, len(held), page.locator(".js-plotly-plot").count()) == ([], 1, 0)
+    held[0].continue_()
+    page.wait_for_selector("body[data-ready='1'] #funnel .js-plotly-plot", timeout=60_000)
+    context.close()
+    assert errors == []
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])

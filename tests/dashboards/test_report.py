@@ -18,7 +18,7 @@ from ctllm.pipelines.samples import MAX_BORDER, MAX_SAMPLES
 from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import read_json, read_parquet, write_json, write_parquet
 from ctllm.schemas.privacy_config import PersonalData
-from ctllm.schemas.signals import SIGNAL_NAMES
+from ctllm.schemas.signals import SIGNAL_NAMES, SIGNALS
 from ctllm.schemas.stats import CLUSTERS, MAX_SAMPLED_DOCUMENTS, SAMPLED_SIGNALS, SAMPLES, SIGNAL_SAMPLE
 
 MakeRun = Callable[..., Path]
@@ -140,3 +140,14 @@ def test_every_signal_has_a_name_in_both_languages() -> None:
     block = words.split("const SIGNALS = {", maxsplit=1)[1].split("};", maxsplit=1)[0]
     named = re.findall(r'^ +(\w+): \["[^"]+", "[^"]+"\],$', block, re.MULTILINE)
     assert sorted(named) == sorted(SIGNAL_NAMES)
+
+
+def test_every_signal_has_its_meaning_and_unit_in_chinese() -> None:
+    """Every measured signal is explained in Chinese, and no other; so is every unit."""
+    text = (PAGE / "meanings.js").read_text(encoding="utf-8")
+    meanings, units = (text.split(f"const {name} = {{")[1].split("};")[0] for name in ("MEANINGS", "UNITS_OF_SIGNALS"))
+    named = dict(re.findall(r'^ +(\w+): "([^"]+)",$', meanings, re.MULTILINE))
+    assert sorted(named) == sorted(SIGNAL_NAMES)
+    assert [name for name, meaning in named.items() if not re.search(r"[\u4e00-\u9fff]", meaning)] == []
+    in_words = {single or quoted for single, quoted in re.findall(r'(?:(\w+)|"([^"]+)"): "', units)}
+    assert in_words == {SIGNALS.field(name).metadata[b"unit"].decode() for name in SIGNAL_NAMES}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctllm.pipelines.curate import curate
-from ctllm.pipelines.forecast import Estimate, choose, forecast, poisson_interval, total_of
+from ctllm.pipelines.forecast import TABLES, Estimate, choose, forecast, poisson_interval, total_of
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import CurationConfig
@@ -42,6 +42,18 @@ def test_the_whole_input_as_a_sample_is_the_curation_itself(tmp_path: Path) -> N
     assert read_json(f"{tmp_path}/scratch/sample/manifest.json")["config"]["guard"]["max_removed_share"] == 1
 
 
+def test_disk_is_what_the_tables_take(tmp_path: Path) -> None:
+    """The whole input as a sample: within a tenth of the files of the run, most of which are headers here."""
+    records = [{"id": str(index), "text": prose(index % 12)} for index in range(40)]
+    for number in range(2):
+        write_records(tmp_path / "in" / f"{number}.jsonl", records)
+    inputs, out = [str(tmp_path / "in")], tmp_path / "run"
+    found = forecast(CurationConfig(), inputs=inputs, share=1.0, scratch=str(tmp_path / "scratch")).totals
+    curate(CurationConfig(), inputs=inputs, out=str(out), options=RunnerOptions(workers=1))
+    files = [path for name in (*TABLES, "curated") for path in (out / name).rglob("part-*.parquet")]
+    assert found["bytes on disk"].value == pytest.approx(sum(path.stat().st_size for path in files), rel=0.1)
+
+
 def test_every_source_is_in_the_sample() -> None:
     """At least two pieces of each, by chance, and the same ones for the same seed."""
     many, few = pieces([10] * 5000), pieces([10] * 3, source="b")
@@ -59,9 +71,26 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     held = 0
     for seed in range(400):
         chosen = choose(all_pieces, share=0.05, seed=seed)
-        found = total_of(documents[[split.index for split in chosen]], chosen, all_pieces)
+        sizes_of_chosen = [split.size_bytes for split in chosen]
+        found = total_of(documents[[split.index for split in chosen]], chosen, all_pieces, sizes=sizes_of_chosen)
         held += found.low <= documents.sum() <= found.high
     assert 0.92 <= held / 400 <= 0.98
+
+
+def test_a_long_document_counts_with_the_bytes_it_has() -> None:
+    """Novels of 40 blocks among short texts: by the bytes of lines every sample gives the total, by blocks few do."""
+    lines = np.where(np.arange(2000) % 50 == 0, 4000, 20)  # what begins in each block of 100 bytes
+    all_pieces = pieces([int(lines.sum()) // 2000] * 2000)
+    tokens = lines // 4
+    errors = []
+    for seed in range(50):
+        chosen = choose(all_pieces, share=0.05, seed=seed)
+        found = tokens[[split.index for split in chosen]]
+        by_lines = total_of(found, chosen, all_pieces, sizes=[int(lines[split.index]) for split in chosen])
+        by_block = total_of(found, chosen, all_pieces, sizes=[split.size_bytes for split in chosen])
+        assert by_lines.value == pytest.approx(tokens.sum(), rel=0.01)
+        errors.append(abs(by_block.value / tokens.sum() - 1))
+    assert np.median(errors) > 0.15
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.025, 5.572), (10, 4.795, 18.39)])
