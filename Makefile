@@ -2,7 +2,7 @@
 #
 #   make demo    the whole way on the example corpus, offline after set-up
 #   make test    all tests
-#   make check   format, lint, types, Dockerfile, import direction, docs
+#   make check   format, lint, types, Dockerfile, compose file, import direction, docs
 #   make flink   Beam's Flink job server for `--runner flink`, by Maven; Java 17 runs it
 #   make prism   Beam's portable runner in Go, which one test runs on
 #
@@ -43,6 +43,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p ctllm
 	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(UV) pip check --quiet --python $(BIN)/python
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
 
