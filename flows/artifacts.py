@@ -1,9 +1,11 @@
 """What a stage leaves on its Prefect run page: the funnel, the loss curve, the evaluation, where the report lies."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
@@ -168,7 +170,21 @@ def _show_report(step: Step) -> None:
 
 
 def _report_line(run: str) -> str:
-    return f"The whole report is one file, to be opened in a browser: `{join(run, 'report.html')}`"
+    file = f"The whole report is one file, to be opened in a browser: `{join(run, 'report.html')}`"
+    address = dashboard_address(run)
+    return f"[The run in the dashboard]({address})\n\n{file}" if address else file
+
+
+def dashboard_address(run: str) -> str | None:
+    """The page of a local run in the dashboard that CTLLM_DASHBOARD_URL names, over the directory CTLLM_DASHBOARD_ROOT.
+
+    None without both, and for a run that lies elsewhere. No page of a server may link to a file of this machine.
+    """
+    url, root = (os.environ.get(f"CTLLM_DASHBOARD_{name}") for name in ("URL", "ROOT"))
+    if not url or not root or not Path(run).resolve().is_relative_to(Path(root).resolve()):
+        return None
+    name = Path(run).resolve().relative_to(Path(root).resolve()).as_posix()
+    return f"{url.rstrip('/')}/run/{quote(name)}"
 
 
 _SHOW: dict[str, Callable[[Step], None]] = {

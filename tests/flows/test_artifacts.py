@@ -1,8 +1,14 @@
 """Tables and pictures of a run page, without a server."""
 
 import base64
+from pathlib import Path
+from urllib.parse import unquote
 
+import pytest
+
+from ctllm.dashboards.discovery import Shelf
 from ctllm.flows.artifacts import (
+    dashboard_address,
     evaluation_table,
     funnel_picture,
     funnel_table,
@@ -148,3 +154,20 @@ def test_generated_text_cannot_act() -> None:
     samples = [{"prompt": "春天", "text": "来了\n# <script>"}, {"prompt": "a", "text": "b"}]
     lines = [line for line in samples_markdown(samples).splitlines()[1:] if line and line != "---"]
     assert lines == ["    春天来了", "    # <script>", "    ab"]
+
+
+def test_a_run_page_links_to_the_dashboard_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address opens the run of that name there; without a dashboard, or for a run elsewhere, there is no link."""
+    run = tmp_path / "runs" / "zh web" / "v#1"
+    (run / "stats").mkdir(parents=True)
+    for name in ("manifest.json", "stats/stats.json"):
+        (run / name).write_text("{}")
+    assert dashboard_address(str(run)) is None
+    monkeypatch.setenv("CTLLM_DASHBOARD_URL", "http://127.0.0.1:8050/")
+    assert dashboard_address(str(run)) is None
+    monkeypatch.setenv("CTLLM_DASHBOARD_ROOT", str(tmp_path / "runs"))
+    assert dashboard_address(str(tmp_path / "other")) is None
+    address = dashboard_address(str(run))
+    assert address == "http://127.0.0.1:8050/run/zh%20web/v%231"
+    name = unquote(address.partition("/run/")[2])
+    assert Shelf([tmp_path / "runs"]).path("curation", name) == run
