@@ -130,8 +130,12 @@ def test_everything_but_charts_is_there_before_plotly_js(address: str, browser: 
     page = context.new_page()
     errors: list[str] = []
     held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.route("**/page/plotly.js", held.append)
+    page.route("**/page/plotly.js", hold)
     page.goto(f"{address}run/zh/v1", wait_until="commit")
     page.wait_for_selector("#stages[data-drawn='1']", timeout=60_000)
     filled(page)
