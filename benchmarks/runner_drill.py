@@ -3,8 +3,6 @@
     python benchmarks/runner_drill.py FILE... --megabytes 500 --work DIR [--workers 2] -- --runner flink
     python benchmarks/runner_drill.py FILE... --work DIR -- --runner portable -- --job_endpoint=HOST:PORT
 
-    python benchmarks/runner_drill.py FILE... --work DIR -- --runner flink -- --number_of_execution_retries=3
-
 FILEs are JSON Lines with `text`, repeated as in `curation.py`. With half of the documents written one worker process
 gets SIGKILL, with three quarters the command does. Prints one JSON line: how each attempt ended after how many seconds,
 how many processes were left, and the files that differ.

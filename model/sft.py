@@ -72,7 +72,7 @@ def sft(
             config, data=data, weights=weights, tokenizer=tokenizer.digest, context_length=context_length
         ),
         packed_length=context_length,
-        evaluate=HeldOutLoss(held_out, context_length=context_length, padding_id=tokenizer.end_of_document_id),
+        evaluate=HeldOutLoss(held_out, padding_id=tokenizer.end_of_document_id),
         progress=progress,
     )
     summary = trainer.train(resume=resume, max_seconds=max_seconds)
@@ -138,9 +138,9 @@ class PackedChats:
 class HeldOutLoss:
     """Mean loss per assistant token over held-out conversations, per lane and over all; {} when there are none."""
 
-    def __init__(self, chats: Sequence[CutChat], *, context_length: int, padding_id: int) -> None:
+    def __init__(self, chats: Sequence[CutChat], *, padding_id: int) -> None:
         self._chats = [chat for chat in chats if chat.num_labels]
-        self._context_length, self._padding_id = context_length, padding_id
+        self._padding_id = padding_id
 
     def __call__(self, model: Transformer, work: SharedWork) -> Mapping[str, float]:
         """Each conversation in a sequence of its own, as long as it is."""

@@ -1,5 +1,7 @@
 """What a training run leaves behind: state in a checkpoint, one ledger line per step, a summary at the end."""
 
+from pydantic import ConfigDict
+
 from ctllm.schemas.config import Config
 from ctllm.schemas.training_config import Backend
 
@@ -9,6 +11,12 @@ IDENTITY = "run.json"
 DATA = "data.json"
 MACHINE = "machine.json"
 """Names in a training run's directory."""
+
+
+class Measured(Config):
+    """What holds figures that a model gave, which may be no numbers: those are written as words, not as null."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
 
 class StepSpeed(Config):
@@ -26,7 +34,7 @@ class StepSpeed(Config):
     """Full, of the rate of a large matrix product on this machine: the honest one."""
 
 
-class LedgerLine(Config):
+class LedgerLine(Measured):
     """One optimizer step; `RUN/ledger.jsonl` holds each exactly once, in order, whatever was killed in between."""
 
     step: int
@@ -60,7 +68,7 @@ class LedgerLine(Config):
     """Beginning to what the model wrote after it, where it was measured too."""
 
 
-class TrainingState(Config):
+class TrainingState(Measured):
     """Everything a resume needs beside weights and moments. There is no random state: batch k follows from k."""
 
     step: int
@@ -104,7 +112,7 @@ class TrainingMachine(Config):
     """Operations a second of a large matrix product in the run's dtype, measured when this life began."""
 
 
-class TrainingSummary(Config):
+class TrainingSummary(Measured):
     """`RUN/summary.json`."""
 
     stage: str

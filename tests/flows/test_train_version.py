@@ -1,5 +1,6 @@
 """The chain from a curated version to an accepted model, on a real Prefect server with real stages."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ SHAPE = {"vocab_size": 1024, "d_model": 16, "num_layers": 1, "num_heads": 2, "d_
 LOOP = {"steps": 2, "sequences_per_step": 2, "checkpoint_every_steps": 2, "evaluate_every_steps": 2}
 
 
-def configs(path: Path, **gate: Any) -> str:
-    """A chain in miniature, which asks before every pretraining."""
+def configs(path: Path, *, asks: bool = True, **gate: Any) -> str:
+    """A chain in miniature, which asks before every pretraining, or never."""
     files: dict[str, Any] = {
         "plan": {"context_length": 64, "held_out_share": 0.2},
         "pretrain": {"tokens": "-", "plan": "-", "out": "-", "model": SHAPE, "loop": LOOP, "sample_prompts": []},
@@ -37,22 +38,28 @@ def configs(path: Path, **gate: Any) -> str:
     for name, values in files.items():
         (path / f"{name}.yaml").write_text(yaml.safe_dump(values))
     chain = {name: str(path / f"{name}.yaml") for name in files}
-    chain |= {"tokenizer": str(path / "tok"), "gate": gate, "approval": {"max_gpu_hours": 0}, "workers": 1}  # type: ignore[dict-item]
+    chain |= {
+        "tokenizer": str(path / "tok"),
+        "gate": gate,
+        "approval": {"max_gpu_hours": 0 if asks else None},
+        "workers": 1,
+    }  # type: ignore[dict-item]
     out = path / f"chain-{'-'.join(gate) or 'open'}.yaml"
     out.write_text(yaml.safe_dump(chain))
     return str(out)
 
 
 def curated(path: Path, registry: Registry) -> None:
-    """zh@1 and its copy zh@2, and a tokenizer."""
+    """zh@1, its copies zh@2 and zh@3, and a tokenizer."""
     config = read_config("configs/curation/demo.yaml", CurationConfig)
     options = RunnerOptions(workers=1)
     place = registry.place_of("zh@1")
     curate(config, inputs=[str(each) for each in TEXTS], out=place, options=options)
     tokens = TokenizerConfig(vocab_size=1000, held_out_share=0.2)
     train_tokenizer(place, config=tokens, out=str(path / "tok"), options=options)
-    shutil.copytree(place, registry.place_of("zh@2"))
-    for number in ("1", "2"):
+    for number in ("2", "3"):
+        shutil.copytree(place, registry.place_of(f"zh@{number}"))
+    for number in ("1", "2", "3"):
         where = registry.place_of(f"zh@{number}")
         published = (StateChange(state="published", at=now()),)
         registry.add(
@@ -67,8 +74,8 @@ def curated(path: Path, registry: Registry) -> None:
 def test_approved_accepted_and_the_next_one_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run suspends before pretraining, goes on when approved, and its version is accepted.
 
-    A version that the gate refuses is rejected with its reasons; the one before stays accepted. A decided version is
-    not trained again.
+    A version that the gate refuses is rejected with its reasons, at once for what curation kept, and after its training
+    for its bits per byte; the one before stays accepted. A decided version is not trained again.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
@@ -102,11 +109,18 @@ def test_approved_accepted_and_the_next_one_rejected(tmp_path: Path, monkeypatch
         assert registry.versions("zh-model") == []
         client.resume_flow_run(run.id, run_input={"approve": True, "by": "a person"})
         done = go_on()
+        worse = train_version(
+            version="zh@3", config=configs(tmp_path, asks=False, max_bits_per_byte=0.1), return_state=True
+        )
         client.delete_global_concurrency_limit_by_name(TRAINER_LIMIT)
     assert limit
     assert (done.name, done.message) == ("Accepted", "zh@1 is the accepted version of zh")
     assert registry.find("zh-model@1").contents.kind == "training"
     assert {origin.path for origin in registry.find("zh-model@1").made_from} == {"zh-tokens@1", "zh-plan@1"}
+
+    assert worse.name == "Rejected"
+    assert re.search(r"lane zh: \d\.\d+ bits per byte, max_bits_per_byte is 0\.1; zh@1 stays", str(worse.message))
+    assert [each.version for each in registry.versions("zh-model")] == ["1", "3"]
 
     strict = configs(tmp_path, min_kept_documents=1000)
     rejected = train_version(version="zh@2", config=strict, return_state=True)

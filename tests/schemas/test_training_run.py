@@ -1,6 +1,7 @@
 """What a training leaves: lines and states come back as they were, and files of earlier versions can be read."""
 
 import json
+import math
 from typing import Any
 
 from hypothesis import given
@@ -44,6 +45,18 @@ def test_a_state_keeps_the_lines_that_are_passed_over(lines: list[LedgerLine]) -
     """A run that went back before a spike and was killed then passes over the same batches when it resumes."""
     state = TrainingState(step=1, label_tokens=2, run_digest="d", ledger_bytes=3, left_out=tuple(lines))
     assert TrainingState.model_validate_json(state.model_dump_json()) == state
+
+
+def test_no_number_is_told_from_none() -> None:
+    """A measurement that is NaN or infinite stands in the ledger and a checkpoint, and is read as what it was."""
+    line = LedgerLine(
+        step=0, batch="9f", label_tokens=1, loss=1.0, grad_norm=math.inf, learning_rate=0.0, tokens_per_s=1.0,
+        evaluation={"zh": math.nan, "en": -math.inf},
+    )  # fmt: skip
+    state = TrainingState(step=1, label_tokens=1, run_digest="d", ledger_bytes=1, left_out=(line,))
+    read = LedgerLine.model_validate_json(line.model_dump_json())
+    of_state = TrainingState.model_validate_json(state.model_dump_json()).left_out[0]
+    assert repr(read) == repr(of_state) == repr(line)
 
 
 def test_a_line_of_the_first_version_can_be_read() -> None:
