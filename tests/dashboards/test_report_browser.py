@@ -355,6 +355,7 @@ def test_chinese_page_is_chinese(run: Path, open_page: OpenPage) -> None:
     names = {
         "web", "web-", "news", "github", "demo", "abcdef", "jsonl", "MiB", "ctllm", "pretrain-demo", "contamination",
         "failures", "edits", "mmlu", "astronomy", "ceval", "--training", "example", "org", "quiz", "val-", "NaN",
+            "FFFD",
     }  # fmt: skip
     with open_page(run / "report.html", language="zh-CN") as page:
         page.wait_for_selector("#whatif[data-sampled='1']")

@@ -99,8 +99,8 @@ def test_stages_are_fused_as_intended(few: list[Graph]) -> None:
         translations.create_and_optimize_stages(graph, phases=phases, known_runner_urns=frozenset())[1] for graph in few
     ]
     assert list(map(len, stages)) == [2, 10, 5, 3, 2, 2]  # measure, pairs, lines, survivors, verdicts, publish
-    measuring = [transform.unique_name.split("/")[-1] for transform in stages[0][-1].transforms]
-    assert measuring[-2:] == ["Look up", "Measure"]
+    named = [[transform.unique_name.split("/")[-1] for transform in stage.transforms] for stage in stages[0]]
+    assert [names[-2:] for names in named if "Measure" in names] == [["Look up", "Measure"]]
 
 
 @pytest.mark.skipif(

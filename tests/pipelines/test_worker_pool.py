@@ -8,8 +8,8 @@ import time
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 
+from ctllm.schemas.processes import session_members
 from tests.pipelines.test_portable_services import free_port, listens
-from tests.pipelines.test_runners import session
 
 
 def test_a_stopped_pool_takes_its_workers_along() -> None:
@@ -28,7 +28,7 @@ def test_a_stopped_pool_takes_its_workers_along() -> None:
         request = beam_fn_api_pb2.StartWorkerRequest(worker_id="1", control_endpoint=nobody, logging_endpoint=nobody)
         answer = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel).StartWorker(request)
     assert answer.error == ""
-    assert len(session(pool.pid)) == 2
+    assert len(session_members(pool.pid)) == 2
     pool.send_signal(signal.SIGTERM)
     pool.wait(timeout=60)
-    assert session(pool.pid) == []
+    assert session_members(pool.pid) == []

@@ -68,7 +68,7 @@ def test_a_thread_may_have_one_too() -> None:
     [
         ("", signal.SIGTERM, -signal.SIGTERM),
         ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))", signal.SIGTERM, 7),
-        ("", signal.SIGINT, -signal.SIGINT),
+        ("signal.signal(signal.SIGINT, signal.default_int_handler)", signal.SIGINT, -signal.SIGINT),  # may be ignored
     ],
     ids=["SIGTERM", "SIGTERM, handled", "Ctrl-C"],
 )

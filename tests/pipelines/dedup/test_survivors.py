@@ -156,13 +156,18 @@ def test_earlier_documents_stand_whatever_they_are_like(case: Case, data: st.Dat
 def test_unverified_pairs_make_whole_components(case: Case) -> None:
     """Without verification all kept documents that pairs connect are one cluster behind its best one, and no others.
 
-    The row shows a pair of the removed document's own, its pair with the survivor where there is one.
+    The row shows a pair of the removed document's own, its pair with the survivor where there is one; one of texts
+    before one of addresses.
     """
     config = DedupConfig(verify=False, survivor_order=("num_chars",))
     rows = chosen(case.pairs, kept=case.kept, order=case.order, config=config)
     exact = exact_groups(case)
     kept_groups = {exact[key] for key in case.kept}
-    edges = [(exact[one], exact[other], jaccard) for one, other, kind, jaccard in case.pairs if kind != "exact"]
+    edges = [
+        (exact[one], exact[other], (kind == "near", jaccard))
+        for one, other, kind, jaccard in case.pairs
+        if kind != "exact"
+    ]
     edges = [edge for edge in edges if edge[0] != edge[1] and {edge[0], edge[1]} <= kept_groups]
     whole = {group: group for group in kept_groups}
     for _ in whole:
@@ -177,8 +182,9 @@ def test_unverified_pairs_make_whole_components(case: Case) -> None:
         own, centre = exact[row["key"]], exact[row["kept_key"]]
         if own != centre:
             around = [(set(edge[:2]), edge[2]) for edge in edges if own in edge[:2]]
-            direct = [jaccard for ends, jaccard in around if ends == {own, centre}]
-            assert row["jaccard"] == np.float32(max(direct or [jaccard for _, jaccard in around]))
+            direct = [strength for ends, strength in around if ends == {own, centre}]
+            is_near, jaccard = max(direct or [strength for _, strength in around])
+            assert (row["kind"], row["jaccard"]) == ("near" if is_near else "url", np.float32(jaccard))
 
 
 def test_order_of_survival_is_the_configured_one() -> None:
