@@ -23,10 +23,8 @@ def exact_signatures(
 
     The halves are two independent multiply-rotate chains; not meant against an adversary.
     """
-    high = np.empty(len(offsets) - 1, np.uint64)
-    low = np.empty(len(offsets) - 1, np.uint64)
     starts = offsets[:-1] + skipped
-    _hash_sequences(tokens, starts, offsets[1:], high, low)
+    high, low = _hashed(tokens, starts, offsets[1:], salts=np.zeros(len(starts), np.uint64), width=1)
     empty = offsets[1:] == starts
     high[empty] = keys[empty] * _PRIMES[0]  # odd factor: different keys stay different
     low[empty] = 0  # no chain of tokens ends in 0 but by chance of 2^-64
@@ -34,46 +32,68 @@ def exact_signatures(
 
 
 def text_signatures(texts: TextBatch) -> tuple[np.ndarray, np.ndarray]:
-    """High and low half per text, of its characters as they are: (texts,), uint64 each, both 0 for an empty text."""
-    high = np.empty(len(texts), np.uint64)
-    low = np.empty(len(texts), np.uint64)
-    _hash_texts(texts.codepoints, texts.offsets, high, low)
-    empty = np.diff(texts.offsets) == 0
-    high[empty] = low[empty] = 0
+    """High and low half per text, of its characters as they are: (texts,), uint64 each, both 0 for an empty text.
+
+    Two characters are a step, which halves the chain of multiplications; it is begun by the length.
+    """
+    sizes = np.diff(texts.offsets)
+    high, low = _hashed(texts.codepoints, texts.offsets[:-1], texts.offsets[1:], salts=sizes.astype(np.uint64), width=2)
+    high[sizes == 0] = low[sizes == 0] = 0
+    return high, low
+
+
+def _hashed(
+    values: np.ndarray, starts: np.ndarray, ends: np.ndarray, *, salts: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both halves of each sequence of `values`, `width` a step; its second chain begins with its salt."""
+    high, low = np.empty(len(starts), np.uint64), np.empty(len(starts), np.uint64)
+    by_length = np.argsort(ends - starts, kind="stable")
+    _hash_sequences(values, starts, ends, salts, width, by_length, high, low)
     return high, low
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _hash_texts(codepoints: np.ndarray, offsets: np.ndarray, high: np.ndarray, low: np.ndarray) -> None:
-    """As `_hash_sequences`, two characters a step, which halves the chain of multiplications; begun by the length."""
-    for text in range(offsets.shape[0] - 1):
-        start = offsets[text]
-        end = offsets[text + 1]
-        one, other = _SEEDS
-        other ^= np.uint64(end - start)
-        for position in range(start, end, 2):
-            step = np.uint64(codepoints[position])
-            if position + 1 < end:
-                step |= np.uint64(codepoints[position + 1]) << np.uint64(32)
-            one = (one ^ step) * _PRIMES[0]
-            one ^= one >> _SHIFT
-            other = (other + step) * _PRIMES[1]
-            other ^= other >> _SHIFT
-        high[text] = one * _PRIMES[1]
-        low[text] = other * _PRIMES[0]
+def _hash_sequences(  # noqa: PLR0917 - a kernel takes its arrays by position
+    values: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    salts: np.ndarray,
+    width: int,
+    by_length: np.ndarray,
+    high: np.ndarray,
+    low: np.ndarray,
+) -> None:
+    """Two sequences of nearly one length at a time, for a chain waits for each of its multiplications."""
+    last = by_length.shape[0] - 1
+    for place in range(0, by_length.shape[0], 2):
+        a, b = by_length[place], by_length[min(place + 1, last)]  # an odd last one, with itself
+        one, other = values[starts[a] : ends[a]], values[starts[b] : ends[b]]
+        one_high = other_high = _SEEDS[0]
+        one_low, other_low = _SEEDS[1] ^ salts[a], _SEEDS[1] ^ salts[b]
+        common = one.shape[0] // width
+        for step in range(common):
+            one_high, one_low = _step(one_high, one_low, _value(one, step, width))
+            other_high, other_low = _step(other_high, other_low, _value(other, step, width))
+        for step in range(common, other.shape[0] // width):
+            other_high, other_low = _step(other_high, other_low, _value(other, step, width))
+        if one.shape[0] % width:
+            one_high, one_low = _step(one_high, one_low, np.uint64(one[one.shape[0] - 1]))
+        if other.shape[0] % width:
+            other_high, other_low = _step(other_high, other_low, np.uint64(other[other.shape[0] - 1]))
+        high[a], low[a] = one_high * _PRIMES[1], one_low * _PRIMES[0]
+        high[b], low[b] = other_high * _PRIMES[1], other_low * _PRIMES[0]
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _hash_sequences(
-    tokens: np.ndarray, starts: np.ndarray, ends: np.ndarray, high: np.ndarray, low: np.ndarray
-) -> None:
-    for text in range(starts.shape[0]):
-        one, other = _SEEDS
-        for position in range(starts[text], ends[text]):
-            token = tokens[position]
-            one = (one ^ token) * _PRIMES[0]
-            one ^= one >> _SHIFT
-            other = (other + token) * _PRIMES[1]
-            other ^= other >> _SHIFT
-        high[text] = one * _PRIMES[1]
-        low[text] = other * _PRIMES[0]
+def _value(values: np.ndarray, step: int, width: int) -> np.uint64:
+    """What a step takes: a token, or two characters, the later one above the other."""
+    if width == 1:
+        return np.uint64(values[step])
+    return np.uint64(values[2 * step]) | (np.uint64(values[2 * step + 1]) << np.uint64(32))
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _step(high: np.uint64, low: np.uint64, value: np.uint64) -> tuple[np.uint64, np.uint64]:
+    high = (high ^ value) * _PRIMES[0]
+    low = (low + value) * _PRIMES[1]
+    return high ^ (high >> _SHIFT), low ^ (low >> _SHIFT)

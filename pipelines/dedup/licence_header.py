@@ -16,6 +16,7 @@ _COMMENT = re.compile(
     r"\s*(?:#![^\n]*\n\s*)?(?:/\*.*?\*/|<!--.*?-->|\(\*.*?\*\)|[ \t]*(//|#|--|;|%|\")[^\n]*\n(?:[ \t]*\1[^\n]*\n)*)",
     re.DOTALL,
 )
+_OPENINGS = np.array([ord(each) for each in '/<(#-;%"'], np.uint32)  # that a comment begins with
 _NOTICE = re.compile(r"copyright|licen[cs]e|\(c\)|©|版权|许可", re.IGNORECASE)
 
 
@@ -28,7 +29,10 @@ def licence_header_end(head: str) -> int:
 def licence_headers(texts: TextBatch, *, is_code: np.ndarray) -> TextBatch:
     """The licence comment above each text of `is_code` (texts,), bool; empty for all others."""
     sizes = np.zeros(len(texts), np.int64)
-    for row in np.flatnonzero(is_code).tolist():
+    rows = np.flatnonzero(is_code & (np.diff(texts.offsets) > 0))
+    firsts = texts.codepoints[texts.offsets[rows]]
+    may_open = np.isin(firsts, _OPENINGS) | (firsts <= ord(" ")) | (firsts > 0x7F)  # or white space before it
+    for row in rows[may_open].tolist():
         sizes[row] = licence_header_end(texts.head(row, _HEAD_CHARS))
     rows = np.flatnonzero(sizes)
     pieces = [texts.codepoints[texts.offsets[row] : texts.offsets[row] + sizes[row]] for row in rows.tolist()]

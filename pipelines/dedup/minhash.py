@@ -89,12 +89,20 @@ def signatures(shingles: np.ndarray, offsets: np.ndarray, *, factors: np.ndarray
 
 def band_keys(signatures_DP: np.ndarray, *, num_bands: int, num_rows: int) -> np.ndarray:
     """One 64-bit key per band, different between bands: (D, B), uint64. Uses the first B * R permutations."""
-    rows_DBR = signatures_DP[:, : num_bands * num_rows].reshape(len(signatures_DP), num_bands, num_rows)
-    keys_DB = np.tile(np.arange(1, num_bands + 1, dtype=np.uint64) * _BAND_FACTOR, (len(rows_DBR), 1))
-    for row in range(num_rows):
-        keys_DB = (keys_DB ^ rows_DBR[:, :, row]) * _BAND_FACTOR
-        keys_DB = (keys_DB ^ (keys_DB >> _SHIFT)) * _FMIX
-    return np.asarray(keys_DB ^ (keys_DB >> _SHIFT))
+    keys_DB = np.empty((len(signatures_DP), num_bands), np.uint64)
+    _band_keys(np.ascontiguousarray(signatures_DP), num_rows, keys_DB)
+    return keys_DB
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _band_keys(signatures_DP: np.ndarray, num_rows: int, keys_DB: np.ndarray) -> None:
+    for document in range(keys_DB.shape[0]):
+        for band in range(keys_DB.shape[1]):
+            key = np.uint64(band + 1) * _BAND_FACTOR
+            for value in signatures_DP[document, band * num_rows : (band + 1) * num_rows]:
+                key = (key ^ np.uint64(value)) * _BAND_FACTOR
+                key = (key ^ (key >> _SHIFT)) * _FMIX
+            keys_DB[document, band] = key ^ (key >> _SHIFT)
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")

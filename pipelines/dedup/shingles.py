@@ -32,23 +32,39 @@ def distinct_shingles(
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def _windows(tokens: np.ndarray, length: int, hashes: np.ndarray) -> None:
-    """Hash of the `length` tokens from each one on, where they do not run over the end; the last ones are not used.
+def _windows(tokens: np.ndarray, num_chars: int, num_words: int, hashes: np.ndarray, shorter: np.ndarray) -> int:
+    """Hashes of the windows from the first tokens on, those left out that run over the end: how many there are.
 
-    Token by token over a block rather than window by window: so it is vectorised, four times as fast.
+    Token by token over a block rather than window by window: so it is vectorised, four times as fast. Windows of the
+    smaller length are met on the way to the others, and only the one that counts is mixed.
     """
-    block = hashes[: tokens.shape[0]]
-    for i in range(block.shape[0]):
+    size = tokens.shape[0]
+    block, short = hashes[:size], shorter[:size]
+    least, most = min(num_chars, num_words), max(num_chars, num_words)
+    long_kind = np.uint64(num_chars > num_words)  # lowest bit of the tokens that begin the longer windows
+    has_long = np.uint64(0)
+    for i in range(size):
         block[i] = tokens[i]
-    for further in range(1, length):
+        has_long |= tokens[i] ^ long_kind ^ _ONE
+    for further in range(1, most if has_long & _ONE else least):
+        if further == least:
+            short[:] = block
         later = tokens[further:]
         for i in range(later.shape[0]):
             block[i] = block[i] * _FACTOR + later[i]
-    for i in range(block.shape[0]):
+    if least < most and has_long & _ONE:
+        for i in range(size):
+            block[i] = block[i] if (tokens[i] & _ONE) == long_kind else short[i]
+    for i in range(size):
         mixed = (block[i] ^ (block[i] >> _SHIFT)) * _FMIX_1
         mixed = (mixed ^ (mixed >> _SHIFT)) * _FMIX_2
         mixed ^= mixed >> _SHIFT
         block[i] = mixed | np.uint64(mixed == 0)
+    fitting: int = max(size - most + 1, 0)
+    for i in range(fitting, size):
+        block[fitting] = block[i]
+        fitting += int(i + (num_chars if tokens[i] & _ONE else num_words) <= size)
+    return fitting
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
@@ -67,13 +83,12 @@ def _distinct(  # noqa: PLR0917 - a kernel takes its arrays by position
     It holds the number of a shingle within its text, from 1, in half the room of the shingle itself.
     """
     overlap = max(num_chars, num_words) - 1
-    by_chars = np.empty(_BLOCK_TOKENS + overlap, np.uint64)
-    by_words = np.empty(_BLOCK_TOKENS + overlap, np.uint64) if num_words != num_chars else by_chars
-    used = 0
+    hashes, shorter = np.empty(_BLOCK_TOKENS + overlap, np.uint64), np.empty(_BLOCK_TOKENS + overlap, np.uint64)
+    used = np.int64(0)
     shingle_offsets[0] = 0
     for text in range(offsets.shape[0] - 1):
         own = shingles[used:]
-        num_own = 0
+        num_own = np.uint64(0)
         end = offsets[text + 1]
         size = 4
         while size < 4 * (end - offsets[text]):
@@ -82,21 +97,15 @@ def _distinct(  # noqa: PLR0917 - a kernel takes its arrays by position
         mask = np.uint64(size - 1)
         for begin in range(offsets[text], end, _BLOCK_TOKENS):
             block = tokens[begin : min(begin + _BLOCK_TOKENS + overlap, end)]
-            _windows(block, num_chars, by_chars)
-            if num_words != num_chars:
-                _windows(block, num_words, by_words)
-            for i in range(min(_BLOCK_TOKENS, block.shape[0])):
-                is_char = block[i] & _ONE
-                if i + (num_chars if is_char else num_words) > block.shape[0]:
-                    continue
-                shingle = by_chars[i] if is_char else by_words[i]
+            num_windows = min(_windows(block, num_chars, num_words, hashes, shorter), _BLOCK_TOKENS)
+            for shingle in hashes[:num_windows]:
                 slot = shingle & mask
-                while seen[slot] != 0 and own[seen[slot] - np.uint32(1)] != shingle:
+                while seen[slot] != 0 and own[np.uint64(seen[slot]) - _ONE] != shingle:
                     slot = (slot + _ONE) & mask
                 if seen[slot] == 0:
                     own[num_own] = shingle
-                    num_own += 1
+                    num_own += _ONE
                     seen[slot] = num_own
-        used += num_own if num_own >= min_shingles else 0
+        used += np.int64(num_own) if np.int64(num_own) >= min_shingles else 0
         shingle_offsets[text + 1] = used
-    return used
+    return int(used)

@@ -49,11 +49,11 @@ class Signer:
 
     def _sign_slice(self, documents: pa.RecordBatch, texts: TextBatch) -> pa.RecordBatch:
         keys = documents.column("key").to_numpy()
-        found, offsets = self._tokens(documents, texts)
+        is_code = _is_code(documents)
+        found, offsets = self._tokens(texts, is_code)
         skipped = np.zeros(len(keys), np.int64)
-        if self._config.form == "folded":
-            headers = licence_headers(texts, is_code=_is_code(documents))
-            skipped = np.diff(self._tokens(documents, headers)[1])
+        if self._config.form == "folded" and is_code.any():
+            skipped = np.diff(self._tokens(licence_headers(texts, is_code=is_code), is_code)[1])
         high, low = exact_signatures(found, offsets, keys=keys, skipped=skipped)
         sets = self._shingles(texts, found, offsets)
         halves = [high, low, *text_signatures(texts), *url_signatures(documents.column("url"))]
@@ -63,17 +63,12 @@ class Signer:
     def shingles(self, documents: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
         """All shingles of each document (columns lane, text), as they are signed: (shingles,), uint64, and offsets."""
         texts = TextBatch.of(documents.column("text"))
-        return self._shingles(texts, *self._tokens(documents, texts))
+        return self._shingles(texts, *self._tokens(texts, _is_code(documents)))
 
-    def _tokens(self, documents: pa.RecordBatch, texts: TextBatch) -> tuple[np.ndarray, np.ndarray]:
+    def _tokens(self, texts: TextBatch, is_code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._config.form == "verbatim":
             return verbatim_tokens(texts.codepoints), texts.offsets
-        return tokens(
-            texts.codepoints,
-            texts.offsets,
-            is_code=_is_code(documents),
-            fold_variants=self._config.fold_variants,
-        )
+        return tokens(texts.codepoints, texts.offsets, is_code=is_code, fold_variants=self._config.fold_variants)
 
     def _shingles(self, texts: TextBatch, found: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         config = self._config
@@ -91,13 +86,13 @@ class Signer:
         signatures_DP = signatures(shingles, offsets, factors=self._factors, summands=self._summands)
         keys_DB = band_keys(signatures_DP, num_bands=self._num_bands, num_rows=self._num_rows)
         has_bands = num_shingles > 0
-        band_offsets = pa.array(np.concatenate([[0], np.cumsum(has_bands * self._num_bands)]), pa.int32())
+        band_offsets = np.concatenate([[0], np.cumsum(has_bands * self._num_bands)]).astype(np.int32)
         values, sketch_offsets = bottom_sketches(shingles, offsets, size=self._config.sketch_size)
         byte_offsets = (sketch_offsets * values.itemsize).astype(np.int32)
         buffers = [None, pa.py_buffer(byte_offsets.data), pa.py_buffer(values.astype("<u4", copy=False).data)]
         return [
             pa.array(num_shingles.astype(np.int32)),
-            pa.ListArray.from_arrays(band_offsets, pa.array(keys_DB[has_bands].ravel())),
+            pa.ListArray.from_arrays(pa.array(band_offsets), pa.array(keys_DB[has_bands].ravel())),
             pa.Array.from_buffers(pa.binary(), len(num_shingles), buffers),
         ]
 

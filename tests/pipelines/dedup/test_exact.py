@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.exact import exact_signatures, text_signatures
 
+MASK = (1 << 64) - 1
+
 
 def signed(sequences: list[list[int]], keys: list[int], skipped: list[int] | None = None) -> list[tuple[int, int]]:
     """Signature of each token sequence."""
@@ -44,6 +46,23 @@ def test_both_halves_distinguish() -> None:
     """100,000 different short sequences collide in neither half."""
     found = signed([[i, i % 7] for i in range(100_000)], list(range(100_000)))
     assert len({high for high, _ in found}) == len({low for _, low in found}) == 100_000
+
+
+@given(st.lists(st.lists(st.integers(0, MASK), max_size=9), max_size=7))
+def test_a_signature_is_two_chains_over_the_tokens(sequences: list[list[int]]) -> None:
+    """Whatever other sequences, longer and shorter, it is computed beside; by Python integers."""
+    found = signed([[1, *each] for each in sequences], list(range(len(sequences))))
+    assert found == [plain_signature([1, *each]) for each in sequences]
+
+
+def plain_signature(sequence: list[int]) -> tuple[int, int]:
+    """The same by one chain after the other."""
+    high, low = 0x243F6A8885A308D3, 0x13198A2E03707344
+    for token in sequence:
+        high = (high ^ token) * 0x9E3779B185EBCA87 & MASK
+        low = (low + token) * 0xC2B2AE3D27D4EB4F & MASK
+        high, low = high ^ high >> 29, low ^ low >> 29
+    return high * 0xC2B2AE3D27D4EB4F & MASK, low * 0x9E3779B185EBCA87 & MASK
 
 
 def text_signed(texts: list[str]) -> list[tuple[int, int]]:

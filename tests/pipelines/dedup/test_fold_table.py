@@ -92,3 +92,12 @@ def test_converted_text_folds_to_the_same(essays: list[str]) -> None:
             assert converted != essay
             differing = sum(table[ord(one)] != table[ord(other)] for one, other in zip(essay, converted, strict=True))
             assert differing <= len(essay) / 100
+
+
+@pytest.mark.parametrize("code", [False, True])
+def test_ascii_is_read_without_its_neighbours(code: bool) -> None:
+    """An ASCII character ends a word, belongs to one or is a token: no accent, nothing dropped, no NFKC."""
+    table = fold_table(fold_variants=True, code=code)[:0x80]
+    kinds = (table >> CLASS_SHIFT) & CLASS_MASK
+    assert set(kinds.tolist()) == {SEPARATOR, LETTER} | ({SYMBOL} if code else set())
+    assert not (table & NEEDS_CONTEXT).any()

@@ -128,3 +128,11 @@ def test_text_without_words_has_no_tokens() -> None:
     """Empty texts, punctuation and white space only have an empty form, first or last in a batch."""
     assert tokens(["", "！！……", "字", " \n\t", ""]) == [[], [], tokens(["字"])[0], [], []]
     assert tokens([]) == []
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 3, 125, 254])
+@pytest.mark.parametrize("code", [False, True])
+def test_words_go_on_from_ascii_into_other_text(shift: int, code: bool) -> None:
+    """A long text is read in pieces, those of ASCII another way: no word ends or begins at their borders."""
+    text = "_" * shift + "a, " * 100 + "Wordcafé中" + "b;c_d " * 60 + "naïve" + "x" * 300 + "中"
+    assert tokens([text], code=code) == [plain_tokens(text, code=code)]

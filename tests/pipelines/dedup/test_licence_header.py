@@ -47,3 +47,11 @@ def test_only_code_has_headers() -> None:
     found = licence_headers(batch, is_code=np.array([True, False, True, True]))
     assert [found.head(row, 99) for row in range(len(found))] == ["// Copyright A\n", "", "", "# Copyright only\n"]
     assert not len(licence_headers(batch, is_code=np.zeros(4, bool)).codepoints)
+
+
+@pytest.mark.parametrize("before", ["", "\n\n", "\t", "\u3000\n", "\xa0"])
+def test_white_space_may_stand_before_the_comment(before: str) -> None:
+    """Indentation, empty lines and wide spaces above the notice go with it."""
+    header = f"{before}/* Copyright 2019 */"
+    found = licence_headers(TextBatch.of(pa.array([header + BODY])), is_code=np.ones(1, bool))
+    assert found.head(0, 99) == header
