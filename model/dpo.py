@@ -98,8 +98,9 @@ def dpo(
         if config.lora is not None:
             add_adapters(model, config.lora, seed=config.loop.seed)
         summary = trainer.train(resume=resume, max_seconds=max_seconds, world=world)
-    write_json(join(config.out, DATA_REPORT), _report(train, held_out).model_dump())
-    write_row_cuts(config.out, [*train.cuts, *held_out.cuts])
+    if world.is_first:
+        write_json(join(config.out, DATA_REPORT), _report(train, held_out).model_dump())
+        write_row_cuts(config.out, [*train.cuts, *held_out.cuts])
     return summary
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from ctllm.model.batches import Batch, collate
 from ctllm.model.checkpoint import find_checkpoint, load_model, weights_digest
 from ctllm.model.cut_chats import CutChat, chat_loss, cut_chats, row_cut
+from ctllm.model.distributed import open_world
 from ctllm.model.embedding_noise import NoisyBatch, noise_of, noisy_embeddings, with_seeds
 from ctllm.model.estimate import check_tuning_memory
 from ctllm.model.lora import add_adapters
 from ctllm.model.losses import LossOutput
+from ctllm.model.machine import pick_device
 from ctllm.model.perplexity_selection import select_rows
 from ctllm.model.plan import pack_best_fit
 from ctllm.model.pretrain import next_token_loss
@@ -48,47 +50,50 @@ def sft(
     tokenizer = Tokenizer(checkpoint)
     context_length = tuning_context_length(config.context_length, model=model_config)
     check_tuning_memory(config, model_config, context_length=context_length, sequences_per_row=1)
-    selection = Selection(config, progress=progress)
-    data = read_tuning_data(config.conversations, kind="sft", config=config.data, select=selection)
-    train = cut_chats(data.train, tokenizer=tokenizer, context_length=context_length)
-    held_out = cut_chats(data.held_out, tokenizer=tokenizer, context_length=context_length)
-    packed = PackedChats(train, context_length=context_length, padding_id=tokenizer.end_of_document_id)
-    report = _report(packed, train, held_out).model_copy(update={"rows_selected_from": selection.num_rows})
     weights = weights_digest(model)
-    if config.lora is not None:
-        add_adapters(model, config.lora, seed=config.loop.seed)
-    progress(ProgressEvent("sft", 0, config.loop.steps, unit="steps", message=_sentence(report)))
-    trainer = Trainer(
-        stage="sft",
-        run=config.out,
-        model=model,
-        loop=config.loop,
-        optimizer=config.optimizer,
-        schedule=config.schedule,
-        batch=partial(sft_batch, packed=packed, config=config),
-        loss=partial(sft_loss, alpha=config.neftune_alpha),
-        tokenizer=tokenizer.path,
-        identity=tuning_identity(
-            config, data=data, weights=weights, tokenizer=tokenizer.digest, context_length=context_length
-        ),
-        packed_length=context_length,
-        evaluate=HeldOutLoss(held_out, padding_id=tokenizer.end_of_document_id),
-        progress=progress,
-    )
-    summary = trainer.train(resume=resume, max_seconds=max_seconds)
-    write_json(join(config.out, DATA_REPORT), report.model_dump())
-    everything = zip([*data.train, *data.held_out], [*train, *held_out], strict=True)
-    write_row_cuts(
-        config.out, (row_cut(row, chat) for row, chat in everything if chat.tokens_cut or not chat.is_usable)
-    )
+    with open_world(config.loop, pick_device(config.loop)) as world:
+        told = progress if world.is_first else silent
+        selection = Selection(config, work=SharedWork(world, progress=told, stage="selection", unit="conversations"))
+        data = read_tuning_data(config.conversations, kind="sft", config=config.data, select=selection)
+        train = cut_chats(data.train, tokenizer=tokenizer, context_length=context_length)
+        held_out = cut_chats(data.held_out, tokenizer=tokenizer, context_length=context_length)
+        packed = PackedChats(train, context_length=context_length, padding_id=tokenizer.end_of_document_id)
+        report = _report(packed, train, held_out).model_copy(update={"rows_selected_from": selection.num_rows})
+        told(ProgressEvent("sft", 0, config.loop.steps, unit="steps", message=_sentence(report)))
+        if config.lora is not None:
+            add_adapters(model, config.lora, seed=config.loop.seed)
+        trainer = Trainer(
+            stage="sft",
+            run=config.out,
+            model=model,
+            loop=config.loop,
+            optimizer=config.optimizer,
+            schedule=config.schedule,
+            batch=partial(sft_batch, packed=packed, config=config),
+            loss=partial(sft_loss, alpha=config.neftune_alpha),
+            tokenizer=tokenizer.path,
+            identity=tuning_identity(
+                config, data=data, weights=weights, tokenizer=tokenizer.digest, context_length=context_length
+            ),
+            packed_length=context_length,
+            evaluate=HeldOutLoss(held_out, padding_id=tokenizer.end_of_document_id),
+            progress=told,
+        )
+        summary = trainer.train(resume=resume, max_seconds=max_seconds, world=world)
+    if world.is_first:
+        write_json(join(config.out, DATA_REPORT), report.model_dump())
+        everything = zip([*data.train, *data.held_out], [*train, *held_out], strict=True)
+        write_row_cuts(
+            config.out, (row_cut(row, chat) for row, chat in everything if chat.tokens_cut or not chat.is_usable)
+        )
     return summary
 
 
 class Selection:
     """Chooses rows by perplexity if the config says so, and remembers out of how many."""
 
-    def __init__(self, config: SftConfig, *, progress: Progress) -> None:
-        self._config, self._progress = config, progress
+    def __init__(self, config: SftConfig, *, work: SharedWork) -> None:
+        self._config, self._work = config, work
         self.num_rows: int | None = None
 
     def __call__(self, rows: list[Row]) -> list[Row]:
@@ -96,7 +101,7 @@ class Selection:
         if self._config.select is None:
             return rows
         self.num_rows = len(rows)
-        return select_rows(rows, self._config.select, run=self._config.out, progress=self._progress)
+        return select_rows(rows, self._config.select, run=self._config.out, work=self._work)
 
 
 def sft_batch(step: int, *, packed: "PackedChats", config: SftConfig) -> Batch:

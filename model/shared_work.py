@@ -31,6 +31,8 @@ class SharedWork:
     progress: Progress = silent
     stage: str = ""
     """Name of the work in its progress."""
+    unit: str = "batches"
+    """What its progress counts."""
 
     def each(self, count: int, part: Callable[[int], V]) -> list[V]:
         """Results of `part(0)` to `part(count - 1)`, things that pickle; all processes call this at the same place.
@@ -42,10 +44,10 @@ class SharedWork:
         for first in range(0, count, self.world.size):
             if any(self.world.any([self.stop.signal_name is not None])):
                 raise InterruptedWorkError(f"{self.stage}: a signal came before part {first} of {count}")
-            self.progress(ProgressEvent(self.stage, first, count, unit="batches"))
+            self.progress(ProgressEvent(self.stage, first, count, unit=self.unit))
             mine.append(part(min(first + self.world.rank, count - 1)))
         if count:
-            self.progress(ProgressEvent(self.stage, count, count, unit="batches"))
+            self.progress(ProgressEvent(self.stage, count, count, unit=self.unit))
         by_process = self.world.gather(mine)
         return [by_process[number % self.world.size][number // self.world.size] for number in range(count)]
 

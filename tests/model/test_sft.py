@@ -1,10 +1,14 @@
 """Supervised fine-tuning: what is trained on, what is reported, that it learns, and that a resume changes no bit."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ctllm.model.chat_template import RenderedChat, render_answer
 from ctllm.model.checkpoint import load_model, weights_digest
@@ -13,7 +17,7 @@ from ctllm.model.losses import IGNORED
 from ctllm.model.sft import PackedChats, sft
 from ctllm.model.tokenizer import Tokenizer
 from ctllm.schemas.errors import ConfigError, InputError
-from ctllm.schemas.files import read_json
+from ctllm.schemas.files import list_files, read_json
 from ctllm.schemas.training_config import LoopConfig, OptimizerConfig
 from ctllm.schemas.tuning_config import LoraConfig, PerplexitySelection, SftConfig, TuningDataConfig
 from ctllm.schemas.tuning_run import RowCut, TuningDataReport
@@ -22,6 +26,43 @@ CHATS = [
     [{"role": "user", "content": f"{number} 号问题"}, {"role": "assistant", "content": f"答案是 {number}。"}]
     for number in range(24)
 ]
+
+PROCESSES = """
+import json, os, socket, sys
+import torch
+from ctllm.model import perplexity_selection, sft
+from ctllm.schemas.tuning_config import SftConfig
+
+config = SftConfig.model_validate_json(sys.argv[1])
+
+def process(rank):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    torch.set_num_threads(1)
+    done = {"scored": 0, "written": []}
+    def counted(module, name, note):
+        plain = getattr(module, name)
+        def call(*arguments, **options):
+            note(arguments)
+            return plain(*arguments, **options)
+        setattr(module, name, call)
+    counted(perplexity_selection, "chat_loss", lambda _: done.update(scored=done["scored"] + 1))
+    counted(perplexity_selection, "write_parquet", lambda arguments: done["written"].append("selection"))
+    counted(sft, "write_json", lambda arguments: done["written"].append("report"))
+    counted(sft, "write_row_cuts", lambda arguments: done["written"].append("cuts"))
+    told = []
+    sft.sft(config, progress=lambda event: told.append(event.stage))
+    with open(f"{config.out}-{rank}.json", "w") as file:
+        json.dump({**done, "stages": sorted(set(told))}, file)
+    os._exit(0)
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = str(free.getsockname()[1])
+children = [os.fork() or process(rank) for rank in range(2)]
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+"""One SFT in two processes; each notes how many conversations it scored, what it wrote and which stages it told of."""
 
 
 @pytest.fixture
@@ -109,3 +150,26 @@ def test_a_resume_changes_no_bit(config: SftConfig, tmp_path: Path) -> None:
     assert whole.evaluation == summary.evaluation
     report = TuningDataReport.model_validate(read_json(f"{config.out}/data.json"))
     assert (report.rows_selected_from, report.rows_trained) == (20, 10)
+
+
+def test_two_processes_choose_and_report_once(config: SftConfig, tmp_path: Path) -> None:
+    """Conversations are scored in one of them each, files are written by the first; all comes out as in one process."""
+    changes = {
+        "select": PerplexitySelection(checkpoint=config.checkpoint, keep_share=0.5),
+        "loop": config.loop.model_copy(update={"steps": 2}),
+    }
+    alone = config.model_copy(update={**changes, "out": str(tmp_path / "alone")})
+    shared = alone.model_copy(update={"out": str(tmp_path / "shared")})
+    expected = sft(alone)
+    subprocess.run([sys.executable, "-c", PROCESSES, shared.model_dump_json()], check=True, timeout=300)
+    done = [json.loads((tmp_path / f"shared-{rank}.json").read_text()) for rank in range(2)]
+    assert done == [
+        {"scored": 10, "written": ["selection", "report", "cuts"], "stages": ["machine", "selection", "sft"]},
+        {"scored": 10, "written": [], "stages": []},
+    ]
+    (chosen,), (chosen_alone,) = (list_files(f"{run.out}/selection") for run in (shared, alone))
+    assert Path(chosen).read_bytes() == Path(chosen_alone).read_bytes()
+    assert read_json(f"{shared.out}/data.json") == read_json(f"{alone.out}/data.json")
+    model, like = (load_model(str(run.out))[0].state_dict() for run in (shared, alone))
+    assert all(torch.allclose(model[name], like[name], rtol=0, atol=1e-5) for name in like)
+    assert read_json(f"{shared.out}/summary.json")["evaluation"] == pytest.approx(expected.evaluation, rel=1e-5)
