@@ -345,18 +345,17 @@ class Trainer(Generic[B]):
             )
 
     def _evaluation(self) -> dict[str, float]:
-        self._say("measuring")  # minutes on a CPU, in which nothing else is heard
-        with self._measuring() as work:
+        with self._measuring(progress=self.progress) as work:
             return dict(self.evaluate(self.model, work))
 
     @contextmanager
-    def _measuring(self) -> Iterator[SharedWork]:
-        """On a back end that compiles nothing: held-out texts have many lengths."""
+    def _measuring(self, *, progress: Progress = silent) -> Iterator[SharedWork]:
+        """On a back end that compiles nothing: held-out texts have many lengths. `progress`: minutes on a CPU."""
         self.model.eval()
         self.model.attention_backend = "documents"
         try:
             with torch.no_grad():
-                yield SharedWork(self.world, stop=self.stop)
+                yield SharedWork(self.world, stop=self.stop, progress=progress, stage=f"{self.stage} measured")
         finally:
             reshard(self.model)
             self.model.attention_backend = self.machine.attention

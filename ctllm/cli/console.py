@@ -17,6 +17,7 @@ from ctllm.schemas.progress import Progress as ProgressCallback
 from ctllm.schemas.progress import ProgressEvent
 
 JSON_LINE_SECONDS = 2.0
+SAME_LINE_SECONDS = 30.0  # chosen: a log stays readable and still says that the stage lives
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _PICTURES |= {0x7F: "\u2421", **dict.fromkeys(range(0x80, 0xA0), "\ufffd")}
 
@@ -74,24 +75,31 @@ class Bars:
 
 
 class JsonLines:
-    """One JSON object a line on standard output: at once when a stage begins or ends, else every two seconds."""
+    """One JSON object a line on standard output: at once when a stage begins or ends, else every two seconds.
+
+    A line that would say again what the stage's last one said waits half a minute.
+    """
 
     def __init__(self) -> None:
-        self._printed: dict[str, float] = {}
+        self._printed: dict[str, tuple[float, ProgressEvent]] = {}
         self._ended: set[str] = set()
 
     def __call__(self, event: ProgressEvent) -> None:
         """Prints the event unless its stage printed a moment ago or has ended."""
-        now = time.monotonic()
         is_end = bool(event.total) and event.done >= event.total
-        is_early = now - self._printed.get(event.stage, -JSON_LINE_SECONDS) < JSON_LINE_SECONDS
-        if event.stage in self._ended if is_end else is_early:
+        if event.stage in self._ended if is_end else self._is_early(event):
             return
-        self._printed[event.stage] = now
+        self._printed[event.stage] = (time.monotonic(), event)
         if is_end:
             self._ended.add(event.stage)
         line = {"stage": event.stage, "done": event.done, "total": event.total, "unit": event.unit, **event.values}
         print(json.dumps(line | ({"message": event.message} if event.message else {}), ensure_ascii=False), flush=True)
+
+    def _is_early(self, event: ProgressEvent) -> bool:
+        if event.stage not in self._printed:
+            return False
+        then, last = self._printed[event.stage]
+        return time.monotonic() - then < (SAME_LINE_SECONDS if event == last else JSON_LINE_SECONDS)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

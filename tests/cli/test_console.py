@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ctllm.cli import console
 from ctllm.cli.console import JsonLines, print_error, print_table
 from ctllm.schemas.progress import ProgressEvent
 
@@ -18,6 +19,20 @@ def test_progress_is_json_lines_without_a_terminal(capsys: pytest.CaptureFixture
         ("measure", 0, 4, 1.5),
         ("measure", 4, 4, 1.5),
     ]
+
+
+def test_what_was_said_is_repeated_seldom(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that stands still says so every half minute, one that moves every two seconds."""
+    now = 0.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    show = JsonLines()
+    for second in range(61):
+        now = float(second)
+        show(ProgressEvent("still", 0, 8))
+        show(ProgressEvent("moving", second, 100))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["done"] for line in lines if line["stage"] == "still"] == [0, 0, 0]
+    assert [line["done"] for line in lines if line["stage"] == "moving"] == list(range(0, 61, 2))
 
 
 def test_end_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,7 +201,10 @@ def test_a_signal_ends_in_a_checkpoint(trainer: Callable[..., Trainer[Batch]], n
 def test_a_signal_ends_a_measurement_between_two_parts(
     trainer: Callable[..., Trainer[Batch]], measurement: int, step: int
 ) -> None:
-    """Before the first step, after a step, after the last: stopped at once with a checkpoint, and no bit is lost."""
+    """Before the first step, after a step, after the last: stopped at once with a checkpoint, and no bit is lost.
+
+    How far a measurement has come is shown.
+    """
 
     def measure(killed_at: int | None) -> Callable[[Transformer, SharedWork], dict[str, float]]:
         begun: list[int] = []
@@ -220,8 +223,11 @@ def test_a_signal_ends_a_measurement_between_two_parts(
 
         return evaluate
 
-    whole = trainer("whole", evaluate=measure(None))
+    told: list[ProgressEvent] = []
+    whole = trainer("whole", evaluate=measure(None), progress=told.append)
     expected = whole.train(resume=False)
+    shown = [(event.done, event.total) for event in told if event.stage.endswith(" measured")]
+    assert shown == [(done, 4) for done in range(5)] * 3
     run = trainer(evaluate=measure(measurement))
     with pytest.raises(StageError, match=f"stopped by SIGTERM after step {step}; run the same command again"):
         run.train(resume=False)
