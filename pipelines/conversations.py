@@ -112,7 +112,11 @@ def convert_conversations(
     run(STAGE, job.write_files, watch=join(out, job.table))
     counts = job.count()
     if not counts["kept"]:
-        raise InputError(f"{', '.join(inputs)}: none of {counts['read']} records can be used; see {out}/{FAILURES}")
+        reasons = {name.removeprefix("failed:"): count for name, count in counts.items() if name.startswith("failed:")}
+        why = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        raise InputError(
+            f"{', '.join(inputs)}: none of {counts['read']} records can be used ({why}); see {out}/{FAILURES}"
+        )
     remove_tree(join(out, WORK))
     return finish_stage(out, stage=STAGE, fingerprint=fingerprint, counts=counts, seconds=time.monotonic() - started)
 

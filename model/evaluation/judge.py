@@ -28,7 +28,7 @@ from ctllm.model.evaluation.judge_prompts import (
 )
 from ctllm.model.evaluation.judge_questions import JudgeQuestion, read_questions
 from ctllm.model.openai_client import OpenAIClient
-from ctllm.schemas.errors import InputError
+from ctllm.schemas.errors import InputError, StageError
 from ctllm.schemas.files import join, read_parquet, write_json, write_parquet
 from ctllm.schemas.judge_config import Agreement, JudgeConfig, JudgedCategory, JudgeResult, PairwiseResult
 from ctllm.schemas.progress import Progress, silent
@@ -68,7 +68,8 @@ class _Turn:
 def judge(config: JudgeConfig, *, progress: Progress = silent) -> JudgeResult:
     """Asks, judges, writes the files into `config.out` and returns what stands in judge.json.
 
-    Raises InputError without questions or baseline, StageError when a server fails for good; answers so far stay.
+    Raises InputError without questions or baseline, StageError when a server fails for good or nothing was answered;
+    answers so far stay.
     """
     questions = read_questions(config.questions, max_questions=config.max_questions)
     baseline = _read_baseline(config.baseline) if config.baseline else None
@@ -121,7 +122,11 @@ def _answer(
             requests = [
                 ChatRequest(_messages(questions[number].turns, answers[number]), parameters) for number in open_ones
             ]
-            for number, reply in zip(open_ones, client.answer_all(requests), strict=True):
+            replies = client.answer_all(requests)
+            if turn == 0 and all(reply.text is None for reply in replies):
+                found = f"none of {len(replies)} questions was answered ({replies[0].error})"
+                raise StageError(f"{config.answers.base_url}: {found}; mend that and run the same command again")
+            for number, reply in zip(open_ones, replies, strict=True):
                 if reply.text is not None:
                     answers[number].append(reply.text)
                     model = reply.model or model
