@@ -32,6 +32,21 @@ def test_each_makers_format_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_question_is_called(tmp_path: Path) -> None:
+    """The category is the first of the makers' names for it, else the file; `question` goes before `prompt`."""
+    rows = [
+        {"question": "甲", "prompt": "乙", "type": "闲聊", "reference": 5},
+        {"query": "丙", "prompt": "乙", "domain_zh": "伦理", "type": "闲聊"},
+        {"prompt": "丁", "category": "", "reference": "好"},
+    ]
+    path = write_lines(tmp_path / "safety-00000-of-00002.jsonl", *rows)
+    assert read_questions([path]) == [
+        JudgeQuestion("safety", "1", "闲聊", ("甲",), None),
+        JudgeQuestion("safety", "2", "伦理", ("丙",), None),
+        JudgeQuestion("safety", "3", "safety", ("丁",), "好"),
+    ]
+
+
 CHC_SPLITS = {
     "coding": 20,
     "hard_case": 37,
@@ -75,7 +90,7 @@ def test_a_bound_counts_for_each_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [{"turns": []}, {"turns": ["问", " "]}, {"question": ""}, {"text": "问"}, {"turns": "问"}]
+    "row", [{"turns": []}, {"turns": ["问", " "]}, {"question": ""}, {"text": "问"}, {"turns": "问"}, {"turns": [1]}]
 )
 def test_a_row_without_a_question_is_named(tmp_path: Path, row: dict[str, object]) -> None:
     """File and row stand in the refusal; nothing is asked of a judge before."""
