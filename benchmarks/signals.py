@@ -32,6 +32,8 @@ from ctllm.pipelines.signals.phrases import PhraseIndex
 from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.script_shares import measure_scripts
+from ctllm.pipelines.signals.sign_shares import measure_sign_shares
+from ctllm.pipelines.signals.signs import find_signs
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import measure_words, split_units
@@ -82,6 +84,7 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
         codepoints, offsets = decode_utf8(data, byte_offsets)
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
+        signs = find_signs(codepoints, offsets)
         units = split_units(codepoints, offsets, classes=classes)
         matches = phrases.find(units)
         spam, footers = matches.renumbered(spam_rows), matches.renumbered(boilerplate_rows)
@@ -92,17 +95,19 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
             "classes": lambda: classify(codepoints),  # noqa: B023
             "split_lines": lambda: split_lines(codepoints, offsets, classes=classes),  # noqa: B023
             "split_units": lambda: split_units(codepoints, offsets, classes=classes),  # noqa: B023
+            "signs": lambda: find_signs(codepoints, offsets),  # noqa: B023
             "characters": lambda: measure_characters(codepoints, offsets),  # noqa: B023
+            "sign_shares": lambda: measure_sign_shares(codepoints, offsets, signs),  # noqa: B023
             "hash_lines": lambda: hash_lines(codepoints, lines),  # noqa: B023
             "lines": lambda: measure_lines(codepoints, lines, classes=classes, hashes=hashes),  # noqa: B023
             "scripts": lambda: measure_scripts(codepoints, offsets),  # noqa: B023
-            "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes),  # noqa: B023
+            "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs),  # noqa: B023
             "line_forms": lambda: measure_line_forms(codepoints, lines),  # noqa: B023
             "paragraphs": lambda: measure_paragraphs(codepoints, lines, hashes=hashes, repeats_lines=repeats),  # noqa: B023
             "phrases": lambda: phrases.find(units),  # noqa: B023
             "boilerplate": lambda: boilerplate.measure(lines, units, footers),  # noqa: B023
             "code": lambda: measure_code(codepoints, lines, classes=classes),  # noqa: B023
-            "prose": lambda: measure_prose(codepoints, lines, classes=classes),  # noqa: B023
+            "prose": lambda: measure_prose(codepoints, lines, classes=classes, signs=signs),  # noqa: B023
             "heads": lambda: measure_heads(data, byte_offsets),  # noqa: B023
             "words": lambda: measure_words(units),  # noqa: B023
             "repetition": lambda: measure_repetition(units),  # noqa: B023

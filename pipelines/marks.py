@@ -19,6 +19,8 @@ from ctllm.pipelines.signals.code import measure_code
 from ctllm.pipelines.signals.line_forms import measure_line_forms
 from ctllm.pipelines.signals.lines import hash_lines, measure_lines, split_lines
 from ctllm.pipelines.signals.prose import measure_prose
+from ctllm.pipelines.signals.sign_shares import measure_sign_shares
+from ctllm.pipelines.signals.signs import find_signs
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import measure_words, split_units, unit_bounds, units_of
@@ -97,14 +99,16 @@ def _measure(pieces: list[str]) -> dict[str, np.ndarray]:
     codepoints, offsets = decoded.codepoints, decoded.offsets
     classes = classify(codepoints)
     lines = split_lines(codepoints, offsets, classes=classes)
+    signs = find_signs(codepoints, offsets)
     units = split_units(codepoints, offsets, classes=classes)
     return {
         **measure_characters(codepoints, offsets),
-        **measure_word_forms(codepoints, offsets, units, classes=classes),
+        **measure_sign_shares(codepoints, offsets, signs),
+        **measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs),
         **measure_lines(codepoints, lines, classes=classes, hashes=hash_lines(codepoints, lines)),
         **measure_line_forms(codepoints, lines),
         **_boilerplate().measure(lines, units),
-        **measure_prose(codepoints, lines, classes=classes),
+        **measure_prose(codepoints, lines, classes=classes, signs=signs),
         **measure_code(codepoints, lines, classes=classes),
         **measure_words(units),
     }

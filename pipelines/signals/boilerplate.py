@@ -48,22 +48,28 @@ class BoilerplateIndex:
         For the first, lines of at most `MAX_LINE_CHARS`. `matches` of `index` where they are found already.
         """
         matches = matches or self.index.find(units)
-        lengths = lines.ends - lines.starts
-        marked_2L = np.zeros((2, len(lengths)), np.bool_)
+        marked_2L = np.zeros((2, len(lines.ends)), np.bool_)
         last = matches.starts + matches.lengths - 1
         places = units.starts[matches.starts], units.starts[last]
         _mark_lines(lines.ends, *places, self._is_c4[matches.phrases], marked_2L)
-        marked_2L[0] &= lengths <= MAX_LINE_CHARS
-        return {
-            "boilerplate_share": _share(marked_2L[0], lengths, lines),
-            "c4_line_share": _share(marked_2L[1], lengths, lines),
-        }
+        shares_2T = np.zeros((2, len(lines.offsets) - 1))
+        _sum_marked(lines.starts, lines.ends, lines.offsets, marked_2L, shares_2T)
+        return {"boilerplate_share": shares_2T[0], "c4_line_share": shares_2T[1]}
 
 
-def _share(marked: np.ndarray, lengths: np.ndarray, lines: Lines) -> np.ndarray:
-    chars, held = (np.concatenate([[0], np.cumsum(each)])[lines.offsets] for each in (lengths, lengths * marked))
-    shares: np.ndarray = np.diff(held) / np.maximum(np.diff(chars), 1)
-    return shares
+@kernel
+def _sum_marked(
+    starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray, marked_2L: np.ndarray, shares_2T: np.ndarray
+) -> None:
+    """Characters of marked lines among those of all lines of a text; of the first kind only lines that are not long."""
+    for text in range(offsets.shape[0] - 1):
+        total = footers = c4 = 0
+        for line in range(offsets[text], offsets[text + 1]):
+            length = ends[line] - starts[line]
+            total += length
+            footers += length if marked_2L[0, line] and length <= MAX_LINE_CHARS else 0
+            c4 += length if marked_2L[1, line] else 0
+        shares_2T[0, text], shares_2T[1, text] = footers / max(total, 1), c4 / max(total, 1)
 
 
 @kernel

@@ -49,15 +49,12 @@ _SUSPECTS = (*map(ord, _BROKEN + "锟烫屯"), *range(0xA1, 0x100))
 _NUM_CODEPOINTS = 0x110000
 _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
 
-LINKS = (np.array([*map(ord, "http://")]), np.array([*map(ord, "https://")]), np.array([*map(ord, "www.")]))
 _NUM_WEIGHTS = 1024  # larger counts are few in any text
-_BLOCK = 512  # characters searched at once for what is rare, a multiple of 8; chosen, untested
 MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
 
 COLUMNS = (
     "han_share", "latin_share", "digit_share", "punctuation_share", "symbol_share", "whitespace_share", "alnum_share",
-    "url_share", "hash_share", "ellipsis_share", "bracket_share", "distinct_char_share", "char_entropy",
-    "replacement_share",
+    "bracket_share", "distinct_char_share", "char_entropy", "replacement_share",
 )  # fmt: skip
 
 
@@ -85,13 +82,13 @@ def class_table() -> np.ndarray:
 def classify(codepoints: np.ndarray) -> np.ndarray:
     """Class of each code point: (code points,), uint16."""
     classes = np.empty(len(codepoints), np.uint16)
-    _look_up(codepoints, class_table(), classes)
+    look_up(codepoints, class_table(), classes)
     return classes
 
 
 @kernel
-def _look_up(codepoints: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
-    """As `table[codepoints]`, which makes an array of 64-bit indices first."""
+def look_up(codepoints: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """Writes `table[codepoints]`, which by itself makes an array of 64-bit indices first."""
     for i in range(codepoints.shape[0]):
         out[i] = table[codepoints[i]]
 
@@ -158,11 +155,14 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     most = 0
     for text in range(offsets.shape[0] - 1):
         most = max(most, offsets[text + 1] - offsets[text])
-    distinct, hits = np.empty(most + 1, np.uint32), np.zeros(_BLOCK, np.bool_)
+    distinct, bits, counts = np.empty(most + 1, np.uint32), np.empty(most, np.uint32), np.empty(most, np.uint32)
     for text in range(offsets.shape[0] - 1):
         if offsets[text + 1] > offsets[text]:
             part = codepoints[offsets[text] : offsets[text + 1]]
-            _measure_text(part, table, weights, seen, distinct[: _count(part, seen, distinct)], hits, out[text])
+            num = _count(part, seen, distinct)
+            has_brackets = seen[0x3010] != 0 and seen[0x3011] != 0
+            _take_counts(distinct[:num], table, seen, bits[:num], counts[:num])
+            _measure_text(part, table, weights, bits[:num], counts[:num], has_brackets, out[text])
 
 
 @kernel
@@ -178,130 +178,61 @@ def _count(codepoints: np.ndarray, seen: np.ndarray, distinct: np.ndarray) -> in
 
 
 @kernel
-def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
-    codepoints: np.ndarray,
-    table: np.ndarray,
-    weights: np.ndarray,
-    seen: np.ndarray,
-    distinct: np.ndarray,
-    hits: np.ndarray,
-    out: np.ndarray,
+def _take_counts(
+    distinct: np.ndarray, table: np.ndarray, seen: np.ndarray, bits: np.ndarray, counts: np.ndarray
 ) -> None:
-    """All counts follow from how often each distinct character stands; `seen` is all zero again afterwards."""
-    count = codepoints.shape[0]
-    space = han = latin = digit = punctuation = symbol = alnum = suspect = 0
-    for c in distinct:
-        bits, occurrences = table[c], seen[c]
-        space += occurrences if bits & SPACE else 0
-        han += occurrences if bits & HAN else 0
-        latin += occurrences if bits & LATIN else 0
-        digit += occurrences if bits & DIGIT else 0
-        punctuation += occurrences if bits & PUNCTUATION else 0
-        symbol += occurrences if bits & SYMBOL else 0
-        alnum += occurrences if bits & (WORD | SINGLE) else 0
-        suspect += occurrences if bits & SUSPECT else 0
-    visible = max(count - space, 1)
-    out[0] = han / visible
-    out[1] = latin / visible
-    out[2] = digit / max(count - space - punctuation, 1)
-    out[3] = punctuation / count
-    out[4] = symbol / count
-    out[5] = space / count
-    out[6] = alnum / count
-    has_either = seen[0x2F] > 1 or seen[0x2E] or seen[0x3002] > 2
-    links, runs = _link_and_run_chars(codepoints, hits) if has_either else (0, 0)
-    out[7] = links / count
-    out[8] = (seen[0x23] + seen[0xFF03]) / count
-    out[9] = (seen[0x2026] + seen[0x22EF] + runs) / count
-    out[10] = (_bracket_chars(codepoints) if seen[0x3010] and seen[0x3011] else 0) / count
-    out[11], out[12] = _variety(table, weights, seen, distinct, visible)
-    out[13] = (_mojibake_chars(codepoints, table) if suspect else 0) / count
-    for c in distinct:
+    """Writes class and count of each distinct character; `seen` is all zero again afterwards."""
+    for k in range(distinct.shape[0]):
+        c = distinct[k]
+        bits[k], counts[k] = table[c], seen[c]
         seen[c] = 0
 
 
 @kernel
-def _variety(
-    table: np.ndarray, weights: np.ndarray, seen: np.ndarray, distinct: np.ndarray, visible: int
-) -> tuple[float, float]:
+def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
+    codepoints: np.ndarray,
+    table: np.ndarray,
+    weights: np.ndarray,
+    bits: np.ndarray,
+    counts: np.ndarray,
+    has_brackets: bool,
+    out: np.ndarray,
+) -> None:
+    """Most follows from the class of each distinct character and how often it stands."""
+    count = codepoints.shape[0]
+    space, punctuation = _sum_of(SPACE, bits, counts), _sum_of(PUNCTUATION, bits, counts)
+    visible = max(count - space, 1)
+    out[0] = _sum_of(HAN, bits, counts) / visible
+    out[1] = _sum_of(LATIN, bits, counts) / visible
+    out[2] = _sum_of(DIGIT, bits, counts) / max(count - space - punctuation, 1)
+    out[3] = punctuation / count
+    out[4] = _sum_of(SYMBOL, bits, counts) / count
+    out[5] = space / count
+    out[6] = _sum_of(WORD | SINGLE, bits, counts) / count
+    out[7] = (_bracket_chars(codepoints) if has_brackets else 0) / count
+    out[8], out[9] = _variety(weights, bits, counts, visible)
+    out[10] = (_mojibake_chars(codepoints, table) if _sum_of(SUSPECT, bits, counts) else 0) / count
+
+
+@kernel
+def _sum_of(kind: int, bits: np.ndarray, counts: np.ndarray) -> int:
+    """Characters of a text whose class has a bit of `kind`; without a branch, so that it runs on vectors."""
+    total, mask = np.uint32(0), np.uint32(kind)
+    for k in range(bits.shape[0]):
+        total += counts[k] if bits[k] & mask else np.uint32(0)
+    return int(total)
+
+
+@kernel
+def _variety(weights: np.ndarray, bits: np.ndarray, counts: np.ndarray, visible: int) -> tuple[float, float]:
     """Distinct share and entropy of the visible characters: with n of each among v, ln v - sum of n ln n / v."""
     num_distinct = 0
     weight = 0.0
-    for c in distinct:
-        count = 0 if table[c] & SPACE else seen[c]
+    for k in range(bits.shape[0]):
+        count = np.uint32(0) if bits[k] & SPACE else counts[k]
         num_distinct += count > 0
         weight += weights[count] if count < _NUM_WEIGHTS else count * np.log(count)
     return num_distinct / visible, max(np.log(visible) - weight / visible, 0.0)
-
-
-@kernel
-def _starts_with(codepoints: np.ndarray, at: int, lower_word: np.ndarray) -> bool:
-    if at + lower_word.shape[0] > codepoints.shape[0]:
-        return False
-    for k in range(lower_word.shape[0]):
-        c = codepoints[at + k]
-        c += 32 if 65 <= c <= 90 else 0
-        if c != lower_word[k]:
-            return False
-    return True
-
-
-@kernel
-def _link_and_run_chars(codepoints: np.ndarray, hits: np.ndarray) -> tuple[int, int]:
-    """Characters of links, and in runs of three or more `.` or `。`; looked for where a block may hold either.
-
-    A link goes from http://, https:// or www. to the next character outside printable ASCII, or one of `"<>`.
-    """
-    links = runs = link_end = run_end = 0
-    count = codepoints.shape[0]
-    for block in range(0, count, _BLOCK):
-        stop = min(block + _BLOCK, count)
-        if not _may_hold_either(codepoints[block : min(stop + 2, count)], hits):
-            continue
-        for i in range(block, stop):
-            c = codepoints[i]
-            if i >= link_end and c | 0x20 in (0x68, 0x77) and _begins_link(codepoints, i):
-                link_end = i
-                while link_end < count and _is_link_char(codepoints[link_end]):
-                    link_end += 1
-                links += link_end - i
-            if i >= run_end and c in (0x2E, 0x3002):
-                run_end = i
-                while run_end < count and codepoints[run_end] == c:
-                    run_end += 1
-                runs += run_end - i if run_end - i > 2 else 0
-    return links, runs
-
-
-@kernel
-def _may_hold_either(codepoints: np.ndarray, hits: np.ndarray) -> bool:
-    """Whether `htt`, `ww` or three equal full stops stand in a block; compares only, so that they run on vectors."""
-    count = codepoints.shape[0] - 2
-    if count < 1:
-        return False
-    first, second, third = codepoints[:count], codepoints[1 : count + 1], codepoints[2:]
-    hits[count:] = False
-    for i in range(count):
-        hits[i] = (
-            ((first[i] | 0x20 == 0x68) & (second[i] | 0x20 == 0x74) & (third[i] | 0x20 == 0x74))
-            | ((first[i] | 0x20 == 0x77) & (second[i] | 0x20 == 0x77))
-            | (((first[i] == 0x2E) | (first[i] == 0x3002)) & (second[i] == first[i]) & (third[i] == first[i]))
-        )
-    return bool(hits.view(np.uint64).any())
-
-
-@kernel
-def _begins_link(codepoints: np.ndarray, at: int) -> bool:
-    return bool(
-        _starts_with(codepoints, at, LINKS[0])
-        or _starts_with(codepoints, at, LINKS[1])
-        or _starts_with(codepoints, at, LINKS[2])
-    )
-
-
-@kernel
-def _is_link_char(c: int) -> bool:
-    return 0x20 < c < 0x7F and c not in (0x22, 0x3C, 0x3E)
 
 
 @kernel

@@ -117,7 +117,8 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
             length = end - start + indents[line]
             longest = max(longest, length)
             chars += length
-            comments += _is_comment(codepoints, start, end)
+            if codepoints[start] in (0x23, 0x2A, 0x2D, 0x2F, 0x3B, 0x3C):  # what comments begin with
+                comments += _is_comment(codepoints, start, end)
             data += (kinds[line] & DIGIT) != 0 and _is_data(codepoints, classes, start, end)
         num_lines = max(offsets[text + 1] - offsets[text], 1)
         out[0, text], out[1, text] = longest, chars / num_lines

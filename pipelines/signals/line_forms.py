@@ -23,15 +23,15 @@ def _measure(
         brief = ended = 0
         for line in range(offsets[text], offsets[text + 1]):
             brief += ends[line] - starts[line] <= BRIEF_LINE_CHARS
-            ended += _ends_in_ellipsis(codepoints, starts[line], ends[line])
+            if codepoints[ends[line] - 1] in (0x2E, 0x2026, 0x22EF):
+                ended += _ends_in_ellipsis(codepoints, starts[line], ends[line])
         num_lines = max(offsets[text + 1] - offsets[text], 1)
         shares[0, text], shares[1, text] = brief / num_lines, ended / num_lines
 
 
 @kernel
 def _ends_in_ellipsis(codepoints: np.ndarray, start: int, end: int) -> bool:
-    """Whether a line ends in … or ⋯ or in three full stops."""
-    last = codepoints[end - 1]
-    if last == 0x2E:
-        return bool(end - start > 2 and codepoints[end - 2] == 0x2E and codepoints[end - 3] == 0x2E)
-    return bool(last in (0x2026, 0x22EF))
+    """Whether a line that ends in … or ⋯ or a full stop ends in an ellipsis: three full stops, or the others."""
+    if codepoints[end - 1] != 0x2E:
+        return True
+    return bool(end - start > 2 and codepoints[end - 2] == 0x2E and codepoints[end - 3] == 0x2E)

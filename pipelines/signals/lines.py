@@ -102,26 +102,25 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
 ) -> int:
     used = 0
     for text in range(offsets.shape[0] - 1):
-        begin, stop = offsets[text], offsets[text + 1]
-        while begin < stop:
-            rest, rest_classes = codepoints[begin:stop], classes[begin:stop]
-            size = 0
+        at, stop = np.uint64(offsets[text]), np.uint64(offsets[text + 1])  # not looked at for being negative
+        while at < stop:
+            begin = at
             all_bits = gaps = before = np.uint16(0)
             counts = np.uint64(0)  # of whitespace, and from bit 32 on of CUT
-            while size < rest.shape[0] and rest[np.uint64(size)] != 0x0A:
-                bits = rest_classes[np.uint64(size)]
+            while at < stop and codepoints[at] != 0x0A:
+                bits = classes[at]
                 all_bits |= bits
                 counts += np.uint64(bits & SPACE) | (np.uint64(bits & CUT) << np.uint64(19))
                 gaps |= bits & (before >> 1)  # HAN is the bit above SPACE
                 before = bits
-                size += 1
-            start, end = _strip(classes, begin, begin + size)
-            starts[used], ends[used], indents[used], kinds[used] = start, end, start - begin, all_bits
-            spaces[used] = np.int64(counts & np.uint64(0xFFFFFFFF)) - size + (end - start)
+                at += np.uint64(1)
+            start, end = _strip(classes, np.int64(begin), np.int64(at))
+            starts[used], ends[used], indents[used], kinds[used] = start, end, start - np.int64(begin), all_bits
+            spaces[used] = np.int64(counts & np.uint64(0xFFFFFFFF)) - np.int64(at - begin) + (end - start)
             cuts[used] = np.int64(counts >> np.uint64(32))
             has_gap[used] = (gaps & SPACE) != 0
             used += end > start
-            begin += size + 1
+            at += np.uint64(1)
         line_offsets[text + 1] = used
     return used
 
@@ -141,19 +140,18 @@ def _hash_lines(codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray) ->
     hashes = np.empty(starts.shape[0], np.uint64)
     factor = np.uint64(0x9E3779B97F4A7C15)
     for line in range(starts.shape[0]):
-        chars = codepoints[starts[line] : ends[line]]
-        end = np.uint64(chars.shape[0])
-        even = odd = end
-        pairs_end = end & ~np.uint64(3)
-        i = np.uint64(0)
-        while i < pairs_end:
-            first = np.uint64(chars[i]) | (np.uint64(chars[i + np.uint64(1)]) << np.uint64(32))
-            second = np.uint64(chars[i + np.uint64(2)]) | (np.uint64(chars[i + np.uint64(3)]) << np.uint64(32))
+        i, end = np.uint64(starts[line]), np.uint64(ends[line])
+        even = odd = end - i
+        while i + np.uint64(3) < end:
+            first = np.uint64(codepoints[i]) | (np.uint64(codepoints[i + np.uint64(1)]) << np.uint64(32))
+            second = np.uint64(codepoints[i + np.uint64(2)]) | (
+                np.uint64(codepoints[i + np.uint64(3)]) << np.uint64(32)
+            )
             even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ first) * factor
             odd = (((odd << np.uint64(29)) | (odd >> np.uint64(35))) ^ second) * factor
             i += np.uint64(4)
         while i < end:
-            even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ np.uint64(chars[i])) * factor
+            even = (((even << np.uint64(29)) | (even >> np.uint64(35))) ^ np.uint64(codepoints[i])) * factor
             i += np.uint64(1)
         value = (even ^ (even >> np.uint64(32))) * factor + odd
         hashes[line] = (value ^ (value >> np.uint64(32))) * factor
@@ -211,13 +209,16 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
             visible = length - spaces[line] - cuts[line]
             chars += length
             short += length if length < SHORT_LINE_CHARS and not _closes_sentence(classes, start, end) else 0
-            ended += kinds[line] & END_MARK and _holds_sentence_end(codepoints[start:end], classes[start:end])
+            ended += kinds[line] & END_MARK and _holds_sentence_end(codepoints, classes, start, end)
             bullets += (classes[start] & BULLET) != 0
-            readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
+            if codepoints[end - 1] in (0x5F00, 0x591A, 0x6587, 0x45, 0x65, 0x2E):  # the last ones of READMORE_PHRASES
+                readmore += _ends_in_phrase(codepoints, start, end, phrases, phrase_offsets)
             repeated += length if duplicate[line] else 0
             total += visible
-            if visible < SHORT_LINE_CHARS or cuts[line] or has_gap[line]:
-                menu += _menu_chars(codepoints[start:end], classes[start:end])
+            if cuts[line] or has_gap[line]:
+                menu += _menu_chars(codepoints, classes, start, end)
+            elif visible < SHORT_LINE_CHARS and kinds[line] & (WORD | SINGLE):  # one piece
+                menu += 0 if kinds[line] & (SENTENCE_MARK | SENTENCE_WORD) else visible
         row = out[text]
         row[0], row[1] = num_lines, chars / num_lines
         row[2], row[3] = short / chars, menu / max(total, 1)
@@ -234,14 +235,17 @@ def _closes_sentence(classes: np.ndarray, start: int, end: int) -> bool:
 
 
 @kernel
-def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray) -> bool:
-    """Whether an end mark stands before whitespace, a closer or the line's end; a full-width one anywhere."""
-    end = classes.shape[0]
-    for i in range(end):
-        if classes[i] & END_MARK:
-            is_wide = codepoints[i] > 0x7F
-            if is_wide or i + 1 == end or classes[i + 1] & (SPACE | CLOSER):
-                return True
+def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) -> bool:
+    """Whether an end mark stands before whitespace, a closer or the line's end; a full-width one anywhere.
+
+    Most are at the end, so the line is read from there.
+    """
+    after = np.uint16(SPACE)
+    for i in range(np.uint64(end), np.uint64(start), -1):
+        bits = classes[i - np.uint64(1)]
+        if bits & END_MARK and (after & (SPACE | CLOSER) or codepoints[i - np.uint64(1)] > 0x7F):
+            return True
+        after = bits
     return False
 
 
@@ -249,8 +253,6 @@ def _holds_sentence_end(codepoints: np.ndarray, classes: np.ndarray) -> bool:
 def _ends_in_phrase(
     codepoints: np.ndarray, start: int, end: int, phrases: np.ndarray, phrase_offsets: np.ndarray
 ) -> bool:
-    if codepoints[end - 1] not in (0x5F00, 0x591A, 0x6587, 0x45, 0x65, 0x2E):  # the last ones of READMORE_PHRASES
-        return False
     for phrase in range(phrase_offsets.shape[0] - 1):
         length = phrase_offsets[phrase + 1] - phrase_offsets[phrase]
         equal = end - start >= length
@@ -266,28 +268,27 @@ def _ends_in_phrase(
 
 
 @kernel
-def _menu_chars(codepoints: np.ndarray, classes: np.ndarray) -> int:
+def _menu_chars(codepoints: np.ndarray, classes: np.ndarray, start: int, end: int) -> int:
     """Visible characters of a line's menu entries.
 
     An entry is a piece of under 10 visible characters with a letter in it, without sentence mark and sentence
     character. Pieces end at bars, arrows and dots (not in table rows, which start with a bar) and at whitespace
     between two Han characters.
     """
-    is_table, end = codepoints[0] in (0x7C, 0xFF5C), classes.shape[0]
+    is_table = codepoints[start] in (0x7C, 0xFF5C)
     menu = piece = 0
-    is_entry, has_letter = True, False
-    for i in range(end + 1):
+    found = np.uint16(0)
+    for i in range(start, end + 1):
         bits = classes[i] if i < end else np.uint16(CUT)
         if bits & (SPACE | CUT):
             is_gap = bits & SPACE and classes[i - 1] & HAN and _next_is_han(classes, i, end)
             if i == end or is_gap or (bits & CUT and not is_table):
-                menu += piece if is_entry and has_letter and piece < SHORT_LINE_CHARS else 0
-                piece, is_entry, has_letter = 0, True, False
+                is_entry = found & (WORD | SINGLE) and not found & (SENTENCE_MARK | SENTENCE_WORD)
+                menu += piece if is_entry and piece < SHORT_LINE_CHARS else 0
+                piece, found = 0, np.uint16(0)
             continue
         piece += 1
-        if is_entry and piece < SHORT_LINE_CHARS:  # else it can become one no more
-            has_letter = has_letter or (bits & (WORD | SINGLE)) != 0
-            is_entry = not bits & (SENTENCE_MARK | SENTENCE_WORD)
+        found |= bits
     return menu
 
 

@@ -22,6 +22,8 @@ from ctllm.pipelines.signals.phrases import PhraseIndex
 from ctllm.pipelines.signals.prose import measure_prose
 from ctllm.pipelines.signals.repetition import measure_repetition
 from ctllm.pipelines.signals.script_shares import measure_scripts
+from ctllm.pipelines.signals.sign_shares import measure_sign_shares
+from ctllm.pipelines.signals.signs import find_signs
 from ctllm.pipelines.signals.spam import SpamVocabulary
 from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import measure_words, split_units
@@ -75,6 +77,7 @@ class Measurer:
         codepoints, offsets = decoded.codepoints, decoded.offsets
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
+        signs = find_signs(codepoints, offsets)
         units = split_units(codepoints, offsets, classes=classes)
         matches = self._phrases.find(units)
         hashes = hash_lines(codepoints, lines)
@@ -84,13 +87,14 @@ class Measurer:
             "num_chars": np.diff(offsets),
             "num_bytes": np.diff(byte_offsets),
             **measure_characters(codepoints, offsets),
+            **measure_sign_shares(codepoints, offsets, signs),
             **measure_scripts(codepoints, offsets),
-            **measure_word_forms(codepoints, offsets, units, classes=classes),
+            **measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs),
             **by_line,
             **measure_line_forms(codepoints, lines),
             **measure_paragraphs(codepoints, lines, hashes=hashes, repeats_lines=repeats_lines),
             **self._boilerplate.measure(lines, units, matches.renumbered(self._boilerplate_rows)),
-            **measure_prose(codepoints, lines, classes=classes),
+            **measure_prose(codepoints, lines, classes=classes, signs=signs),
             **measure_code(codepoints, lines, classes=classes),
             **measure_heads(data, byte_offsets),
             "num_secrets": _count_secrets(texts, data, byte_offsets),

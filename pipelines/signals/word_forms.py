@@ -6,16 +6,16 @@ from functools import cache
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.characters import DIGIT, LATIN, MARK, WORD, class_table
+from ctllm.pipelines.signals.characters import LATIN, MARK, WORD, class_table
+from ctllm.pipelines.signals.signs import CAPITAL, CURLY, ELLIPSIS, FULL_STOP, HASH, NUMBER, PAIR, Signs
 from ctllm.pipelines.signals.words import Units
 
 COLUMNS = ("non_alpha_word_share", "upper_case_word_share", "symbols_per_word", "curly_bracket_share")
-_BLOCK = 64  # characters looked at together; chosen, untested
 _LETTER, _NO_CAPITAL = 1, 2  # of a code point's form: any letter; a letter that is no Latin capital
 
 
 def measure_word_forms(
-    codepoints: np.ndarray, offsets: np.ndarray, units: Units, *, classes: np.ndarray
+    codepoints: np.ndarray, offsets: np.ndarray, units: Units, *, classes: np.ndarray, signs: Signs
 ) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64.
 
@@ -24,7 +24,8 @@ def measure_word_forms(
     """
     values = np.zeros((len(offsets) - 1, len(COLUMNS)))
     num_units = np.maximum(np.diff(units.offsets), 1)
-    _measure(codepoints, offsets, classes, _form_table(), num_units, values)
+    listed = signs.places, signs.kinds, signs.offsets
+    _measure(codepoints, offsets, classes, *listed, _form_table(), num_units, values)
     return {name: values[:, column] for column, name in enumerate(COLUMNS)}
 
 
@@ -46,6 +47,9 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,
     offsets: np.ndarray,
     classes: np.ndarray,
+    places: np.ndarray,
+    kinds: np.ndarray,
+    sign_offsets: np.ndarray,
     forms: np.ndarray,
     num_units: np.ndarray,
     out: np.ndarray,
@@ -54,34 +58,31 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
         start, end = offsets[text], offsets[text + 1]
         if start == end:
             continue
-        hashes, ellipses, curly = _count_marks(codepoints[start:end])
-        numbers, capitals = _count_words(codepoints[start:end], classes[start:end], forms)
+        symbols = curly = numbers = capitals = 0
+        for k in range(sign_offsets[text], sign_offsets[text + 1]):
+            kind, at = kinds[k], np.int64(places[k])
+            curly += kind & CURLY != 0
+            if kind & (HASH | ELLIPSIS) or kind & (FULL_STOP | PAIR) == FULL_STOP | PAIR:
+                symbols += kind & HASH != 0 or _begins_ellipsis(codepoints, start, end, at)
+            if kind & (NUMBER | CAPITAL) and (at == start or not classes[at - 1] & (WORD | MARK)):
+                form = _form_of_word(codepoints, classes, at, end, forms)
+                numbers += kind & NUMBER != 0 and form == 0
+                capitals += kind & CAPITAL != 0 and at + 1 < end and form == _LETTER
         out[text, 0] = numbers / num_units[text]
         out[text, 1] = capitals / max(_count_latin(classes[start:end]), 1)
-        out[text, 2] = (hashes + ellipses) / num_units[text]
+        out[text, 2] = symbols / num_units[text]
         out[text, 3] = curly / (end - start)
 
 
 @kernel
-def _count_marks(codepoints: np.ndarray) -> tuple[int, int, int]:
-    """Hash signs, ellipses (runs of … or of three full stops and more), curly brackets; plain sums, for vectors."""
-    hashes = ellipses = curly = np.uint32(0)
-    for i in range(codepoints.shape[0]):
-        each = codepoints[i]
-        hashes += np.uint32((each == 0x23) | (each == 0xFF03))
-        curly += np.uint32((each == 0x7B) | (each == 0x7D))
-        ellipses += np.uint32((each == 0x2026) | (each == 0x22EF))
-    before, after = codepoints[:-1], codepoints[1:]
-    for i in range(after.shape[0]):  # less those that go on
-        goes_on = ((before[i] == 0x2026) | (before[i] == 0x22EF)) & ((after[i] == 0x2026) | (after[i] == 0x22EF))
-        ellipses -= np.uint32(goes_on)
-    first, second, third, fourth = codepoints[:-3], codepoints[1:-2], codepoints[2:-1], codepoints[3:]
-    for i in range(fourth.shape[0]):
-        dots = (second[i] == 0x2E) & (third[i] == 0x2E) & (fourth[i] == 0x2E)
-        ellipses += np.uint32(dots & (first[i] != 0x2E))
-    if codepoints.shape[0] > 2:
-        ellipses += np.uint32((codepoints[0] == 0x2E) & (codepoints[1] == 0x2E) & (codepoints[2] == 0x2E))
-    return int(hashes), int(ellipses), int(curly)
+def _begins_ellipsis(codepoints: np.ndarray, start: int, end: int, at: int) -> bool:
+    """Whether a run of … begins at `at` of a text, or a run of three full stops or more."""
+    before = codepoints[at - 1] if at > start else np.uint32(0)
+    if codepoints[at] != 0x2E:
+        return bool(before not in (0x2026, 0x22EF))
+    if before == 0x2E or at + 2 >= end:
+        return False
+    return bool(codepoints[at + 1] == 0x2E and codepoints[at + 2] == 0x2E)
 
 
 @kernel
@@ -97,50 +98,10 @@ def _count_latin(classes: np.ndarray) -> int:
 
 
 @kernel
-def _count_words(codepoints: np.ndarray, classes: np.ndarray, forms: np.ndarray) -> tuple[int, int]:
-    """Numbers, and words in capitals. Only blocks that may hold the beginning of one are looked through."""
-    numbers = capitals = 0
-    size = codepoints.shape[0]
-    for start in range(0, size, _BLOCK):
-        end = min(start + _BLOCK, size)
-        is_inside = start > 0 and end < size
-        if is_inside and not _may_hold(codepoints[start : end + 1], classes[start - 1 : end + 1]):
-            continue
-        for i in range(start, end):
-            bits = classes[i]
-            if i > 0 and classes[i - 1] & (WORD | MARK):
-                continue
-            if bits & DIGIT:
-                numbers += _form_of_word(codepoints[i:], classes[i:], forms) == 0
-            elif bits & LATIN and i + 1 < size and classes[i + 1] & LATIN and _is_no_lower(codepoints[i + 1]):
-                capitals += _form_of_word(codepoints[i:], classes[i:], forms) == _LETTER
-    return numbers, capitals
-
-
-@kernel
-def _may_hold(codepoints: np.ndarray, classes: np.ndarray) -> bool:
-    """Whether a block, given with the class before and both after, may begin a number or a word in capitals."""
-    found = np.uint16(0)
-    before, this, after = classes[:-2], classes[1:-1], classes[2:]
-    each, following = codepoints[:-1], codepoints[1:]
-    for i in range(each.shape[0]):
-        is_capital = _is_no_lower(each[i]) & _is_no_lower(following[i]) & ((this[i] & after[i] & LATIN) != 0)
-        begins = (before[i] & (WORD | MARK)) == 0
-        found |= np.uint16((is_capital | ((this[i] & DIGIT) != 0)) & begins)
-    return bool(found)
-
-
-@kernel
-def _is_no_lower(codepoint: np.uint32) -> bool:
-    """Whether a Latin letter is a capital or none of ASCII."""
-    return bool((codepoint <= 0x5A) | (codepoint > 0x7F))
-
-
-@kernel
-def _form_of_word(codepoints: np.ndarray, classes: np.ndarray, forms: np.ndarray) -> int:
-    """Bits of all letters of the word at the beginning, up to the first that is no capital."""
-    form, end = np.uint8(0), 0
-    while end < codepoints.shape[0] and classes[end] & (WORD | MARK) and not form & _NO_CAPITAL:
-        form |= forms[codepoints[end]]
-        end += 1
+def _form_of_word(codepoints: np.ndarray, classes: np.ndarray, at: int, end: int, forms: np.ndarray) -> int:
+    """Bits of all letters of the word that begins at `at`, up to the first that is no capital."""
+    form = np.uint8(0)
+    while at < end and classes[at] & (WORD | MARK) and not form & _NO_CAPITAL:
+        form |= forms[codepoints[at]]
+        at += 1
     return int(form)

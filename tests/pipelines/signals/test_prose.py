@@ -11,6 +11,7 @@ from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.characters import class_table
 from ctllm.pipelines.signals.lines import split_lines
 from ctllm.pipelines.signals.prose import measure_prose
+from ctllm.pipelines.signals.signs import find_signs
 
 WORDS = "的了是不着著过過也就都很又再还還被把吗嗎呢吧啊没沒无無之乎矣焉哉而何兮若岂豈谁誰那这這她他你"
 
@@ -19,7 +20,8 @@ def measured(texts: list[str]) -> list[tuple[int, float]]:
     """Characters and share of prose of each text."""
     codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
     classes = class_table()[codepoints]
-    signals = measure_prose(codepoints, split_lines(codepoints, offsets, classes=classes), classes=classes)
+    lines, signs = split_lines(codepoints, offsets, classes=classes), find_signs(codepoints, offsets)
+    signals = measure_prose(codepoints, lines, classes=classes, signs=signs)
     counts, shares = signals["num_prose_chars"].tolist(), signals["prose_share"].tolist()
     return [(int(count), share) for count, share in zip(counts, shares, strict=True)]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.characters import class_table
+from ctllm.pipelines.signals.signs import find_signs
 from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import split_units, units_of
 
@@ -19,7 +20,8 @@ def measured(texts: list[str]) -> list[dict[str, float]]:
     codepoints, offsets = decode_utf8(*text_buffers(pa.array(texts, pa.large_string())))
     classes = class_table()[codepoints]
     units = split_units(codepoints, offsets, classes=classes)
-    signals = measure_word_forms(codepoints, offsets, units, classes=classes)
+    signs = find_signs(codepoints, offsets)
+    signals = measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs)
     return [{name: float(values[row]) for name, values in signals.items()} for row in range(len(texts))]
 
 
