@@ -22,6 +22,7 @@ import zstandard
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.secret_patterns import may_hold_secrets
 from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
+from ctllm.pipelines.signals.character_counts import count_characters
 from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.line_forms import measure_line_forms
@@ -84,7 +85,7 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
         codepoints, offsets = decode_utf8(data, byte_offsets)
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
-        signs = find_signs(codepoints, offsets)
+        counts, signs = count_characters(codepoints, offsets), find_signs(codepoints, offsets)
         units = split_units(codepoints, offsets, classes=classes)
         matches = phrases.find(units)
         spam, footers = matches.renumbered(spam_rows), matches.renumbered(boilerplate_rows)
@@ -96,11 +97,12 @@ def group_seconds(batches: list[pa.RecordBatch]) -> dict[str, float]:
             "split_lines": lambda: split_lines(codepoints, offsets, classes=classes),  # noqa: B023
             "split_units": lambda: split_units(codepoints, offsets, classes=classes),  # noqa: B023
             "signs": lambda: find_signs(codepoints, offsets),  # noqa: B023
-            "characters": lambda: measure_characters(codepoints, offsets),  # noqa: B023
+            "character_counts": lambda: count_characters(codepoints, offsets),  # noqa: B023
+            "characters": lambda: measure_characters(codepoints, offsets, counts, classes=classes),  # noqa: B023
             "sign_shares": lambda: measure_sign_shares(codepoints, offsets, signs),  # noqa: B023
             "hash_lines": lambda: hash_lines(codepoints, lines),  # noqa: B023
             "lines": lambda: measure_lines(codepoints, lines, classes=classes, hashes=hashes),  # noqa: B023
-            "scripts": lambda: measure_scripts(codepoints, offsets),  # noqa: B023
+            "scripts": lambda: measure_scripts(codepoints, offsets, counts),  # noqa: B023
             "word_forms": lambda: measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs),  # noqa: B023
             "line_forms": lambda: measure_line_forms(codepoints, lines),  # noqa: B023
             "paragraphs": lambda: measure_paragraphs(codepoints, lines, hashes=hashes, repeats_lines=repeats),  # noqa: B023

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
+from ctllm.pipelines.signals.character_counts import count_characters
 from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code
 from ctllm.pipelines.signals.line_forms import measure_line_forms
@@ -99,10 +100,10 @@ def _measure(pieces: list[str]) -> dict[str, np.ndarray]:
     codepoints, offsets = decoded.codepoints, decoded.offsets
     classes = classify(codepoints)
     lines = split_lines(codepoints, offsets, classes=classes)
-    signs = find_signs(codepoints, offsets)
+    counts, signs = count_characters(codepoints, offsets), find_signs(codepoints, offsets)
     units = split_units(codepoints, offsets, classes=classes)
     return {
-        **measure_characters(codepoints, offsets),
+        **measure_characters(codepoints, offsets, counts, classes=classes),
         **measure_sign_shares(codepoints, offsets, signs),
         **measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs),
         **measure_lines(codepoints, lines, classes=classes, hashes=hash_lines(codepoints, lines)),

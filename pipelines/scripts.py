@@ -29,7 +29,7 @@ _LATIN_RANGES = ((0x41, 0x5B), (0x61, 0x7B), (0xC0, 0x250), (0x1E00, 0x1F00), (0
 def count_scripts(texts: TextBatch) -> np.ndarray:
     """Letters of each class in the first `NUM_COUNTED_CHARS` characters: (texts, NUM_CLASSES), int64."""
     counts = np.zeros((len(texts), NUM_CLASSES), np.int64)
-    _count(texts.codepoints, texts.offsets, _class_table(), counts)
+    _count(texts.codepoints, texts.offsets, script_table(), counts)
     return counts
 
 
@@ -72,7 +72,7 @@ def dominant_scripts(counts: np.ndarray, *, min_han_share: float) -> np.ndarray:
 
 
 @cache
-def _class_table() -> np.ndarray:
+def script_table() -> np.ndarray:
     """Class of every code point: (0x110000,), uint8."""
     table = np.zeros(0x110000, np.uint8)
     table[[point for point in range(0x10000) if chr(point).isalpha()]] = OTHER

@@ -85,12 +85,12 @@ _MAX_OWNER_CHARS, _MAX_ASSIGNMENT_CHARS = 24, 300  # of `ASSIGNMENT` before its 
 _MAX_NAME_BYTES, _MAX_JOIN_BYTES, _MIN_VALUE_BYTES = 40, 8, 16
 
 
-def find_secrets(text: str) -> Iterator[Secret]:
-    """Every key and token of `text`, form after form; call it where `may_hold_secrets` says so."""
-    for form in TOKENS:
-        if any(anchor in text for anchor in form.anchors):
+def find_secrets(text: str, *, forms: int = -1) -> Iterator[Secret]:
+    """Every key and token of `text`, form after form, of those in `forms`: what `may_hold_secrets` says, or all."""
+    for number, form in enumerate(TOKENS):
+        if forms >> number & 1 and any(anchor in text for anchor in form.anchors):
             yield from (Secret(form.kind, *match.span(1)) for match in form.pattern.finditer(text))
-    for start, end in _assigned_values(text):
+    for start, end in _assigned_values(text) if forms >> len(TOKENS) else ():
         value = text[start:end]
         if _looks_random(value) and not any(form.pattern.search(value) for form in TOKENS):
             yield Secret(ASSIGNMENT.kind, start, end)
@@ -120,19 +120,19 @@ def _looks_random(value: str) -> bool:
 
 
 def may_hold_secrets(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Texts that `find_secrets` should look at: (texts,), bool. Of the others, none holds a secret.
+    """The forms that `find_secrets` should look for in each text: (texts,), uint32, a bit for each; mostly 0.
 
     `data` (bytes,), uint8, and `offsets` (texts + 1,), int64, are those of `batch.text_buffers`.
     """
-    flags: np.ndarray = _flag_texts(data, offsets, *_anchor_table())
-    return flags
+    forms: np.ndarray = _find_forms(data, offsets, *_anchor_table())
+    return forms
 
 
 @cache
-def _anchor_table() -> tuple[np.ndarray, np.ndarray]:
-    """Anchors in lower case by slot of their hash, 0 where free, and as they must stand: (4096,), uint32."""
-    anchors, exact = np.zeros(4096, np.uint32), np.zeros(4096, np.uint32)
-    for form in (*TOKENS, ASSIGNMENT):
+def _anchor_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Anchors in lower case by slot of their hash, 0 where free, as they must stand, bit of form: (4096,), uint32."""
+    anchors, exact, bits = (np.zeros(4096, np.uint32) for _ in range(3))
+    for number, form in enumerate((*TOKENS, ASSIGNMENT)):
         for anchor in form.anchors:
             value = int.from_bytes(bytes(byte | 0x20 for byte in anchor.encode()), "big")
             slot = ((value * _ANCHOR_FACTOR) & 0xFFFFFFFF) >> 20
@@ -140,7 +140,8 @@ def _anchor_table() -> tuple[np.ndarray, np.ndarray]:
                 raise AssertionError(f"anchors {anchors[slot]:#x} and {value:#x} share a slot: change _ANCHOR_FACTOR")
             anchors[slot] = value
             exact[slot] = 0 if form is ASSIGNMENT else int.from_bytes(anchor.encode(), "big")
-    return anchors, exact
+            bits[slot] = 1 << number
+    return anchors, exact, bits
 
 
 _ANCHOR_FACTOR = 0x9E3779B1  # spreads the anchors over 4096 slots without a clash, which `_anchor_table` checks
@@ -148,19 +149,18 @@ _BLOCK = 256  # bytes asked at once, a multiple of 8; chosen, untested
 
 
 @kernel
-def _flag_texts(data: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    flags = np.zeros(offsets.shape[0] - 1, np.bool_)
+def _find_forms(
+    data: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, exact: np.ndarray, bits: np.ndarray
+) -> np.ndarray:
+    forms = np.zeros(offsets.shape[0] - 1, np.uint32)
     hits = np.zeros(_BLOCK, np.bool_)
     for text in range(offsets.shape[0] - 1):
         end = offsets[text + 1]
         for block in range(offsets[text], end, _BLOCK):
             stop = min(block + _BLOCK, end)  # anchors that begin in the block reach three bytes further
-            if _may_hold_anchor(data[block : min(stop + 3, end)], hits) and _holds_anchor(
-                data, block, stop, end, anchors, exact
-            ):
-                flags[text] = True
-                break
-    return flags
+            if _may_hold_anchor(data[block : min(stop + 3, end)], hits):
+                forms[text] |= _forms_of_block(data, block, stop, end, anchors, exact, bits)
+    return forms
 
 
 @kernel
@@ -190,11 +190,11 @@ def _may_hold_anchor(data: np.ndarray, hits: np.ndarray) -> bool:
 
 
 @kernel
-def _holds_anchor(  # noqa: PLR0917 - a kernel takes its arrays by position
-    data: np.ndarray, start: int, stop: int, end: int, anchors: np.ndarray, exact: np.ndarray
-) -> bool:
-    """Whether an anchor begins from `start` to `stop` that a secret may follow, in a text that ends at `end`."""
-    window = cased = np.uint32(0)
+def _forms_of_block(  # noqa: PLR0917 - a kernel takes its arrays by position
+    data: np.ndarray, start: int, stop: int, end: int, anchors: np.ndarray, exact: np.ndarray, bits: np.ndarray
+) -> np.uint32:
+    """Forms with an anchor from `start` to `stop` that a secret may follow, in a text that ends at `end`."""
+    window = cased = found = np.uint32(0)
     for i in range(start, min(stop + 3, end)):
         cased = np.uint32(cased << np.uint32(8)) | np.uint32(data[i])
         window = cased | np.uint32(0x20202020)  # letters in lower case
@@ -202,8 +202,8 @@ def _holds_anchor(  # noqa: PLR0917 - a kernel takes its arrays by position
         if anchors[slot] == window and (
             exact[slot] == cased or (exact[slot] == 0 and _assigns_value(data, i + 1, end))
         ):
-            return True
-    return False
+            found |= bits[slot]
+    return found
 
 
 @kernel

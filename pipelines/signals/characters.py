@@ -4,7 +4,6 @@ The class table is built from Python's `unicodedata` on first use (0.1 s); every
 group over the code points of a batch.
 """
 
-import threading
 import unicodedata
 from functools import cache
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.dedup.fold_table import simplified_variants
+from ctllm.pipelines.signals.character_counts import CharacterCounts
 from ctllm.pipelines.signals.vocabulary import ZH_SENTENCE_CHARACTERS
 
 SPACE, HAN, LATIN, DIGIT, PUNCTUATION, SYMBOL = 1, 2, 4, 8, 16, 32
@@ -50,11 +50,10 @@ _NUM_CODEPOINTS = 0x110000
 _ASSIGNED = (*range(0x33480), *range(0xE0000, 0xE01F0))  # everything between and above is unassigned in Unicode 17
 
 _NUM_WEIGHTS = 1024  # larger counts are few in any text
-MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
 
 COLUMNS = (
     "han_share", "latin_share", "digit_share", "punctuation_share", "symbol_share", "whitespace_share", "alnum_share",
-    "bracket_share", "distinct_char_share", "char_entropy", "replacement_share",
+    "distinct_char_share", "char_entropy", "replacement_share",
 )  # fmt: skip
 
 
@@ -125,93 +124,49 @@ def _entropy_weights() -> np.ndarray:
     return weights
 
 
-def measure_characters(codepoints: np.ndarray, offsets: np.ndarray) -> dict[str, np.ndarray]:
+def measure_characters(codepoints: np.ndarray, offsets: np.ndarray, counts: CharacterCounts) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64."""
-    values = np.zeros((len(offsets) - 1, len(COLUMNS)))
-    _measure(codepoints, offsets, class_table(), _entropy_weights(), _zero_counts(), values)
-    return {name: values[:, column] for column, name in enumerate(COLUMNS)}
-
-
-_of_thread = threading.local()
-
-
-def _zero_counts() -> np.ndarray:
-    """A count per code point, int32, this thread's own; who uses it leaves zeros, so nobody clears 4 MB a slice."""
-    if not hasattr(_of_thread, "counts"):
-        _of_thread.counts = np.zeros(_NUM_CODEPOINTS, np.int32)
-    counts: np.ndarray = _of_thread.counts
-    return counts
+    values = np.zeros((len(COLUMNS), len(offsets) - 1))
+    listed = counts.codepoints, counts.counts, counts.offsets
+    _measure(codepoints, offsets, classes, *listed, class_table(), _entropy_weights(), values)
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 @kernel
 def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,
     offsets: np.ndarray,
+    classes: np.ndarray,
+    distinct: np.ndarray,
+    all_counts: np.ndarray,
+    count_offsets: np.ndarray,
     table: np.ndarray,
     weights: np.ndarray,
-    seen: np.ndarray,
-    out: np.ndarray,
-) -> None:
-    most = 0
-    for text in range(offsets.shape[0] - 1):
-        most = max(most, offsets[text + 1] - offsets[text])
-    distinct, bits, counts = np.empty(most + 1, np.uint32), np.empty(most, np.uint32), np.empty(most, np.uint32)
-    for text in range(offsets.shape[0] - 1):
-        if offsets[text + 1] > offsets[text]:
-            part = codepoints[offsets[text] : offsets[text + 1]]
-            num = _count(part, seen, distinct)
-            has_brackets = seen[0x3010] != 0 and seen[0x3011] != 0
-            _take_counts(distinct[:num], table, seen, bits[:num], counts[:num])
-            _measure_text(part, table, weights, bits[:num], counts[:num], has_brackets, out[text])
-
-
-@kernel
-def _count(codepoints: np.ndarray, seen: np.ndarray, distinct: np.ndarray) -> int:
-    """Counts every character in `seen`; lists the distinct ones in order of their first place, and how many."""
-    used = np.uint64(0)
-    for i in range(codepoints.shape[0]):
-        c = codepoints[i]
-        distinct[used] = c
-        used += np.uint64(seen[c] == 0)
-        seen[c] += 1
-    return int(used)
-
-
-@kernel
-def _take_counts(
-    distinct: np.ndarray, table: np.ndarray, seen: np.ndarray, bits: np.ndarray, counts: np.ndarray
-) -> None:
-    """Writes class and count of each distinct character; `seen` is all zero again afterwards."""
-    for k in range(distinct.shape[0]):
-        c = distinct[k]
-        bits[k], counts[k] = table[c], seen[c]
-        seen[c] = 0
-
-
-@kernel
-def _measure_text(  # noqa: PLR0917 - a kernel takes its arrays by position
-    codepoints: np.ndarray,
-    table: np.ndarray,
-    weights: np.ndarray,
-    bits: np.ndarray,
-    counts: np.ndarray,
-    has_brackets: bool,
     out: np.ndarray,
 ) -> None:
     """Most follows from the class of each distinct character and how often it stands."""
-    count = codepoints.shape[0]
-    space, punctuation = _sum_of(SPACE, bits, counts), _sum_of(PUNCTUATION, bits, counts)
-    visible = max(count - space, 1)
-    out[0] = _sum_of(HAN, bits, counts) / visible
-    out[1] = _sum_of(LATIN, bits, counts) / visible
-    out[2] = _sum_of(DIGIT, bits, counts) / max(count - space - punctuation, 1)
-    out[3] = punctuation / count
-    out[4] = _sum_of(SYMBOL, bits, counts) / count
-    out[5] = space / count
-    out[6] = _sum_of(WORD | SINGLE, bits, counts) / count
-    out[7] = (_bracket_chars(codepoints) if has_brackets else 0) / count
-    out[8], out[9] = _variety(weights, bits, counts, visible)
-    out[10] = (_mojibake_chars(codepoints, table) if _sum_of(SUSPECT, bits, counts) else 0) / count
+    all_bits = np.empty(distinct.shape[0], np.uint32)
+    for k in range(distinct.shape[0]):
+        all_bits[k] = table[distinct[k]]
+    for text in range(offsets.shape[0] - 1):
+        count = offsets[text + 1] - offsets[text]
+        if count == 0:
+            continue
+        bits = all_bits[count_offsets[text] : count_offsets[text + 1]]
+        counts = all_counts[count_offsets[text] : count_offsets[text + 1]]
+        space, punctuation = _sum_of(SPACE, bits, counts), _sum_of(PUNCTUATION, bits, counts)
+        visible = max(count - space, 1)
+        out[0, text] = _sum_of(HAN, bits, counts) / visible
+        out[1, text] = _sum_of(LATIN, bits, counts) / visible
+        out[2, text] = _sum_of(DIGIT, bits, counts) / max(count - space - punctuation, 1)
+        out[3, text] = punctuation / count
+        out[4, text] = _sum_of(SYMBOL, bits, counts) / count
+        out[5, text] = space / count
+        out[6, text] = _sum_of(WORD | SINGLE, bits, counts) / count
+        out[7, text], out[8, text] = _variety(weights, bits, counts, visible)
+        if _sum_of(SUSPECT, bits, counts):
+            part = slice(offsets[text], offsets[text + 1])
+            out[9, text] = _mojibake_chars(codepoints[part], classes[part]) / count
 
 
 @kernel
@@ -236,28 +191,11 @@ def _variety(weights: np.ndarray, bits: np.ndarray, counts: np.ndarray, visible:
 
 
 @kernel
-def _bracket_chars(codepoints: np.ndarray) -> int:
-    """Characters from each 【 to the next 】 on its line, marks included."""
-    total = 0
-    start = -1
-    for i in range(codepoints.shape[0]):
-        c = codepoints[i]
-        if c == 0x3010 and start < 0:
-            start = i
-        elif c == 0x3011 and start >= 0:
-            total += i - start + 1
-            start = -1
-        elif c == 0x0A or i - start >= MAX_BRACKET_CHARS:
-            start = -1
-    return total
-
-
-@kernel
-def _mojibake_chars(codepoints: np.ndarray, table: np.ndarray) -> int:
+def _mojibake_chars(codepoints: np.ndarray, classes: np.ndarray) -> int:
     """Characters that only a wrong decoding leaves behind."""
     total = done = 0
     for i in range(codepoints.shape[0]):
-        if codepoints[i] > 0x7F and table[codepoints[i]] & SUSPECT and i >= done:
+        if classes[i] & SUSPECT and i >= done:
             length = _latin1_length(codepoints, i) if codepoints[i] <= 0xFF else _gbk_length(codepoints, i)
             total += length
             done = i + length

@@ -12,6 +12,7 @@ from ctllm.pipelines.decontaminate.index import BenchmarkIndex
 from ctllm.pipelines.quality import score_documents, shared_quality_model
 from ctllm.pipelines.secret_patterns import find_secrets, may_hold_secrets
 from ctllm.pipelines.signals.boilerplate import BoilerplateIndex
+from ctllm.pipelines.signals.character_counts import count_characters
 from ctllm.pipelines.signals.characters import classify, measure_characters
 from ctllm.pipelines.signals.code import measure_code, measure_heads
 from ctllm.pipelines.signals.ctllm import CTLLM_SIGNALS, CtllmMeasurer
@@ -31,7 +32,9 @@ from ctllm.pipelines.url_lists import shared_url_lists
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.signals import SIGNALS
 
-_SHARES = [field.name for field in list(SIGNALS)[1:] if pa.types.is_float32(field.type)]
+_NAMES = SIGNALS.names[1:]
+_SHARES = [name for name in _NAMES if pa.types.is_float32(SIGNALS.field(name).type)]
+_COUNTS = [name for name in _NAMES if name not in _SHARES]
 _SLICE_BYTES = 1 << 19  # of text at a time, so that the arrays of a slice stay in the cache
 
 
@@ -64,12 +67,13 @@ class Measurer:
 
     def _measure_ctllm(self, documents: pa.RecordBatch) -> dict[str, np.ndarray]:
         """The authors' signals of the Chinese documents, where their rules are asked for; NaN elsewhere."""
+        if self._ctllm is None:
+            return dict.fromkeys(CTLLM_SIGNALS, np.full(documents.num_rows, np.nan))
         values = {name: np.full(documents.num_rows, np.nan) for name in CTLLM_SIGNALS}
-        if self._ctllm is not None:
-            is_chinese = pc.equal(documents.column("lane"), "zh")
-            rows = is_chinese.to_numpy(zero_copy_only=False)
-            for name, measured in self._ctllm.measure(documents.column("text").filter(is_chinese).to_pylist()).items():
-                values[name][rows] = measured
+        is_chinese = pc.equal(documents.column("lane"), "zh")
+        rows = is_chinese.to_numpy(zero_copy_only=False)
+        for name, measured in self._ctllm.measure(documents.column("text").filter(is_chinese).to_pylist()).items():
+            values[name][rows] = measured
         return values
 
     def _measure_texts(self, texts: "pa.Array[pa.StringScalar]", decoded: TextBatch) -> dict[str, np.ndarray]:
@@ -77,7 +81,7 @@ class Measurer:
         codepoints, offsets = decoded.codepoints, decoded.offsets
         classes = classify(codepoints)
         lines = split_lines(codepoints, offsets, classes=classes)
-        signs = find_signs(codepoints, offsets)
+        counts, signs = count_characters(codepoints, offsets), find_signs(codepoints, offsets)
         units = split_units(codepoints, offsets, classes=classes)
         matches = self._phrases.find(units)
         hashes = hash_lines(codepoints, lines)
@@ -86,9 +90,9 @@ class Measurer:
         return {
             "num_chars": np.diff(offsets),
             "num_bytes": np.diff(byte_offsets),
-            **measure_characters(codepoints, offsets),
+            **measure_characters(codepoints, offsets, counts, classes=classes),
             **measure_sign_shares(codepoints, offsets, signs),
-            **measure_scripts(codepoints, offsets),
+            **measure_scripts(codepoints, offsets, counts),
             **measure_word_forms(codepoints, offsets, units, classes=classes, signs=signs),
             **by_line,
             **measure_line_forms(codepoints, lines),
@@ -116,8 +120,9 @@ def _slices(texts: "pa.Array[pa.StringScalar]") -> list[tuple[int, int]]:
 def _count_secrets(texts: "pa.Array[pa.StringScalar]", data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Keys and tokens in each text: (texts,), int64."""
     counts = np.zeros(len(texts), np.int64)
-    for text in np.flatnonzero(may_hold_secrets(data, offsets)).tolist():
-        counts[text] = sum(1 for _ in find_secrets(texts[text].as_py()))
+    forms = may_hold_secrets(data, offsets)
+    for text in np.flatnonzero(forms).tolist():
+        counts[text] = sum(1 for _ in find_secrets(texts[text].as_py(), forms=int(forms[text])))
     return counts
 
 
@@ -126,8 +131,8 @@ class _SignalTable:
 
     def __init__(self, num_documents: int) -> None:
         self._shares_SD = np.empty((len(_SHARES), num_documents), np.float32)
-        self._rows = {name: np.empty(num_documents, np.int32) for name in SIGNALS.names[1:]}
-        self._rows |= dict(zip(_SHARES, self._shares_SD, strict=True))
+        self._counts_SD = np.empty((len(_COUNTS), num_documents), np.int32)
+        self._rows = dict(zip((*_SHARES, *_COUNTS), (*self._shares_SD, *self._counts_SD), strict=True))
         self._missing = set(self._rows)
 
     def fill(self, first: int, values: dict[str, np.ndarray]) -> None:
@@ -140,6 +145,20 @@ class _SignalTable:
         """A batch of SIGNALS; NaN, not measured, becomes null."""
         if self._missing:
             raise AssertionError(f"signals of the schema that nothing measures: {sorted(self._missing)}")
-        has_nan = dict(zip(_SHARES, np.logical_or.reduce(np.isnan(self._shares_SD), axis=1), strict=True))
-        columns = [pa.array(row, from_pandas=has_nan.get(name, False)) for name, row in self._rows.items()]
-        return pa.RecordBatch.from_arrays([keys, *columns], schema=SIGNALS)
+        is_nan_SD = np.isnan(self._shares_SD)
+        columns = _columns(self._shares_SD, _SHARES) | _columns(self._counts_SD, _COUNTS)
+        missing = pa.nulls(len(keys), pa.float32())
+        for row in np.flatnonzero(is_nan_SD.any(axis=1)):
+            is_measured = not is_nan_SD[row].all()
+            columns[_SHARES[row]] = pa.array(self._shares_SD[row], from_pandas=True) if is_measured else missing
+        return pa.RecordBatch.from_arrays([keys, *(columns[name] for name in _NAMES)], schema=SIGNALS)
+
+
+def _columns(rows_SD: np.ndarray, names: list[str]) -> dict[str, "pa.Array[Any]"]:
+    """An Arrow array for each row, over the same memory: several times as fast as `pa.array` of each."""
+    buffer, kind = pa.py_buffer(rows_SD), pa.from_numpy_dtype(rows_SD.dtype)
+    size = rows_SD.shape[1]
+    return {
+        name: pa.Array.from_buffers(kind, size, [None, buffer], null_count=0, offset=row * size)
+        for row, name in enumerate(names)
+    }

@@ -41,7 +41,8 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
             value = (((value << np.uint64(29)) | (value >> np.uint64(35))) ^ hashes[line]) * factor
             inside += ends[line] - starts[line]
             is_last = line + 1 == offsets[text + 1]
-            if is_last or _has_blank_line(codepoints, ends[line], starts[line + 1] - indents[line + 1]):
+            begin = ends[line] + 1 if is_last else starts[line + 1] - indents[line + 1]  # of the next line
+            if is_last or (begin > ends[line] + 1 and _has_blank_line(codepoints, ends[line], begin)):
                 repeated += inside if value in seen else 0
                 seen.add(value)
                 chars += inside

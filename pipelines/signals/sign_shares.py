@@ -1,21 +1,23 @@
-"""How much of a text is links, hash signs and ellipses: shares of its characters, by walking its signs."""
+"""How much of a text is links, hash signs, ellipses and brackets: shares of its characters, by walking its signs."""
 
 import numpy as np
 
 from ctllm.pipelines.batch import kernel
-from ctllm.pipelines.signals.signs import ELLIPSIS, HASH, PAIR, Signs
+from ctllm.pipelines.signals.signs import BRACKET, ELLIPSIS, HASH, PAIR, Signs
 
 LINKS = (np.array([*map(ord, "http://")]), np.array([*map(ord, "https://")]), np.array([*map(ord, "www.")]))
 _SLASH, _LOWER_W = 0x2F, 0x77
 
-COLUMNS = ("url_share", "hash_share", "ellipsis_share")
+MAX_BRACKET_CHARS = 200  # a 【 without its 】 must not swallow the page; chosen, untested
+
+COLUMNS = ("url_share", "hash_share", "ellipsis_share", "bracket_share")
 
 
 def measure_sign_shares(codepoints: np.ndarray, offsets: np.ndarray, signs: Signs) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64.
 
     A link goes from http://, https:// or www. to the next character outside printable ASCII, or one of `"<>`. Ellipses
-    are … and ⋯, and runs of three or more `.` or `。`.
+    are … and ⋯, and runs of three or more `.` or `。`. Brackets are 【 to 】 with what is between them.
     """
     values = np.zeros((len(COLUMNS), len(offsets) - 1))
     _measure(codepoints, offsets, signs.places, signs.kinds, signs.offsets, values)
@@ -33,11 +35,12 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
 ) -> None:
     for text in range(offsets.shape[0] - 1):
         part = codepoints[offsets[text] : offsets[text + 1]]
-        links = hashes = ellipses = link_end = run_end = 0
+        links = hashes = ellipses = brackets = link_end = run_end = 0
         for k in range(sign_offsets[text], sign_offsets[text + 1]):
             kind, at = kinds[k], np.int64(places[k]) - offsets[text]
             hashes += kind & HASH != 0
             ellipses += kind & ELLIPSIS != 0
+            brackets += kind & BRACKET != 0
             if not kind & PAIR:
                 continue
             if part[at] not in (0x2E, 0x3002):
@@ -50,6 +53,7 @@ def _measure(  # noqa: PLR0917 - a kernel takes its arrays by position
                 ellipses += run_end - at if run_end - at > 2 else 0
         count = max(part.shape[0], 1)
         out[0, text], out[1, text], out[2, text] = links / count, hashes / count, ellipses / count
+        out[3, text] = _bracket_chars(part) / count if brackets > 1 else 0
 
 
 @kernel
@@ -87,3 +91,20 @@ def _run_end(codepoints: np.ndarray, at: int) -> int:
     while end < codepoints.shape[0] and codepoints[end] == codepoints[at]:
         end += 1
     return end
+
+
+@kernel
+def _bracket_chars(codepoints: np.ndarray) -> int:
+    """Characters from each 【 to the next 】 on its line, marks included."""
+    total = 0
+    start = -1
+    for i in range(codepoints.shape[0]):
+        c = codepoints[i]
+        if c == 0x3010 and start < 0:
+            start = i
+        elif c == 0x3011 and start >= 0:
+            total += i - start + 1
+            start = -1
+        elif c == 0x0A or i - start >= MAX_BRACKET_CHARS:
+            start = -1
+    return total

@@ -12,16 +12,16 @@ from ctllm.pipelines.batch import kernel
 from ctllm.pipelines.signals.characters import DIGIT, LATIN, class_table, look_up
 
 STOP, COMMA, FULL_STOP, ASCII_COMMA, HASH, CURLY, ELLIPSIS, RIGHTS = 1, 2, 4, 8, 16, 32, 64, 128
-_R, _I, _C, _O, PAIR, CAPITAL, NUMBER = 256, 512, 1024, 2048, 4096, 8192, 16384
+_R, _I, _C, _O, PAIR, CAPITAL, NUMBER, BRACKET = 256, 512, 1024, 2048, 4096, 8192, 16384, 32768
 """Bits of a character's sign. STOP, COMMA: full width; FULL_STOP: of ASCII; RIGHTS: a phrase of rights may begin here.
 Others only stand in the list by what is beside them: `_R` to `_C` before the letter that follows in `_CHAIN`, PAIR
 before a character that has it too, CAPITAL the first of two or more, NUMBER the first of a run of digits."""
 
 BEGINS_FOOTER = RIGHTS | _I | _C | _O
-_ALONE = STOP | COMMA | FULL_STOP | ASCII_COMMA | HASH | CURLY | ELLIPSIS | RIGHTS
+_ALONE = STOP | COMMA | FULL_STOP | ASCII_COMMA | HASH | CURLY | ELLIPSIS | RIGHTS | BRACKET
 _NAMED = {
     "。．；": STOP, "，、": COMMA, ".": FULL_STOP, ",": ASCII_COMMA, "#＃": HASH, "{}": CURLY, "…⋯": ELLIPSIS,
-    "©版": RIGHTS, "wW/.。": PAIR, "rR": _R, "iI": _I, "cC": _C, "oO": _O,
+    "©版": RIGHTS, "【】": BRACKET, "wW/.。": PAIR, "rR": _R, "iI": _I, "cC": _C, "oO": _O,
 }  # fmt: skip
 _CHAIN = _I | _C | _O  # rights, icp备, copyright: R before I, I before C, C before O, each bit above the one before
 

@@ -34,8 +34,9 @@ class Units:
 
 def split_units(codepoints: np.ndarray, offsets: np.ndarray, *, classes: np.ndarray) -> Units:
     """The units of every text."""
-    num_chars, num_texts = len(codepoints), len(offsets) - 1
-    ids, starts, lengths = (np.empty(num_chars + 1, kind) for kind in (np.uint64, np.uint32, np.int32))
+    num_texts = len(offsets) - 1
+    most = int(_count_begins(classes)) + num_texts + 1  # room for a unit per character is given back and taken anew
+    ids, starts, lengths = (np.empty(most, kind) for kind in (np.uint64, np.uint32, np.int32))
     unit_offsets, chars = np.zeros(num_texts + 1, np.int64), np.empty(num_texts, np.int64)
     tables = fold_table(), *_place_factors()
     used = _split(codepoints, offsets, classes, *tables, ids, starts, lengths, unit_offsets, chars)
@@ -137,6 +138,16 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
         used += num
         unit_offsets[text + 1] = used
     return used
+
+
+@kernel
+def _count_begins(classes: np.ndarray) -> int:
+    """The units of a batch at most, but for one that begins each text."""
+    total = np.uint32(0)
+    before, this = classes[:-1], classes[1:]
+    for i in range(before.shape[0]):
+        total += np.uint32(((this[i] & SINGLE) | (this[i] & ~before[i] & WORD)) != 0)
+    return int(total)
 
 
 @kernel

@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
-from ctllm.pipelines.signals.characters import fold_table, measure_characters
+from ctllm.pipelines.signals.character_counts import count_characters
+from ctllm.pipelines.signals.characters import classify, fold_table, measure_characters
+from ctllm.pipelines.signals.sign_shares import measure_sign_shares
+from ctllm.pipelines.signals.signs import find_signs
 
 TRICKY = '汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHhTtpPsS:/.<>"锟斤拷烫屯Ã©â€™å·'
 TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -21,7 +24,10 @@ TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]
 def measured(text: str) -> dict[str, float]:
     """Signals of one text by name."""
     codepoints, offsets = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
-    signals = measure_characters(codepoints, offsets)
+    signals = measure_characters(
+        codepoints, offsets, count_characters(codepoints, offsets), classes=classify(codepoints)
+    )
+    signals |= measure_sign_shares(codepoints, offsets, find_signs(codepoints, offsets))
     return {name: float(values[0]) for name, values in signals.items()}
 
 

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
+from ctllm.pipelines.signals.character_counts import count_characters
 from ctllm.pipelines.signals.script_shares import measure_scripts
 
 
 def measured(text: str) -> dict[str, float]:
     """The shares of one text by name."""
     batch = decode_utf8(*text_buffers(pa.array([text], pa.large_string())))
-    return {name: float(values[0]) for name, values in measure_scripts(*batch).items()}
+    return {name: float(values[0]) for name, values in measure_scripts(*batch, count_characters(*batch)).items()}
 
 
 @given(st.text("国图國圖中人aéＢのカ한글я1。 \n", max_size=40))
