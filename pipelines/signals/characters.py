@@ -124,7 +124,9 @@ def _entropy_weights() -> np.ndarray:
     return weights
 
 
-def measure_characters(codepoints: np.ndarray, offsets: np.ndarray, counts: CharacterCounts) -> dict[str, np.ndarray]:
+def measure_characters(
+    codepoints: np.ndarray, offsets: np.ndarray, counts: CharacterCounts, *, classes: np.ndarray
+) -> dict[str, np.ndarray]:
     """The signals of `COLUMNS` by name, each (texts,), float64."""
     values = np.zeros((len(COLUMNS), len(offsets) - 1))
     listed = counts.codepoints, counts.counts, counts.offsets
