@@ -10,6 +10,8 @@ import numba as nb
 import numpy as np
 import pyarrow as pa
 
+_BLOCK = 64  # bytes of text decoded at once; chosen
+
 kernel = nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 """Compiles a loop over arrays; it runs without the GIL. Its cache watches one file: call no other module's kernels."""
 
@@ -93,26 +95,52 @@ def _num_codepoints(data: np.ndarray) -> int:
 
 @kernel
 def _decode(data: np.ndarray, offsets: np.ndarray, codepoints: np.ndarray, code_offsets: np.ndarray) -> None:
-    used = 0
+    """Block by block: one that is ASCII is widened on vectors. The last character of others may reach into the next."""
+    used = np.uint64(0)
     code_offsets[0] = 0
     for text in range(offsets.shape[0] - 1):
-        position = offsets[text]
-        end = offsets[text + 1]
+        position, end = np.uint64(offsets[text]), np.uint64(offsets[text + 1])
         while position < end:
-            lead = np.uint32(data[position])
-            if lead < 0x80:
-                codepoints[used] = lead
-                position += 1
-            elif lead < 0xE0:
-                codepoints[used] = ((lead & 0x1F) << 6) | (data[position + 1] & 0x3F)
-                position += 2
-            elif lead < 0xF0:
-                tail = (np.uint32(data[position + 1] & 0x3F) << 6) | (data[position + 2] & 0x3F)
-                codepoints[used] = ((lead & 0x0F) << 12) | tail
-                position += 3
-            else:
-                middle = (np.uint32(data[position + 1] & 0x3F) << 12) | (np.uint32(data[position + 2] & 0x3F) << 6)
-                codepoints[used] = ((lead & 0x07) << 18) | middle | (data[position + 3] & 0x3F)
-                position += 4
-            used += 1
+            stop = min(position + np.uint64(_BLOCK), end)
+            if _widen_ascii(data[position:stop], codepoints[used : used + (stop - position)]):
+                used += stop - position
+                position = stop
+                continue
+            while position < stop:
+                lead = np.uint32(data[position])
+                if lead < 0x80:
+                    codepoints[used] = lead
+                    position += np.uint64(1)
+                elif lead < 0xE0:
+                    codepoints[used] = ((lead & 0x1F) << 6) | _tail(data, position, 1)
+                    position += np.uint64(2)
+                elif lead < 0xF0:
+                    codepoints[used] = (
+                        ((lead & 0x0F) << 12) | (_tail(data, position, 1) << 6) | _tail(data, position, 2)
+                    )
+                    position += np.uint64(3)
+                else:
+                    middle = (_tail(data, position, 1) << 12) | (_tail(data, position, 2) << 6)
+                    codepoints[used] = ((lead & 0x07) << 18) | middle | _tail(data, position, 3)
+                    position += np.uint64(4)
+                used += np.uint64(1)
         code_offsets[text + 1] = used
+
+
+@kernel
+def _tail(data: np.ndarray, position: np.uint64, place: int) -> np.uint32:
+    """The six bits of a byte that goes on a character."""
+    return np.uint32(data[position + np.uint64(place)] & 0x3F)
+
+
+@kernel
+def _widen_ascii(block: np.ndarray, codepoints: np.ndarray) -> bool:
+    """Writes the bytes of a block as code points; whether they are ASCII, so that this was right."""
+    found = np.uint8(0)
+    for i in range(block.shape[0]):
+        found |= block[i]
+    if found >= 0x80:
+        return False
+    for i in range(block.shape[0]):
+        codepoints[i] = block[i]
+    return True

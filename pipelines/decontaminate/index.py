@@ -83,6 +83,8 @@ class BenchmarkIndex:
         """For each text the item whose n-grams it covers best; of equals the first."""
         num_texts = len(units.offsets) - 1
         best = BestItems(np.full(num_texts, -1), np.zeros(num_texts))
+        if not self.items:
+            return best
         matches = self._grams.find(units)
         bounds = np.searchsorted(matches.starts, units.offsets)  # matches come in the order of their first unit
         for text in np.flatnonzero(np.diff(bounds)):

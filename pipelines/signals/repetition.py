@@ -230,10 +230,11 @@ def _find_first(ids: np.ndarray, places: np.ndarray, size: np.uint64, table: np.
         for place in range(size):
             value = (value + ids[at + place]) * np.uint64(_FACTOR)
         slot = value >> shift
-        while slots[slot] != _FREE and not _equal(ids, np.uint64(places[slots[slot]]), at, size):
+        first = min(slots[slot], np.uint32(k))  # where the slot is free, the n-gram itself: a branch less to predict
+        while not _equal(ids, np.uint64(places[first]), at, size):
             slot = (slot + np.uint64(1)) & mask
-        slots[slot] = min(slots[slot], np.uint32(k))
-        firsts[k] = slots[slot]
+            first = min(slots[slot], np.uint32(k))
+        slots[slot] = firsts[k] = first
 
 
 @kernel

@@ -18,9 +18,11 @@ from ctllm.pipelines.scripts import (
 )
 from ctllm.pipelines.signals.character_counts import CharacterCounts
 
+COLUMNS = ("simplified_share", "traditional_share", "kana_share", "hangul_share", "mixed_share")
+
 
 def measure_scripts(codepoints: np.ndarray, offsets: np.ndarray, counts: CharacterCounts) -> dict[str, np.ndarray]:
-    """`simplified_share`, `traditional_share`, `kana_share`, `hangul_share`, `mixed_share`: (texts,), float64.
+    """The signals of `COLUMNS` by name, each (texts,), float64.
 
     Japanese writes Han and kana together, so where kana are, both count as one script for `mixed_share`.
     """
@@ -28,21 +30,21 @@ def measure_scripts(codepoints: np.ndarray, offsets: np.ndarray, counts: Charact
     _sum_counts(counts.codepoints, counts.counts, counts.offsets, script_table(), by_script)
     for text in np.flatnonzero(np.diff(offsets) > NUM_COUNTED_CHARS).tolist():  # of these the beginning counts
         by_script[text] = count_scripts(TextBatch(codepoints, offsets).slice(text, text + 1))
-    return _shares(by_script)
+    values = np.zeros((len(COLUMNS), len(by_script)))
+    _measure(by_script, values)
+    return dict(zip(COLUMNS, values, strict=True))
 
 
-def _shares(counts: np.ndarray) -> dict[str, np.ndarray]:
-    letters = np.maximum(counts[:, LATIN:].sum(axis=1), 1)
-    all_han = counts[:, HAN : HANT + 1].sum(axis=1)
-    scripts = [counts[:, LATIN], all_han + counts[:, KANA], counts[:, HANGUL], counts[:, OTHER]]
-    majority = np.max(scripts, axis=0)
-    return {
-        "simplified_share": counts[:, HANS] / np.maximum(all_han, 1),
-        "traditional_share": counts[:, HANT] / np.maximum(all_han, 1),
-        "kana_share": counts[:, KANA] / letters,
-        "hangul_share": counts[:, HANGUL] / letters,
-        "mixed_share": np.where(majority > 0, 1 - majority / letters, 0.0),
-    }
+@kernel
+def _measure(by_script: np.ndarray, out: np.ndarray) -> None:
+    for text in range(by_script.shape[0]):
+        counts = by_script[text]
+        letters = max(counts[LATIN:].sum(), 1)
+        all_han = counts[HAN] + counts[HANS] + counts[HANT]
+        majority = max(counts[LATIN], all_han + counts[KANA], counts[HANGUL], counts[OTHER])
+        out[0, text], out[1, text] = counts[HANS] / max(all_han, 1), counts[HANT] / max(all_han, 1)
+        out[2, text], out[3, text] = counts[KANA] / letters, counts[HANGUL] / letters
+        out[4, text] = 1 - majority / letters if majority > 0 else 0.0
 
 
 @kernel
