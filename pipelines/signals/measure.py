@@ -35,7 +35,7 @@ from ctllm.schemas.signals import SIGNALS
 _NAMES = SIGNALS.names[1:]
 _SHARES = [name for name in _NAMES if pa.types.is_float32(SIGNALS.field(name).type)]
 _COUNTS = [name for name in _NAMES if name not in _SHARES]
-_SLICE_BYTES = 1 << 19  # of text at a time, so that the arrays of a slice stay in the cache
+_SLICE_BYTES = 1 << 20  # of text at a time: its arrays stay in the last cache; half as much costs a twentieth more
 
 
 class Measurer:

@@ -20,6 +20,13 @@ def test_decoding_gives_the_code_points_of_every_text(texts: list[str]) -> None:
     assert decoded(pa.array(texts, pa.large_string())) == texts
 
 
+@given(st.lists(st.tuples(st.sampled_from("a汉𠀀é"), st.integers(50, 140)), max_size=4), st.text("a汉𠀀é"))
+def test_runs_longer_than_a_block_are_decoded(runs: list[tuple[str, int]], end: str) -> None:
+    """Blocks of ASCII take another way than the others: what lies between them, and at the end of a text, is whole."""
+    text = "".join(character * count for character, count in runs) + end
+    assert decoded(pa.array([text, end, text], pa.large_string())) == [text, end, text]
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_a_slice_of_a_column_holds_only_its_own_texts(kind: pa.DataType) -> None:
     """Slicing a batch never leaks text of its neighbours, for narrow and wide offsets."""

@@ -1,23 +1,20 @@
 """Character signals equal a slow plain version and catch what they are named after."""
 
 import math
-import re
 import unicodedata
 from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import decode_utf8, text_buffers
 from ctllm.pipelines.signals.character_counts import count_characters
 from ctllm.pipelines.signals.characters import classify, fold_table, measure_characters
-from ctllm.pipelines.signals.sign_shares import measure_sign_shares
-from ctllm.pipelines.signals.signs import find_signs
 
-TRICKY = '汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHhTtpPsS:/.<>"锟斤拷烫屯Ã©â€™å·'
+TRICKY = "汉字𠀀𰻞々〇한かー，。！?…⋯..。【】#＃１9٣ \t\n\u3000$€😀👩\u200d👧é\ufffdＷwHh锟斤拷烫屯Ã©â€™å·"
 TEXT = st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
@@ -27,7 +24,6 @@ def measured(text: str) -> dict[str, float]:
     signals = measure_characters(
         codepoints, offsets, count_characters(codepoints, offsets), classes=classify(codepoints)
     )
-    signals |= measure_sign_shares(codepoints, offsets, find_signs(codepoints, offsets))
     return {name: float(values[0]) for name, values in signals.items()}
 
 
@@ -38,13 +34,11 @@ def is_han(char: str) -> bool:
 
 
 def plain(text: str) -> dict[str, float]:
-    """The same shares with Python's own Unicode data, regular expressions and counters."""
+    """The same shares with Python's own Unicode data and counters."""
     kinds = [unicodedata.category(char) for char in text]
     visible = [char for char in text if not char.isspace()]
     num_punctuation = sum(kind[0] == "P" for kind in kinds)
     shares = [count / max(len(visible), 1) for count in Counter(visible).values()]
-    links = re.findall(r"(?:https?://|www\.)[!-~]*?(?=[\"<>]|[^!-~]|$)", text, re.IGNORECASE | re.ASCII)
-    ellipses = re.findall(r"[…⋯]|\.{3,}|。{3,}", text)
     return {
         "han_share": sum(map(is_han, text)) / max(len(visible), 1),
         "digit_share": kinds.count("Nd") / max(len(visible) - num_punctuation, 1),
@@ -53,9 +47,6 @@ def plain(text: str) -> dict[str, float]:
         "whitespace_share": sum(map(str.isspace, text)) / max(len(text), 1),
         "alnum_share": sum(kind[0] in "LN" or is_han(char) for kind, char in zip(kinds, text, strict=True))
         / max(len(text), 1),
-        "url_share": sum(map(len, links)) / max(len(text), 1),
-        "hash_share": len(re.findall("[#＃]", text)) / max(len(text), 1),
-        "ellipsis_share": sum(map(len, ellipses)) / max(len(text), 1),
         "distinct_char_share": len(shares) / max(len(visible), 1),
         "char_entropy": -sum(share * math.log(share) for share in shares),
     }
@@ -63,20 +54,9 @@ def plain(text: str) -> dict[str, float]:
 
 @given(TEXT)
 def test_signals_equal_a_plain_python_version(text: str) -> None:
-    """Shares and entropy are what Python's own Unicode data, regular expressions and counters give."""
+    """Shares and entropy are what Python's own Unicode data and counters give."""
     signals = measured(text)
     expected = {**plain(text)}
-    assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
-
-
-@settings(max_examples=30)
-@given(TEXT, st.integers(-12, 4), TEXT)
-def test_long_texts_equal_a_plain_python_version(first: str, shift: int, second: str) -> None:
-    """Links and ellipses that cross the blocks in which rare things are searched are measured whole."""
-    filler = "a" * (512 + shift - len(first))  # the link and the runs lie around the end of the first block
-    text = f"{first}{filler}http://汉...，。。。。{second * 20}"
-    signals = measured(text)
-    expected = plain(text)
     assert {name: signals[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
@@ -92,21 +72,6 @@ def test_every_share_lies_between_zero_and_one(text: str) -> None:
 def test_latin_letters_are_counted_in_every_width_and_with_accents(text: str, expected: float) -> None:
     """Full-width and accented letters are Latin; other scripts, digits and signs between the letters are not."""
     assert measured(text)["latin_share"] == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "covered"),
-    [
-        ("【广告】正文", 4),
-        ("【没有尾巴\n正文】", 0),
-        ("【甲】乙【丙】", 6),
-        ("【" + "长" * 250 + "】", 0),
-        ("【【甲】】", 4),
-    ],
-)
-def test_brackets_cover_from_mark_to_mark_on_one_line(text: str, covered: int) -> None:
-    """An unclosed bracket does not swallow the page."""
-    assert measured(text)["bracket_share"] * len(text) == pytest.approx(covered)
 
 
 @pytest.mark.parametrize(
