@@ -187,7 +187,7 @@ def _variety(weights: np.ndarray, bits: np.ndarray, counts: np.ndarray, visible:
     weight = 0.0
     for k in range(bits.shape[0]):
         count = np.uint32(0) if bits[k] & SPACE else counts[k]
-        num_distinct += count > 0
+        num_distinct += int(count > 0)
         weight += weights[count] if count < _NUM_WEIGHTS else count * np.log(count)
     return num_distinct / visible, max(np.log(visible) - weight / visible, 0.0)
 

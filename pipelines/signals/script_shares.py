@@ -59,6 +59,6 @@ def _sum_counts(
             added = np.uint64(counts[k]) << ((script & np.uint64(3)) << np.uint64(4))
             low += added if script < 4 else np.uint64(0)
             high += added if script >= 4 else np.uint64(0)
-        for script in range(4):
-            by_script[text, script] = (low >> np.uint64(16 * script)) & np.uint64(0xFFFF)
-            by_script[text, 4 + script] = (high >> np.uint64(16 * script)) & np.uint64(0xFFFF)
+        for place in range(4):
+            by_script[text, place] = (low >> np.uint64(16 * place)) & np.uint64(0xFFFF)
+            by_script[text, 4 + place] = (high >> np.uint64(16 * place)) & np.uint64(0xFFFF)
