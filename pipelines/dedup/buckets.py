@@ -11,7 +11,7 @@ import numpy as np
 
 def exact_candidates(rows: np.ndarray, *, first_new: int = 0) -> np.ndarray:
     """Pairs of the first and each later new document of the same exact signature: (n, 2), uint64 positions."""
-    rows = _sorted(rows)
+    rows = _sorted(_shared(rows))
     starts = np.flatnonzero(_is_new_group(rows[:, :2]))
     sizes = np.diff(np.append(starts, len(rows)))
     pairs = np.column_stack([np.repeat(rows[starts, 2], sizes), rows[:, 2]])
@@ -24,7 +24,7 @@ def near_candidates(rows: np.ndarray, *, max_bucket: int, first_new: int = 0) ->
     Exact copies are in all buckets of their first one and count there as that one. In a bucket of more than
     `max_bucket` documents each is paired with the first only: such a bucket is boilerplate, and all pairs are too many.
     """
-    rows = _sorted(rows)
+    rows = _sorted(_shared(rows))
     rows = rows[_is_new_group(rows[:, :2])]
     rows = rows[np.lexsort((rows[:, 2], rows[:, 0]))]
     starts = np.append(np.flatnonzero(_is_new_group(rows[:, :1])), len(rows))
@@ -44,6 +44,16 @@ def unique_pairs(pairs: np.ndarray) -> np.ndarray:
         return pairs
     ordered = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
     return np.asarray(ordered[_is_new_group(ordered)])
+
+
+def _shared(rows: np.ndarray) -> np.ndarray:
+    """Rows whose key another one has: few, and one sort by a single number finds them; the others pair with nothing."""
+    order = np.argsort(rows[:, 0].copy())  # of numbers side by side: vectorised
+    keys = rows[order, 0]
+    is_shared = np.zeros(len(rows), bool)
+    is_shared[1:] = keys[1:] == keys[:-1]
+    is_shared[:-1] |= is_shared[1:].copy()
+    return np.asarray(rows[order[is_shared]])
 
 
 def _sorted(rows: np.ndarray) -> np.ndarray:
