@@ -233,10 +233,11 @@ class Labelled:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Recall from 0.8 on, by language too, merges below 0.5, and the curve."""
+        """Recall of the pairs from 0.8 on, by language too, merges below 0.5, and the curve."""
         is_same, is_different = self.truth >= SAME, self.truth < DIFFERENT
         by_lang = {lang: round(float(self.found[(self.langs == lang) & is_same].mean()), 3) for lang in LANGS}
         return {
+            "pairs_from_threshold": int(is_same.sum()),
             "recall": round(float(self.found[is_same].mean()), 3),
             "recall_by_lang": by_lang,
             "compared_by_all_shingles": self.num_compared,

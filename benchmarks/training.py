@@ -6,17 +6,22 @@
 Ours is `Trainer`: packed documents with masks, chunked loss, clipping, ledger, spikes. The plain ones are the loop that
 all write - forward, backward, clip_grad_norm_, AdamW, zero_grad - around transformers' `LlamaForCausalLM` and around a
 Llama as nanoGPT would write it (plain_llama.py), without masks. All see the same tokens and start from the same
-weights; the first losses must agree where a sequence is one document, which is the default. The loops take turns in
-blocks of steps, one thread; a figure is tokens per second of CPU time, the best block of each, and `ratio` is ours over
-the other. `mfu` is of a large matrix product's rate on this machine, the full square of attention counted.
+weights; the first losses must agree where a sequence is one document, which is the default. Each loop has a process of
+its own, as ours decides how its process keeps memory; they take turns in blocks of steps, one thread each. A figure is
+tokens per second of CPU time, the best block of each, and `ratio` is ours over the other. `mfu` is of a large matrix
+product's rate on this machine, the full square of attention counted; `page_faults` are those of the last block, a step.
 """
 
 import argparse
 import json
+import multiprocessing
+import resource
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -137,48 +142,99 @@ def transformers_llama(ours: Transformer) -> LlamaForCausalLM:
     return model
 
 
-def compare(
-    config: ModelConfig, *, sequences: int, document_tokens: int, steps: int, rounds: int, dtype: str
-) -> dict[str, object]:
-    """All loops in turns; the figures of the JSON line."""
-    batch = partial(batch_of, config=config, sequences=sequences, document_tokens=document_tokens)
-    ours = OurLoop(config, batch, sequences=sequences, dtype=dtype)
-    llama, nano = transformers_llama(ours.model), PlainLlama(ours.model)
-    loops: dict[str, OurLoop | PlainLoop] = {
-        "ours": ours,
-        "transformers": PlainLoop(
-            llama,
-            lambda batch: (
-                llama(input_ids=batch.tokens_BT, labels=batch.labels_BT, shift_labels=batch.labels_BT.contiguous()).loss
-            ),
-            batch,
-            dtype=dtype,
-        ),
-        "nanogpt_style": PlainLoop(nano, lambda batch: nano(batch.tokens_BT, batch.labels_BT), batch, dtype=dtype),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
+LOOPS = ("ours", "transformers", "nanogpt_style")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all loops train."""
+
+    config: ModelConfig
+    sequences: int
+    document_tokens: int
+    dtype: str
+
+    def loop(self, name: str) -> OurLoop | PlainLoop:
+        """One of LOOPS."""
+        batch = partial(batch_of, config=self.config, sequences=self.sequences, document_tokens=self.document_tokens)
+        ours = OurLoop(self.config, batch, sequences=self.sequences, dtype=self.dtype)
+        if name == "ours":
+            return ours
+        if name == "nanogpt_style":
+            nano = PlainLlama(ours.model)
+            return PlainLoop(nano, lambda batch: nano(batch.tokens_BT, batch.labels_BT), batch, dtype=self.dtype)
+        llama = transformers_llama(ours.model)
+
+        def loss_of(batch: Batch) -> Tensor:
+            labels_BT = batch.labels_BT.contiguous()
+            loss: Tensor = llama(input_ids=batch.tokens_BT, labels=labels_BT, shift_labels=labels_BT).loss
+            return loss
+
+        return PlainLoop(llama, loss_of, batch, dtype=self.dtype)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a block of steps took."""
+
+    seconds: float
+    page_faults: int
+    first_loss: float
+    """Of the loop's first step."""
+
+
+def take_turns(comparison: Comparison, name: str, turns: Connection) -> None:
+    """The life of one loop's process: a block of steps for each (steps, first) that comes, until None comes."""
+    torch.set_num_threads(1)
+    loop = comparison.loop(name)
+    for steps, first in iter(turns.recv, None):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        seconds = loop.run(steps, first)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        turns.send(Block(seconds, faults, loop.losses[0]))
+
+
+def measured_blocks(comparison: Comparison, *, steps: int, rounds: int) -> dict[str, list[Block]]:
+    """The blocks of each loop; only one of them runs at a time."""
+    context = multiprocessing.get_context("spawn")
+    turns: dict[str, Connection] = {}
+    for name in LOOPS:
+        turns[name], theirs = context.Pipe()
+        context.Process(target=take_turns, args=(comparison, name, theirs), daemon=True).start()
+    blocks: dict[str, list[Block]] = {name: [] for name in LOOPS}
     for number in range(rounds):
-        for name, loop in loops.items():
-            seconds[name].append(loop.run(steps, number * steps))
-    tokens = steps * sequences * config.context_length
-    rates = {name: tokens / min(each) for name, each in seconds.items()}
+        for name in LOOPS:
+            turns[name].send((steps, number * steps))
+            blocks[name].append(turns[name].recv())
+    for name in LOOPS:
+        turns[name].send(None)
+    return blocks
+
+
+def compare(comparison: Comparison, *, steps: int, rounds: int) -> dict[str, object]:
+    """All loops in turns; the figures of the JSON line."""
+    blocks = measured_blocks(comparison, steps=steps, rounds=rounds)
+    config, dtype, others = comparison.config, comparison.dtype, LOOPS[1:]
+    tokens = steps * comparison.sequences * config.context_length
+    rates = {name: tokens / min(block.seconds for block in each) for name, each in blocks.items()}
     flops = training_flops(config, context_length=config.context_length).full
     gemm = measured_gemm_flops(CPU, getattr(torch, dtype))
-    others = [name for name in loops if name != "ours"]
     return {
         "benchmark": "training",
         "model": config.name,
         "vocab_size": config.vocab_size,
         "dtype": dtype,
-        "tokens_per_step": sequences * config.context_length,
-        "document_tokens": document_tokens,
+        "tokens_per_step": comparison.sequences * config.context_length,
+        "document_tokens": comparison.document_tokens,
         "tokens_per_cpu_s": {name: round(rate, 1) for name, rate in rates.items()},
         "ratio": {name: round(rates["ours"] / rates[name], 3) for name in others},
         "ratios_by_round": {
-            name: [round(b / a, 3) for a, b in zip(seconds["ours"], seconds[name], strict=True)] for name in others
+            name: [round(b.seconds / a.seconds, 3) for a, b in zip(blocks["ours"], blocks[name], strict=True)]
+            for name in others
         },
         "mfu": {name: round(rate * flops / gemm, 3) for name, rate in rates.items()},
-        "first_losses": {name: loop.losses[0] for name, loop in loops.items()},
+        "page_faults": {name: each[-1].page_faults // steps for name, each in blocks.items()},
+        "first_losses": {name: each[0].first_loss for name, each in blocks.items()},
         "torch": torch.__version__,
     }
 
@@ -196,15 +252,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = ModelConfig.model_validate({"preset": options.model, "vocab_size": options.vocab})
-    figures = compare(
-        config,
-        sequences=options.sequences,
-        document_tokens=options.document_tokens or config.context_length,
-        steps=options.steps,
-        rounds=options.rounds,
-        dtype=options.dtype,
-    )
-    print(json.dumps(figures))
+    comparison = Comparison(config, options.sequences, options.document_tokens or config.context_length, options.dtype)
+    print(json.dumps(compare(comparison, steps=options.steps, rounds=options.rounds)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Keeps a process of many threads small: what was freed goes back to the system."""
+"""What becomes of freed memory: back to the system, where a process should stay small, or kept, where it works."""
 
 import ctypes
 from contextlib import suppress
 
 import pyarrow as pa
 
-_M_ARENA_MAX = -8  # malloc.h of glibc
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 _ARENAS = 2
+_LARGEST = 2**31 - 1  # an int
 
 
 def share_arenas() -> None:
@@ -20,3 +21,13 @@ def give_back() -> None:
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def keep_freed_memory() -> None:
+    """From now on what this process frees waits for its next allocation, instead of going back to the system.
+
+    For work that takes and frees the same large blocks again and again: the system hands each out anew, page by page.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        for threshold in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            ctypes.CDLL(None).mallopt(threshold, _LARGEST)

@@ -110,6 +110,8 @@ class TrainingMachine(Config):
     """Operations a second by the data sheet, dense bfloat16; None for a device that is not in our table."""
     gemm_flops: float
     """Operations a second of a large matrix product in the run's dtype, measured when this life began."""
+    float32_flops: float | None = None
+    """The same in float32; None on a GPU and where that is the run's dtype."""
 
 
 class TrainingSummary(Measured):

@@ -32,6 +32,16 @@ def test_a_cpu_is_measured_and_written_down(tiny: ModelConfig, tmp_path: Path) -
     assert sentence(found).endswith("TFLOP/s, attention documents")
 
 
+@pytest.mark.parametrize(("float32", "advice"), [(None, ""), (2.9e9, ""), (3e9, "float32 3 times as fast: a new run")])
+def test_a_cpu_without_bfloat16_is_said(tiny: ModelConfig, tmp_path: Path, float32: float | None, advice: str) -> None:
+    """Where float32 is three times as fast the first line of a run names the setting; float32 compares nothing."""
+    half = opened(tmp_path, tiny, loop=LOOP.model_copy(update={"compute_dtype": "bfloat16"}))
+    assert half.float32_flops is not None
+    assert opened(tmp_path, tiny).float32_flops is None
+    told = sentence(half.model_copy(update={"gemm_flops": 1e9, "float32_flops": float32}))
+    assert told.endswith("attention documents") if not advice else f"; this CPU multiplies {advice}" in told
+
+
 def test_compiled_layers_see_no_lengths(tiny: ModelConfig, tmp_path: Path) -> None:
     """Lengths of documents differ from batch to batch, and a graph with them in it would be compiled for each."""
     found = opened(tmp_path, tiny, loop=LOOP.model_copy(update={"compile_layers": "always"}))

@@ -30,3 +30,31 @@ def test_freed_memory_goes_back() -> None:
     before, held, after = map(int, result.stdout.split())
     assert held - before > 20_000
     assert after - before < (held - before) / 2
+
+
+REPEATED = """
+import resource, sys
+from ctllm.schemas.memory import keep_freed_memory
+if sys.argv[1:]:
+    keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+block = b"x" * 64_000_000
+del block
+before = faults()
+for _ in range(3):
+    block = b"x" * 64_000_000
+    del block
+print(faults() - before)
+"""
+
+
+def test_kept_memory_is_not_handed_out_anew() -> None:
+    """A block that is freed and taken again comes page by page from the system, unless the process keeps it."""
+    faults = [
+        int(subprocess.run([sys.executable, "-c", REPEATED, *keep], capture_output=True, check=True).stdout)
+        for keep in ([], ["keep"])
+    ]
+    handed_out, kept = faults
+    assert handed_out > 3 * 64_000_000 / 4096 / 2  # half: pages may be larger
+    assert kept < 100
