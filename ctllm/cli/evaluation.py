@@ -97,9 +97,17 @@ def compare(
     from ctllm.model.evaluation.comparison import read_published, read_results, write_picture
 
     table = side_by_side(read_results(evaluations), read_published() if published else ())
-    print_table("comparison", ["measure", *table.models], [[name, *values] for name, values in table.rows])
+    rows = [
+        [name, *map(_with_error, values, errors)]
+        for (name, values), errors in zip(table.rows, table.errors, strict=True)
+    ]
+    print_table("comparison", ["measure", *table.models], rows)
     for line in (*table.sources, *table.warnings):
         console.print(line, markup=False)
     if out:
         write_picture(table, out)
         console.print(out, markup=False)
+
+
+def _with_error(value: float | None, error: float | None) -> str | None:
+    return f"{value:.3f}" + (f" ± {error:.3f}" if error is not None else "") if value is not None else None

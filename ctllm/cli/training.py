@@ -160,8 +160,11 @@ def _print_training(stage: str, summary: Any) -> None:  # noqa: ANN401 - Trainin
 
     if not is_first_process():
         return
-    rows = []
-    for name, value in summary.model_dump().items():
-        nested = value.items() if isinstance(value, dict) else [("", value)]
-        rows += [[f"{name} {key}".strip(), each] for key, each in nested]
+    values = summary.model_dump()
+    before, after = values.pop("evaluation_before"), values.pop("evaluation")
+    flat = ((name, value.items() if isinstance(value, dict) else [("", value)]) for name, value in values.items())
+    rows = [[f"{name} {key}".strip(), each] for name, nested in flat for key, each in nested if each is not None]
     print_table(stage, ["", ""], rows)
+    if after:
+        measured = [[name, before.get(name), value] for name, value in after.items()]
+        print_table(f"{stage}, measured", ["", "before", "after"], measured)

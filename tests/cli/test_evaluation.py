@@ -71,7 +71,7 @@ def test_checkpoints_stand_side_by_side(tmp_path: Path) -> None:
     (header,) = (line.split("┃")[1:-1] for line in result.output.splitlines() if "measure" in line)
     (row,) = (line.split("│")[1:-1] for line in result.output.splitlines() if "cmmlu" in line and "│" in line)
     cells = dict(zip(map(str.strip, header), map(str.strip, row), strict=True))
-    assert (cells["sft"], cells["dpo"], cells["CT-LLM-2B SFT*"]) == ("0.4", "0.625", "0.4148")
+    assert (cells["sft"], cells["dpo"], cells["CT-LLM-2B SFT*"]) == ("0.400 ± 0.200", "0.625 ± 0.200", "0.415")
     assert "* CT-LLM-2B SFT, published: Steel-LLM paper" in result.output
     assert "cmmlu: other prompts or items; these scores cannot be compared" in result.output
     assert str(tmp_path / "picture.html") in result.output.replace("\n", "")
