@@ -23,6 +23,7 @@ from typing import Any
 
 from curation import RECOMMENDED, build_corpus
 
+from ctllm.pipelines.worker_pool import WORKER_NAME
 from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.processes import session_members
 
@@ -87,7 +88,7 @@ def after_documents(out: Path, number: int, kill: Callable[[int], None]) -> Call
 def kill_worker(leader: int) -> None:
     """SIGKILL to one worker process of the session."""
     for pid in session_members(leader):
-        if b"SdkHarness" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if Path(f"/proc/{pid}/comm").read_text().strip() == WORKER_NAME:
             os.kill(pid, signal.SIGKILL)
             return
 

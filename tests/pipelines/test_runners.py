@@ -18,6 +18,7 @@ from ctllm.pipelines.language_model import MODEL_VARIABLE, find_language_model
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.portable_services import flink_jars, flink_runner_jar, portable_services
 from ctllm.pipelines.tokenize import tokenize
+from ctllm.pipelines.worker_pool import WORKER_NAME
 from ctllm.schemas.config import read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.processes import session_members
@@ -141,7 +142,7 @@ def started_on_flink(corpus: Path, run: Path, *, environment: dict[str, str]) ->
 
 def is_worker(pid: int) -> bool:
     """Whether it is a worker process of Beam's pool."""
-    return b"SdkHarness" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return Path(f"/proc/{pid}/comm").read_text().strip() == WORKER_NAME
 
 
 def ended(leader: int) -> bool:

@@ -4,31 +4,62 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import grpc
+import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 
+from ctllm.pipelines.worker_pool import WORKER_NAME
 from ctllm.schemas.processes import session_members
 from tests.pipelines.test_portable_services import free_port, listens
 
 
-def test_a_stopped_pool_takes_its_workers_along() -> None:
-    """SIGTERM ends the pool and the worker that it started."""
-    port = free_port()
+@pytest.fixture(scope="module")
+def nobody() -> endpoints_pb2.ApiServiceDescriptor:
+    """An address where no runner is."""
+    return endpoints_pb2.ApiServiceDescriptor(url="localhost:1")
+
+
+def pool_process(port: int) -> subprocess.Popen[bytes]:
+    """A pool that listens, in a session of its own."""
     pool = subprocess.Popen(
         [sys.executable, "-m", "ctllm.pipelines.worker_pool", f"--service_port={port}"],
         start_new_session=True,
         stderr=subprocess.DEVNULL,
-        env={"PATH": "/nowhere"},  # the workers' interpreter is the pool's
     )
     while pool.poll() is None and not listens(f"localhost:{port}"):
         time.sleep(0.05)
-    nobody = endpoints_pb2.ApiServiceDescriptor(url="localhost:1")
+    return pool
+
+
+def workers(leader: int) -> list[int]:
+    """The workers of a pool that run."""
+    members = session_members(leader)
+    return [pid for pid in members if Path(f"/proc/{pid}/comm").read_text().strip() == WORKER_NAME]
+
+
+@pytest.mark.parametrize("death", [signal.SIGTERM, signal.SIGKILL])
+def test_a_pool_takes_its_workers_along(death: signal.Signals, nobody: endpoints_pb2.ApiServiceDescriptor) -> None:
+    """Stopped or killed, the pool leaves no worker; one that its runner stops goes alone."""
+    port = free_port()
+    pool = pool_process(port)
     with grpc.insecure_channel(f"localhost:{port}") as channel:
-        request = beam_fn_api_pb2.StartWorkerRequest(worker_id="1", control_endpoint=nobody, logging_endpoint=nobody)
-        answer = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel).StartWorker(request)
-    assert answer.error == ""
-    assert len(session_members(pool.pid)) == 2
-    pool.send_signal(signal.SIGTERM)
+        stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
+        for worker_id in "12":
+            request = beam_fn_api_pb2.StartWorkerRequest(
+                worker_id=worker_id, control_endpoint=nobody, logging_endpoint=nobody
+            )
+            assert stub.StartWorker(request).error == ""
+        deadline = time.monotonic() + 60
+        while len(workers(pool.pid)) < 2 and time.monotonic() < deadline:  # the name is the worker's own first act
+            time.sleep(0.05)
+        first, second = sorted(workers(pool.pid))
+        stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1"))
+        assert workers(pool.pid) == [second] != [first]
+    pool.send_signal(death)
     pool.wait(timeout=60)
+    deadline = time.monotonic() + 60
+    while session_members(pool.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert session_members(pool.pid) == []
