@@ -301,7 +301,7 @@ def first_view(url: str, name: str) -> tuple[float, float, float]:
         processes = browser.new_browser_cdp_session()
         before, started = page_cpu_s(processes), time.monotonic()
         page.goto(f"{url}run/{name}", wait_until="commit")
-        page.wait_for_selector("#funnel .main-svg", timeout=120_000)
+        page.wait_for_selector("#funnel .flow", timeout=120_000)
         first, used = time.monotonic() - started, page_cpu_s(processes) - before
         page.wait_for_selector("body[data-ready='1']", timeout=120_000)
         whole = time.monotonic() - started

@@ -66,7 +66,11 @@ def render(card: dict[str, Any]) -> str:
 
 def embedded_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     r"""JSON that cannot end the script element around it: `<` is written as `\u003c`, NaN and infinity as null."""
-    text = json.dumps(_finite(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        text = encoder.encode(value)
+    except ValueError:  # a copy of a large card takes as long as its text, and few hold such a number
+        text = encoder.encode(_finite(value))
     return text.replace("<", "\\u003c")
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +44,9 @@ LIVE_SCRIPTS = (
     "live_thresholds.js",
     "live_training.js",
     "compare.js",
+)
+KEPT_FOR_GOOD = (
+    "max-age=31536000, immutable"  # of plotly.js, whose address holds its version: browsers keep it compiled
 )
 MAX_HITS = 20
 THREADS = 8  # chosen: a page asks for six things at once, searches wait for each other
@@ -136,7 +139,7 @@ def _add_pages(app: FastAPI) -> None:
     def page_file(name: str) -> Response:
         if name not in files:
             raise InputError(f"{name!r}: no file of the page")
-        return FileResponse(files[name], headers={"Cache-Control": "no-cache"})
+        return FileResponse(files[name], headers={"Cache-Control": KEPT_FOR_GOOD if name == PLOTLY else "no-cache"})
 
     def page() -> Response:
         return Response(live_page(), media_type="text/html", headers={"Cache-Control": "no-cache"})
@@ -148,10 +151,11 @@ def _add_pages(app: FastAPI) -> None:
 def live_page() -> str:
     """`page/index.html` as a server gives it: files by their address, no card in it."""
     text = (PAGE / "index.html").read_text(encoding="utf-8")
-    text = text.replace(f'<script src="{PLOTLY}">', f'<script defer src="{PLOTLY}">', 1)
+    plotly = f'<meta name="plotly" content="/page/{PLOTLY}?{metadata.version("plotly")}">'  # live.js runs it, last
+    text = text.replace(f'<script src="{PLOTLY}"></script>', plotly, 1)
     text = text.replace("<!--policy-->", '<link rel="icon" href="data:,">', 1)
     text = text.replace("<!--live-->", "\n".join(f'<script src="{name}"></script>' for name in LIVE_SCRIPTS), 1)
-    return re.sub(r'(<link rel="stylesheet" href="|<script (?:defer )?src=")', r"\1/page/", text)
+    return re.sub(r'(<link rel="stylesheet" href="|<script src=")', r"\1/page/", text)
 
 
 def _add_access(app: FastAPI, access: Access) -> None:

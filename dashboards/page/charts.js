@@ -11,12 +11,15 @@ const isPaper = () => document.documentElement.classList.contains("paper");
 /** A colour of page.css. */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-const laneColour = (lane) => colour(LANE_ORDER.includes(lane) ? `lane-${lane}` : "failed");
+/** The name of a lane's colour. */
+const laneTone = (lane) => (LANE_ORDER.includes(lane) ? `lane-${lane}` : "failed");
 
-/** The colour of a reason to remove: a kind of copy, another language, or a rule. */
-function reasonColour(reason) {
-  if (reason.endsWith("_duplicate")) return colour("copies");
-  return colour(reason === "other_language" ? "lane-other" : "removed");
+const laneColour = (lane) => colour(laneTone(lane));
+
+/** The name of the colour of a reason to remove: a kind of copy, another language, or a rule. */
+function reasonTone(reason) {
+  if (reason.endsWith("_duplicate")) return "copies";
+  return reason === "other_language" ? "lane-other" : "removed";
 }
 
 /** The same colour, seen through. */

@@ -2,8 +2,12 @@
 /* The few elements the page is made of. Text always enters as a text node, so no document can bring markup. */
 
 /** An element; `on…` attributes are listeners, true is an attribute without a value, false and null are none. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
+const make = (tag, attributes = {}, ...children) => filledElement(document.createElement(tag), attributes, children);
+
+/** The same for an element of SVG. */
+const makeSvg = (tag, attributes = {}, ...children) => filledElement(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+function filledElement(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);

@@ -8,8 +8,14 @@ const FIRST_VIEWS = 2; // they fill a window
 /** What the address names: the kind of page and the run. */
 const live = { kind: "start", name: "", lists: null, sort: {}, descent: null };
 
-/** Fulfilled when charts can be drawn: plotly.js is most of the page, so everything else is shown before it. */
-const plotlyLoaded = new Promise((resolve) => { document.querySelector("script[defer]").addEventListener("load", resolve); });
+/** Fulfilled when charts can be drawn. plotly.js takes longer than all the rest, so it is run after what fills a window is painted. */
+let loadPlotly = null;
+const plotlyLoaded = new Promise((resolve) => {
+  loadPlotly = () => document.head.append(make("script", { src: document.querySelector("meta[name=plotly]").content, onload: resolve }));
+});
+
+/** After the next frame. */
+const painted = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
 
 /** An answer of the server. Throws an Error with its sentence and `status`. */
 async function ask(path, parameters = {}, signal = undefined) {
@@ -82,6 +88,8 @@ async function startLive() {
     if (error.status === 401) askForToken();
     else show(null, [["live_title", () => [problem(error, () => location.reload()), homeLink()]]]);
   }
+  await painted();
+  loadPlotly();
   await plotlyLoaded;
   document.body.dataset.ready = "1";
 }

@@ -1,10 +1,6 @@
 "use strict";
-/* How much: overview, funnel, mixture, source by reason, edits, failures. From stats/funnel.parquet and stats/edits.parquet. */
+/* How much: overview, mixture, source by reason, edits, failures. From stats/funnel.parquet and stats/edits.parquet. */
 
-const MAX_SANKEY_SOURCES = 10;
-const MAX_SANKEY_REASONS = 14;
-const NODE_GAP = 20; // px between nodes: a line of text fits
-const LAYER_PLACES = [0.001, 0.36, 0.999]; // lanes stand left of the middle, because reasons have the longer names
 const MAX_BARS = 20;
 const MAX_HEAT_SOURCES = 24;
 const LINES_AT_ONCE = 20;
@@ -70,102 +66,6 @@ function strip({ read, kept, removed, failed }) {
 }
 
 const dot = (name) => make("i", { class: "dot", style: `background:var(--${name})` });
-
-function funnelView() {
-  const rows = card.funnel.filter((row) => byUnit(row) > 0);
-  return [
-    rows.length ? sankeyChart(rows) : make("p", { class: "empty" }, word("nothing_read", { unit: unitWord() })),
-    make("p", { class: "aside" }, state.unit === "documents" ? "" : word("failed_uncounted")),
-    folded(word("as_table"), funnelTable()),
-  ];
-}
-
-/** Every row of the funnel, in all units. */
-function funnelTable() {
-  const cells = card.funnel.map((row) => [sourceWord(row.source), row.lane ? laneWord(row.lane) : "–", word(row.outcome),
-    row.reason ? reasonWord(row.reason) : "–", figure(row.documents), figure(row.chars), figure(row.tokens)]);
-  const headings = [word("source"), word("lane"), word("outcome"), word("reason"), ...UNITS.map((unit) => `#${word(unit)}`)];
-  return table(word("funnel"), headings, cells);
-}
-
-function sankeyChart(rows) {
-  const { nodes, links } = sankey(rows);
-  const longest = Math.max(...[0, 1, 2].map((layer) => nodes.filter((node) => node.layer === layer).length));
-  const height = Math.max(360, 2 * NODE_GAP * longest);
-  const places = nodePlaces(nodes, height);
-  const trace = {
-    type: "sankey", arrangement: "fixed", textfont: { color: colour("ink"), size: 13, shadow: `0 0 3px ${colour("card")}` },
-    node: {
-      label: nodes.map((node) => `${node.text}  ${compact(node.value)}`), color: nodes.map((node) => node.colour),
-      x: places.map(([x]) => x), y: places.map(([, y]) => y), pad: NODE_GAP, thickness: 14, line: { width: 0 },
-      customdata: nodes.map((node) => [node.text, whole(node.value)]),
-      hovertemplate: `%{customdata[0]}<br>%{customdata[1]} ${unitWord()}<extra></extra>`,
-    },
-    link: {
-      source: links.map((link) => link.from), target: links.map((link) => link.to), value: links.map((link) => link.value),
-      color: links.map((link) => faint(nodes[link.to].colour, 0.28)), customdata: links.map((link) => whole(link.value)),
-      hovertemplate: `%{source.customdata[0]} → %{target.customdata[0]}<br>%{customdata} ${unitWord()}<extra></extra>`,
-    },
-  };
-  return chart(word("funnel"), height, [trace], {});
-}
-
-/** Where nodes stand, as shares of width and height: largest first, what is kept on top, what failed at the bottom. */
-function nodePlaces(nodes, height) {
-  const places = new Map();
-  const room = height - 2 * CHART_MARGIN;
-  const ranked = [...nodes].sort((a, b) => a.rank - b.rank || b.value - a.value);
-  const layers = [0, 1, 2].map((layer) => ranked.filter((node) => node.layer === layer));
-  const scales = layers.filter((layer) => layer.length)
-    .map((layer) => (room - NODE_GAP * (layer.length - 1)) / total(layer, (node) => node.value));
-  const scale = Math.min(...scales);
-  layers.forEach((layer, at) => {
-    let top = 0;
-    for (const node of layer) {
-      places.set(node, [LAYER_PLACES[at], Math.min(0.999, Math.max(0.001, (top + (node.value * scale) / 2) / room))]);
-      top += node.value * scale + NODE_GAP;
-    }
-  });
-  return nodes.map((node) => places.get(node));
-}
-
-/** Nodes and links of source → lane → outcome. Failures have no lane: their links go straight from source to failed. */
-function sankey(rows) {
-  const largest = (each, name, limit) => sums(each, name, byUnit).map(([key]) => key).filter((key) => key !== OTHERS).slice(0, limit);
-  const sources = new Set(largest(rows, (row) => row.source, MAX_SANKEY_SOURCES));
-  const reasons = new Set(largest(rows.filter(isRemoved), (row) => row.reason, MAX_SANKEY_REASONS));
-  const numReasons = distinct(rows.filter(isRemoved).map((row) => row.reason)).length;
-  const nodes = new Map();
-  const links = new Map();
-  const touch = (layer, key, text, ink, value, rank = 0) => {
-    const id = `${layer} ${key}`;
-    if (!nodes.has(id)) nodes.set(id, { at: nodes.size, layer, text, colour: ink, value: 0, rank });
-    nodes.get(id).value += value;
-    return nodes.get(id).at;
-  };
-  const join = (from, to, value) => {
-    const id = `${from} ${to}`;
-    links.set(id, { from, to, value: (links.get(id)?.value ?? 0) + value });
-  };
-  const touchSource = (source, value) => sources.has(source)
-    ? touch(0, source, chartName(sourceWord(source)), colour("ink-soft"), value)
-    : touch(0, OTHERS, word("other_sources", { count: whole(card.num_sources - sources.size) }), colour("ink-soft"), value, 1);
-  const touchOutcome = ({ outcome, reason }, value) => {
-    if (outcome !== "removed") return touch(2, outcome, word(outcome), colour(outcome), value, outcome === "kept" ? -1 : 2);
-    if (reasons.has(reason)) return touch(2, `by ${reason}`, reasonWord(reason), reasonColour(reason), value);
-    return touch(2, OTHERS, word("other_reasons", { count: numReasons - reasons.size }), colour("removed"), value, 1);
-  };
-  for (const row of [...rows].sort((a, b) => byUnit(b) - byUnit(a))) {
-    const value = byUnit(row);
-    const from = touchSource(row.source, value);
-    const to = touchOutcome(row, value);
-    if (!row.lane) { join(from, to, value); continue; }
-    const middle = touch(1, row.lane, laneWord(row.lane), laneColour(row.lane), value);
-    join(from, middle, value);
-    join(middle, to, value);
-  }
-  return { nodes: [...nodes.values()], links: [...links.values()] };
-}
 
 function mixtureView() {
   const kept = card.funnel.filter((row) => isKept(row) && byUnit(row) > 0);

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import plotly
 import pytest
 from fastapi.testclient import TestClient
 
@@ -177,8 +178,11 @@ def test_the_live_page_links_to_its_own_files_only(client: TestClient) -> None:
     assert all(each.startswith(("/page/", "data:,")) for each in linked)
     assert {f"/page/{name}" for name in LIVE_SCRIPTS} <= set(linked)
     assert all(client.get(each).status_code == 200 for each in linked if each.startswith("/page/"))
-    assert re.findall(r"<script(?! src| id=\"card\")", page) == ["<script"]
-    assert '<script defer src="/page/plotly.js">' in page  # after all others: it is most of the page
+    assert re.findall(r"<script(?! src| id=\"card\")", page) == []
+    assert (
+        f'<meta name="plotly" content="/page/plotly.js?{plotly.__version__}">' in page
+    )  # run by live.js after the rest
+    assert "immutable" in client.get("/page/plotly.js").headers["cache-control"]
     assert "<!--" not in page
 
 
