@@ -169,8 +169,15 @@ def _start_server(server: LocalServer, environment: dict[str, str], *, say: Call
         process.start(command, environment=environment, directory=server.home)
     wait_until(lambda: server.is_healthy() or process.pid() is None, timeout_s=HEALTH_TIMEOUT_S)
     if not server.is_healthy():
-        raise MissingPartError(f"the Prefect server did not start; its log is {process.log}\n{process.tail()}")
+        raise MissingPartError(_not_there("server", process))
     say(f"server {server.url}{' (was running)' if running else ''}")
+
+
+def _not_there(name: str, process: Background) -> str:
+    """Why one of them does not answer: it has ended, or this machine is too busy for it to have started."""
+    if process.pid() is None:
+        return f"the Prefect {name} did not start; its log is {process.log}\n{process.tail()}"
+    return f"the Prefect {name} is still starting after {HEALTH_TIMEOUT_S:.0f} s ({process.log}); `ctllm up` waits on"
 
 
 def _refuse_taken_port(port: int) -> None:
@@ -206,4 +213,4 @@ def _start_worker(server: LocalServer, environment: dict[str, str], *, project: 
 
     wait_until(lambda: is_online() or worker.pid() is None, timeout_s=HEALTH_TIMEOUT_S)
     if worker.pid() is None or not is_online():
-        raise MissingPartError(f"the Prefect worker did not start; its log is {worker.log}\n{worker.tail()}")
+        raise MissingPartError(_not_there("worker", worker))

@@ -81,5 +81,7 @@ def _prefect(arguments: list[str], environment: Mapping[str, str], *, directory:
     except subprocess.TimeoutExpired as error:
         raise MissingPartError(f"`prefect {' '.join(arguments)}` did not end within {COMMAND_TIMEOUT_S:g} s") from error
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        lines = (done.stdout + done.stderr).splitlines()
+        is_traceback = any(line.startswith("Traceback") for line in lines)  # its last line says what happened
+        tail = "\n".join(lines[-1:] if is_traceback else lines[-15:])
         raise MissingPartError(f"`prefect {' '.join(arguments)}` ended with exit code {done.returncode}\n{tail}")

@@ -15,6 +15,7 @@ import httpx
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.concurrency import _leases
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import PrefectException
 from prefect.settings import get_current_settings
@@ -28,7 +29,8 @@ from ctllm.schemas.registry import Registry
 
 LOG_SECONDS = 5.0  # 20,000 forwarded lines make 22 MB of database
 PROGRESS_SECONDS = 15.0  # every update is an API call and an event
-LEASE_SECONDS = 120.0  # a killed flow blocks the next trainer this long; a restart of the server takes 15-30 s
+LEASE_SECONDS = 180.0  # a killed flow blocks the next trainer this long; a restart of the server took 15 to 100 s
+RENEWAL_SHARE = 1 / 12  # of the lease: at whatever moment the server goes, 165 s of it are left
 SERVER_PATIENCE_S = 900.0  # chosen: a restart with a migration on a busy machine took 100 s
 DEFAULT_LOGS = "runs/logs"
 CHILD_ENVIRONMENT = {"NO_COLOR": "1", "COLUMNS": "140"}
@@ -94,7 +96,11 @@ def _log_file(step: Step, logs: str) -> str:
 
 
 def _trainer_slot() -> AbstractContextManager[None]:
-    """The slot of the one trainer that may run; strict: without the limit an error, not unlimited."""
+    """The slot of the one trainer that may run; strict: without the limit an error, not unlimited.
+
+    Prefect renews at three quarters of a lease, and whose lease ends while the server is away loses the slot and stops.
+    """
+    _leases._RENEWAL_FRACTION = RENEWAL_SHARE  # Prefect has no setting for it
     return concurrency(TRAINER_LIMIT, occupy=1, lease_duration=LEASE_SECONDS, strict=True)
 
 

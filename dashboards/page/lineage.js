@@ -3,7 +3,8 @@
 
 const MARKS = { same: "✓", other: "✗", unchecked: "?" };
 
-function lineageView() {
+/** `alone` says how products come in where there are none. */
+function lineageView(alone = "lineage_alone") {
   const { nodes, links } = card.lineage;
   const columns = lineageColumns(nodes, links);
   const sorts = distinct(links.map((link) => link.state));
@@ -13,7 +14,7 @@ function lineageView() {
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("lineage") },
       make("ol", { class: "lineage" }, columns.map((column) => make("li", {}, make("ul", {}, column.map((node) => make("li", {}, product(node))))))),
     ),
-    legend.length ? make("ul", { class: "legend" }, legend) : make("p", { class: "aside" }, word("lineage_alone")),
+    legend.length ? make("ul", { class: "legend" }, legend) : make("p", { class: "aside" }, word(alone)),
   ];
 }
 

@@ -138,7 +138,7 @@ function runViews() {
 /** What was made from the run by trainings below the same directories, with their curves; asked for once. */
 function descentView() {
   return [loaded(async () => Object.assign(card, await (live.descent ??= ask(ofRun("lineage")))), () => [
-    ...lineageView(), ...(card.trainings.length ? [make("h3", {}, word("training")), ...trainingView()] : []),
+    ...lineageView("lineage_none_below"), ...(card.trainings.length ? [make("h3", {}, word("training")), ...trainingView()] : []),
   ])];
 }
 

@@ -21,6 +21,7 @@ Object.assign(WORDS, {
   trainings: ["训练", "Trainings"],
   trainings_note: ["点名称看曲线；正在进行的会自行更新。", "Open one by its name; curves of those that go on grow by themselves."],
   no_runs: ["这里还没有整理运行；运行 ctllm curate 后会自行出现。", "No curation here yet; one appears by itself when ctllm curate begins."],
+  lineage_none_below: ["这些目录里还没有由此版本训练的模型。", "No training below these directories has read this version yet."],
   no_trainings: ["这里还没有训练；开始后会自行出现。", "No training here yet; one appears by itself when it begins."],
   name: ["名称", "name"],
   date: ["日期", "date"],

@@ -152,7 +152,7 @@ function editsView() {
   const rows = [...card.edits].sort((a, b) => b[3] - a[3]);
   const cells = rows.map(([lane, kind, ...counts]) =>
     [editWord(kind), make("code", {}, kind), laneWord(lane), ...counts.map((count) => figure(count))]);
-  const headings = [word("edits"), word("kind"), word("lane"),
+  const headings = [word("edit"), word("kind"), word("lane"),
     ...["documents", "edit_count", "replaced", "chars"].map((name) => `#${word(name)}`)];
   return [table(word("edits"), headings, cells)];
 }

@@ -135,6 +135,7 @@ const WORDS = {
   value_against: ["测得 {value}，阈值 {threshold}", "measured {value}, threshold {threshold}"],
 
   edits: ["改动", "Edits"],
+  edit: ["改动", "edit"],
   edits_note: ["发布的文本里替换、删去或仅标记的片段：个人信息、评测题、重复的句子与站点公共行。", "Spans of the published text that were replaced, cut or only recorded: personal data, benchmark items, sentences said again, lines a site shares."],
   edit_count: ["处", "edits"],
   replaced: ["已替换", "replaced"],

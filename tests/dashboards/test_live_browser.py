@@ -120,6 +120,8 @@ def test_every_view_of_a_run_is_drawn(
         assert all(each.strip() for each in page.locator("main h2").all_text_contents())
         assert page.locator(".problem").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") == width
+        alone = "No training below" if language == "en-US" else "还没有由此版本训练的模型"
+        assert alone in page.locator("#lineage .aside").text_content()
         words = page.locator("#what_if h2").text_content()
         assert words == ("假如改阈值" if language == "zh-CN" else "What if")
 

@@ -9,7 +9,7 @@ import pytest
 from ctllm.flows import local_server
 from ctllm.flows.background import Background, stop_all
 from ctllm.flows.local_server import LocalServer, default_home, running_server, start, stop
-from ctllm.schemas.errors import ConfigError
+from ctllm.schemas.errors import ConfigError, MissingPartError
 
 
 def test_environment_is_ours_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -36,6 +36,20 @@ def test_taken_port_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=rf"--port {port}: .*choose another"):
             start(LocalServer(tmp_path, port=port), say=print)
     assert running_server(tmp_path) is None
+
+
+def test_a_start_that_takes_long_is_told_from_one_that_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A server that has not answered yet but runs is waited for by the next `ctllm up`."""
+    monkeypatch.setattr(local_server, "HEALTH_TIMEOUT_S", 0.0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    try:
+        with pytest.raises(MissingPartError, match=r"still starting after 0 s .*`ctllm up` waits on"):
+            start(LocalServer(tmp_path, port=port), say=print)
+        assert running_server(tmp_path) == LocalServer(tmp_path, port=port)
+    finally:
+        stop_all(tmp_path, in_order=[Background(tmp_path, "server")])
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def test_deployments_move_to_another_pool(tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_one_sentence_and_the_last_lines(tmp_path: Path) -> None:
-    """A server that nobody runs is named by what failed, with Prefect's own words below."""
+    """A server that nobody runs is named by what failed, with Prefect's own words below, of a traceback the last."""
     environment = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_HOME": str(tmp_path)}
-    with pytest.raises(MissingPartError, match=r"`prefect work-pool create local .*ended with exit code 1"):
+    with pytest.raises(MissingPartError, match=r"`prefect work-pool create local .*ended with exit code 1") as caught:
         register(find_project(), environment=environment, say=print)
+    assert str(caught.value).endswith("ConnectError: All connection attempts failed")
+    assert len(str(caught.value).splitlines()) == 2
