@@ -11,7 +11,11 @@ _LARGEST = 2**31 - 1  # an int
 
 
 def share_arenas() -> None:
-    """All threads allocate from two arenas; glibc would give each its own, and each keeps what was freed in it."""
+    """All threads allocate from two arenas; glibc would give each its own, and each keeps what was freed in it.
+
+    Arrow too: its own allocator kept 12 of the 241 MB of a dashboard over a million documents (2026-11-26).
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
