@@ -31,7 +31,7 @@ FORBIDDEN = {
 }
 
 
-COMES_WITH = {"grpc": "apache-beam", "starlette": "fastapi", "anyio": "fastapi", "pydantic-core": "pydantic"}
+COMES_WITH = {"grpcio": "apache-beam", "starlette": "fastapi", "anyio": "fastapi", "pydantic-core": "pydantic"}
 """What a library is made of and hands on in its own interface."""
 FIXED_BY_THE_USER = ("apache-beam", "datasketch", "fasttext", "pyarrow", "sentencepiece", "torch", "prefect")
 
