@@ -163,8 +163,9 @@ def test_two_processes_choose_and_report_once(config: SftConfig, tmp_path: Path)
     expected = sft(alone)
     subprocess.run([sys.executable, "-c", PROCESSES, shared.model_dump_json()], check=True, timeout=300)
     done = [json.loads((tmp_path / f"shared-{rank}.json").read_text()) for rank in range(2)]
+    stages = ["machine", "selection", "sft", "sft measured"]
     assert done == [
-        {"scored": 10, "written": ["selection", "report", "cuts"], "stages": ["machine", "selection", "sft"]},
+        {"scored": 10, "written": ["selection", "report", "cuts"], "stages": stages},
         {"scored": 10, "written": [], "stages": []},
     ]
     (chosen,), (chosen_alone,) = (list_files(f"{run.out}/selection") for run in (shared, alone))
