@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 
 import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
 from ctllm.pipelines.dataflow import DataflowClient, JobRecord, JobStatus, run_remotely, submit
 from ctllm.pipelines.options import RunnerOptions
@@ -41,6 +42,7 @@ def run_job(
             if options.runner == "dataflow":
                 _run_on_dataflow(stage, build, options=options, watch=watch, total=total, progress=progress)
                 return
+            _never_flush_by_clock()
             with (
                 _watched(stage, watch=watch, total=total, progress=progress),
                 beam.Pipeline(options=options.pipeline_options()) as pipeline,
@@ -92,6 +94,16 @@ def _plain_error(stage: str, error: Exception) -> errors.CtllmError:
     return errors.StageError(
         f"stage {stage}: {summary}; what is finished stays, run the same command again to continue (-v for details)"
     )
+
+
+def _never_flush_by_clock() -> None:
+    """Streams to and from Beam's local workers go off when they are full or end, and not every second as well.
+
+    For the latter Beam 2.77 has a thread that sends what was written and then clears the stream: what the worker
+    writes in between is lost. On a busy machine that was part of a split in two of six jobs (2026-11-26,
+    docs/experiments.md). No option reaches the limit.
+    """
+    worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
 
 
 @contextmanager

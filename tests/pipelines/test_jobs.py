@@ -6,16 +6,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.worker.data_plane import _GrpcDataChannel
 from apache_beam.transforms.environments import python_sdk_dependencies
 
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
+from ctllm.pipelines.spread import Spread
 from ctllm.schemas.errors import InputError, StageError
 from ctllm.schemas.progress import ProgressEvent
 
@@ -54,6 +58,36 @@ def test_own_error_of_a_worker_stays_what_it_is() -> None:
     error = failing(InputError("x.parquet: not there"))
     assert type(error) is InputError
     assert str(error) == "x.parquet: not there"
+
+
+def _slowly(number: int) -> Iterator[tuple[int, int]]:
+    for other in range(40):
+        time.sleep(0.01)  # as work takes; the stream is open meanwhile
+        yield other % 2, number
+
+
+def _write(group: tuple[int, Iterable[int]], directory: str) -> None:
+    key, numbers = group
+    Path(directory, str(key)).write_text(str(sorted(numbers)), encoding="utf-8")
+
+
+def test_a_worker_may_write_while_its_stream_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Everything of two workers arrives, also where sending takes long, as on a busy machine."""
+    send = _GrpcDataChannel._enqueue_to_send
+
+    def send_slowly(channel: _GrpcDataChannel, element: object) -> None:
+        send(channel, element)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(_GrpcDataChannel, "_enqueue_to_send", send_slowly)
+    monkeypatch.setattr(worker_handlers, "DATA_BUFFER_TIME_LIMIT_MS", 100)  # 1,000 in Beam: the test would take longer
+
+    def job(pipeline: beam.Pipeline) -> None:
+        numbers = pipeline | Spread([1, 2]) | beam.FlatMap(_slowly).with_output_types(tuple[int, int])
+        _ = numbers | beam.GroupByKey() | beam.Map(_write, str(tmp_path))
+
+    run_job("measure", job, options=RunnerOptions(workers=2))
+    assert [(tmp_path / key).read_text(encoding="utf-8") for key in "01"] == [str([1] * 20 + [2] * 20)] * 2
 
 
 def test_progress_begins_and_ends(tmp_path: Path) -> None:
