@@ -36,6 +36,7 @@ from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.progress import Progress, silent
 
 MIN_PIECES = 100  # 10 pieces were off by a fifth, 100 by less than a tenth (docs/scale.md)
+MAX_BYTES_FOR_PIECES = 64 << 20  # chosen: row groups and files that cannot be cut may be many MB each
 MIN_SAMPLE_BYTES = 16 << 20  # less than two seconds of work drown in the noise of the start-up (docs/scale.md)
 MIN_PIECE_BYTES = 1 << 16  # chosen: some twenty documents
 CPU_ERROR = 0.15  # chosen share, for large files cost what small ones do only about
@@ -130,8 +131,12 @@ NO_GUARD = {name: 1.0 for name in GuardConfig.model_fields if name.startswith("m
 
 
 def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
-    """Pieces of each source by chance, in their order: `share` of them, at least two, and `MIN_PIECES` in all."""
-    share = max(share, MIN_PIECES / len(pieces))
+    """Pieces of each source by chance, in their order: `share` of them, at least two.
+
+    `MIN_PIECES` in all, unless that takes more than `MAX_BYTES_FOR_PIECES`: then fewer, and the intervals say so.
+    """
+    total_bytes = sum(split.size_bytes for split in pieces)
+    share = max(share, min(MIN_PIECES / len(pieces), MAX_BYTES_FOR_PIECES / max(total_bytes, 1)))
     random = np.random.default_rng(seed)
     chosen: list[Split] = []
     for _, members in groupby(sorted(pieces, key=_source_of), key=_source_of):

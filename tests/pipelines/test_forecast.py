@@ -62,6 +62,12 @@ def test_every_source_is_in_the_sample() -> None:
     assert chosen == choose([*many, *few], share=0.02, seed=1) != choose([*many, *few], share=0.02, seed=2)
 
 
+def test_large_pieces_do_not_make_a_sample_of_everything() -> None:
+    """Of 30 row groups of 16 MiB a sample of 1 % takes four, 64 MiB, and not all for the sake of 100 pieces."""
+    assert len(choose(pieces([16 << 20] * 30), share=0.01, seed=0)) == 4
+    assert len(choose(pieces([1 << 16] * 300), share=0.01, seed=0)) == 100
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     """Of 400 samples of documents that depend on the size but for noise, 95 in 100 intervals hold the total."""
     random = np.random.default_rng(3)
