@@ -8,6 +8,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from ctllm.cli.console import console
 from ctllm.cli.main import app
 from ctllm.schemas.errors import InputError, StageError
 
@@ -38,9 +39,15 @@ CMMLU = {
 }
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console keeps the width that COLUMNS had when it was made, which pytest-xdist sets."""
+    monkeypatch.setattr(console, "_width", 200)
+
+
 def ctllm(*arguments: str | Path) -> Result:
-    """The command in this process, on a wide terminal."""
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(each) for each in arguments])
+    """The command in this process."""
+    return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
 def measured(directory: Path, *, accuracy: float, prompt: str = "aa") -> Path:
