@@ -45,9 +45,8 @@ LIVE_SCRIPTS = (
     "live_training.js",
     "compare.js",
 )
-KEPT_FOR_GOOD = (
-    "max-age=31536000, immutable"  # of plotly.js, whose address holds its version: browsers keep it compiled
-)
+KEPT_FOR_GOOD = "max-age=31536000, immutable"
+"""Of plotly.js, whose address holds its version: browsers keep it compiled."""
 MAX_HITS = 20
 THREADS = 8  # chosen: a page asks for six things at once, searches wait for each other
 
