@@ -17,6 +17,7 @@ of workers.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -252,3 +253,5 @@ def varied(text: str, generator: np.random.Generator) -> str:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # as in cli/main.py: native threads can outlive the interpreter, and its teardown ends in SIGABRT
