@@ -15,7 +15,6 @@ from torch import Tensor
 from ctllm.model.losses import IGNORED
 from ctllm.model.plan import Plan
 from ctllm.model.token_shards import TokenShards
-from ctllm.schemas.errors import AccountingError
 
 TokenArray = np.ndarray[tuple[int], np.dtype[np.int64]]
 Segment = tuple[TokenArray, TokenArray]
@@ -110,21 +109,14 @@ class PlanBatches:
         self.plan, self.shards, self.sequences_per_step = plan, shards, sequences_per_step
 
     def batch(self, step: int) -> Batch:
-        """The whole batch of optimizer step `step`. Raises AccountingError when a token is none of the vocabulary.
+        """The whole batch of optimizer step `step`.
 
         After its last sequence the plan begins again in another order, which follows from its seed and the pass.
         """
         first = step * self.sequences_per_step
         numbers = range(first, first + self.sequences_per_step)
         rows = [self._row(self.plan.sequence(number)) for number in numbers]
-        batch = collate(rows, context_length=self.plan.context_length, padding_id=self.shards.end_of_document_id)
-        largest = max(int(batch.tokens_BT.max()), int(batch.labels_BT.max()))
-        if largest >= self.shards.manifest.vocab_size:
-            raise AccountingError(
-                f"{self.shards.directory}: token {largest} in the batch of step {step}, above the vocabulary of "
-                f"{self.shards.manifest.vocab_size}: a shard was changed or damaged; tokenize and plan again"
-            )
-        return batch
+        return collate(rows, context_length=self.plan.context_length, padding_id=self.shards.end_of_document_id)
 
     def _row(self, segments: np.ndarray) -> list[Segment]:
         return [self.shards.segment(int(shard), int(offset), int(length)) for shard, offset, length in segments]

@@ -158,7 +158,7 @@ def open_world(loop: LoopConfig, device: torch.device) -> Iterator[World]:
     except RuntimeError as error:
         if not _is_lost_peer(error):
             raise
-        way_out = "its output says why; run the same command again to continue from the newest checkpoint"
+        way_out = "torchrun's summary says why; run the same command again to continue from the newest checkpoint"
         raise StageError(f"process {rank} of {size}: another process ended or cannot be reached; {way_out}") from error
     dist.destroy_process_group()
 

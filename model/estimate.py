@@ -6,6 +6,7 @@ that a trainer reaches (`mfu`), which only a measurement gives (benchmarks/gpu.p
 
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from ctllm.schemas.tuning_config import DpoConfig, SftConfig
 STATE_BYTES = {"adamw": 16, "muon": 12}  # float32 weight, gradient and two moments, or one, of each parameter
 SCALING = ((1, 1.0), (8, 0.98), (64, 0.93), (512, 0.80))  # GPUs and efficiency, training-reference 4: assumed
 GIB = 2**30
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Of control groups, version 2 and 1, as a container sees its own."""
 
 
 class MemoryEstimate(Config):
@@ -197,7 +200,14 @@ def check_tuning_memory(
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes for one process: a GPU's whole memory, or its part of the machine's physical memory."""
+    """Bytes for one process: a GPU's whole memory, or its part of the machine's or container's."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // local_processes()
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *_container_limits()]) // local_processes()
+
+
+def _container_limits() -> list[int]:
+    """Above them the kernel ends a process; `max`, or a number beyond all memory, where there is no limit."""
+    texts = [path.read_text().strip() for path in CONTAINER_LIMITS if path.is_file()]
+    return [int(text) for text in texts if text.isdigit()]

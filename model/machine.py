@@ -18,10 +18,15 @@ MUCH_FASTER = 3.0  # chosen: a CPU with bfloat16 has at most 1, one without 5 to
 
 
 def pick_device(loop: LoopConfig) -> torch.device:
-    """The device of the config; `auto` is CUDA where there is a GPU. Of several processes each has a GPU of its own."""
-    kind = loop.device
+    """The device of the config; `auto` is CUDA where there is a GPU. Of several processes each has a GPU of its own.
+
+    Raises ConfigError when the config wants a GPU and there is none.
+    """
+    kind, has_gpu = loop.device, torch.cuda.is_available()
     if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = "cuda" if has_gpu else "cpu"
+    if kind == "cuda" and not has_gpu:
+        raise ConfigError("loop.device cuda: torch finds no GPU and driver here; set loop.device auto or cpu")
     return torch.device(kind, local_rank()) if kind == "cuda" and num_processes() > 1 else torch.device(kind)
 
 

@@ -77,8 +77,9 @@ class Plan:
                 f"{directory}: made for other token shards than {shards.directory}; run `ctllm plan` again"
             )
         for name, digest in self.manifest.files.items():
-            if file_digest(join(directory, name)) != digest:
-                raise AccountingError(f"{directory}/{name}: differs from its manifest; run `ctllm plan` again")
+            path = join(directory, name)
+            if not exists(path) or file_digest(path) != digest:
+                raise AccountingError(f"{path}: missing, or differs from its manifest; run `ctllm plan` again")
         self.directory = directory
         self.context_length = self.manifest.context_length
         self._segments = np.load(Path(directory) / "segments.npy", mmap_mode="r")

@@ -44,8 +44,16 @@ class TokenShards:
         return read_parquet(path, columns=list(columns) if columns else None)
 
     def tokens(self, shard: int, offset: int, length: int) -> np.ndarray:
-        """`length` tokens from `offset`, int64."""
-        return self._arrays[shard][offset : offset + length].astype(np.int64)
+        """`length` tokens from `offset`, int64. Raises AccountingError when one of them is none of the vocabulary."""
+        tokens = self._arrays[shard][offset : offset + length].astype(np.int64)
+        largest = int(tokens.max(initial=0))  # looked up in the embedding it would be an error without a file's name
+        if largest >= self.manifest.vocab_size:
+            raise AccountingError(
+                f"{tokens_file(self.directory, self.manifest.shards[shard].name)}: token {largest} within {length} of "
+                f"{offset}, above the vocabulary of {self.manifest.vocab_size}: changed or damaged; tokenize and plan "
+                "again"
+            )
+        return tokens
 
     def segment(self, shard: int, offset: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and labels that predict exactly the tokens [offset, offset + length), each from the one before it."""

@@ -38,6 +38,10 @@ def read_config(path: str | Path, model: type[Parsed], *, overrides: Iterable[st
         raise ConfigError(f"{path}: cannot read the config ({error.strerror}); check the path") from error
     try:
         values = yaml.load(text, Loader=_StrictLoader) or {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}{place}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(values, dict):

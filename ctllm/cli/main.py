@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from typing import Annotated, NoReturn
@@ -33,6 +34,7 @@ from ctllm.cli import (
 )
 from ctllm.cli.console import console, print_error
 from ctllm.schemas.errors import CtllmError
+from ctllm.schemas.files import write_json
 from ctllm.schemas.scratch import remove_scratch
 
 INTERRUPTED = 130
@@ -119,8 +121,16 @@ def _interrupted(_signal: int, _frame: object) -> NoReturn:
 def _report(message: str, code: int) -> int:
     if _is_verbose():
         traceback.print_exc()
-    print_error(message)
+    _say(message)
     return code
+
+
+def _say(message: str) -> None:
+    """Once: of the processes of torchrun the first prints, and torchrun's summary shows the sentence of each."""
+    if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        write_json(path, {"message": message, "timestamp": int(time.time())})
+    if not path or os.environ.get("RANK", "0") == "0":
+        print_error(message)
 
 
 def _report_unexpected(error: Exception) -> int:
@@ -130,7 +140,7 @@ def _report_unexpected(error: Exception) -> int:
         return int(getattr(error, "exit_code", 2))
     if _is_verbose():
         traceback.print_exc()
-    print_error(f"{type(error).__name__}: {error} (unexpected; run with -v for the traceback and please report it)")
+    _say(f"{type(error).__name__}: {error} (unexpected; run with -v for the traceback and please report it)")
     return 1
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from ctllm import __version__
 
@@ -67,6 +68,19 @@ def test_mistakes_end_in_one_sentence(arguments: list[str], code: int, message: 
     assert result.returncode == code
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_torchrun_shows_a_mistake_once(rank: str, tmp_path: Path) -> None:
+    """The first process says it; every one leaves it where torchrun's summary takes it from."""
+    told = tmp_path / "error.json"
+    environment = {**ENVIRONMENT, "RANK": rank, "TORCHELASTIC_ERROR_FILE": str(told)}
+    command = [*COMMAND, "stats", "/no/such/run"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    assert ("/no/such/run" in result.stderr) == (rank == "0")
+    failure = ProcessFailure(local_rank=int(rank), pid=1, exitcode=result.returncode, error_file=str(told))
+    assert failure.message.startswith("/no/such/run: ")
+    assert failure.timestamp > time.time() - 60
 
 
 def test_verbose_shows_the_traceback() -> None:

@@ -184,7 +184,7 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on(runs: Runs) -> None:
     assert runs.codes["killed"] == [[0, -9], [0, 0]]
     first_life, second_life = (runs.root / "killed-said-0.txt").read_text().splitlines()
     assert first_life == (
-        "process 0 of 2: another process ended or cannot be reached; its output says why; "
+        "process 0 of 2: another process ended or cannot be reached; torchrun's summary says why; "
         "run the same command again to continue from the newest checkpoint"
     )
     assert second_life == ""

@@ -1,14 +1,17 @@
 """The bill before the run: counts against what torch holds, prices against the reference's table."""
 
 import gc
+import os
+from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor
 
+from ctllm.model import estimate
 from ctllm.model.block_execution import set_up_layers
-from ctllm.model.estimate import check_memory, estimate_memory, estimate_training
+from ctllm.model.estimate import GIB, available_memory, check_memory, estimate_memory, estimate_training
 from ctllm.model.optimizer import build_optimizer
 from ctllm.model.transformer import new_transformer
 from ctllm.schemas.errors import ConfigError
@@ -141,3 +144,16 @@ def test_too_large_a_step_is_refused() -> None:
         ConfigError, match=r"a step needs \d+\.\d GiB \(states 28\.0, .*lower loop\.sequences_per_micro"
     ):
         check_memory(CTLLM.model, CTLLM.loop, available=total - 1)
+
+
+@pytest.mark.parametrize(("limit", "processes"), [("1073741824\n", 1), ("1073741824\n", 2), ("max\n", 1)])
+def test_a_container_has_less_than_its_machine(
+    limit: str, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its limit counts, shared out among the processes in it; without one the machine's memory does."""
+    (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(estimate, "CONTAINER_LIMITS", (tmp_path / "memory.max", tmp_path / "not there"))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    expected = physical if limit == "max\n" else GIB // processes
+    assert available_memory(torch.device("cpu")) == expected

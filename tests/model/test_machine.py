@@ -8,7 +8,7 @@ import torch
 
 from ctllm.model import machine
 from ctllm.model.flops import measured_gemm_flops
-from ctllm.model.machine import check_attention, open_machine, sentence
+from ctllm.model.machine import check_attention, open_machine, pick_device, sentence
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import read_json, write_json
 from ctllm.schemas.training_config import Backend, LoopConfig, ModelConfig
@@ -40,6 +40,14 @@ def test_a_cpu_without_bfloat16_is_said(tiny: ModelConfig, tmp_path: Path, float
     assert opened(tmp_path, tiny).float32_flops is None
     told = sentence(half.model_copy(update={"gemm_flops": 1e9, "float32_flops": float32}))
     assert told.endswith("attention documents") if not advice else f"; this CPU multiplies {advice}" in told
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for by the config it is an error with a way out; `auto` takes the CPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device(LOOP.model_copy(update={"device": "auto"})) == torch.device("cpu")
+    with pytest.raises(ConfigError, match=r"loop\.device cuda: torch finds no GPU .*set loop\.device auto or cpu"):
+        pick_device(LOOP.model_copy(update={"device": "cuda"}))
 
 
 def test_compiled_layers_see_no_lengths(tiny: ModelConfig, tmp_path: Path) -> None:

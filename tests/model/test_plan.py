@@ -202,7 +202,10 @@ def test_misfits_are_refused(write_shards: WriteShards, tmp_path: Path) -> None:
         Plan(out, shards=others)
     with (tmp_path / "plan" / "segments.npy").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(AccountingError, match=r"segments\.npy: differs"):
+    with pytest.raises(AccountingError, match=r"segments\.npy: missing, or differs"):
+        Plan(out, shards=shards)
+    (tmp_path / "plan" / "segments.npy").unlink()
+    with pytest.raises(AccountingError, match=r"segments\.npy: missing, or differs"):
         Plan(out, shards=shards)
     with pytest.raises(ConfigError, match="nothing to train on"):
         make_plan(shards.directory, config=PlanConfig(lane_weights={"code": 1.0}), out=out)

@@ -48,8 +48,10 @@ def test_all_wrong_keys_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["- a list", "a: [unclosed", "just words"])
 def test_text_that_is_no_config_is_refused(tmp_path: Path, text: str) -> None:
-    """A list, broken YAML and plain words are refused with the file's name."""
-    assert str(tmp_path) in refusal(write(tmp_path, text))
+    """A list, broken YAML and plain words are refused with the file's name, in one line."""
+    message = refusal(write(tmp_path, text))
+    assert message.startswith(str(tmp_path))
+    assert "\n" not in message
 
 
 def test_a_key_written_twice_is_refused_with_its_line(tmp_path: Path) -> None:
