@@ -9,7 +9,7 @@ two: their ratio is of wall time, peak_rss_mb_N is the most memory with N worker
 
 read     Parquet to documents: normalised, language and lane            signals  all signals of the documents
 sign     exact hash, bands and sketches                                 write    the documents as zstd Parquet
-fused    all of these as the measure stage does them                    curate   the whole command, 1 and 2 workers
+fused    all of these and lines, as the measure stage does them         curate   the whole command, 1 and 2 workers
 filter   Parquet to verdicts: read, signals, rules, and the documents kept written as zstd Parquet
 html     pages of the WARC to verdicts; times of that by resiliparse alone (parsing and main text of the decoded pages)
          and by our extraction around it
@@ -36,6 +36,7 @@ from extraction import pages_of
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
+from ctllm.pipelines.dedup.fingerprint import Fingerprinter
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.pipelines.extract import extract_page
 from ctllm.pipelines.language import LanguageIdentifier
@@ -46,6 +47,7 @@ from ctllm.pipelines.sources.reader import SourceBatch, read_batches
 from ctllm.pipelines.sources.split import plan_splits
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.files import ROW_GROUP_ROWS
+from ctllm.schemas.memory import keep_freed_memory
 
 STEPS = ("read", "signals", "sign", "write", "fused", "filter", "html", "curate")
 COLUMNS = ("id", "text", "url", "path", "title", "license")
@@ -134,6 +136,8 @@ def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float
     """Megabytes a second of each step alone; a file's documents at a time are in memory."""
     config = CurationConfig()
     identifier, measurer, signer = LanguageIdentifier.load(), Measurer(config), Signer(config.dedup)
+    fingerprinter = Fingerprinter(config)
+    keep_freed_memory()  # as the stage does
 
     def read(path: str) -> Iterator[SourceBatch]:
         for split in plan_splits([path], config=config.sources):
@@ -148,7 +152,8 @@ def measure_steps(paths: Sequence[str], steps: Sequence[str]) -> dict[str, float
                 writers["documents"].write(batch.documents)
                 writers["failures"].write(batch.failures)
                 writers["signals"].write(measurer.measure(batch.documents, batch.texts))
-                writers["bands"].write(signer.sign(batch.documents, batch.texts))
+                for name, rows in fingerprinter.measure(batch.documents, batch.texts).items():
+                    writers[name].write(rows)
 
     def write(batches: Iterable[pa.RecordBatch]) -> None:
         with GroupedWriter(io.BytesIO(), TABLES["documents"]) as writer:

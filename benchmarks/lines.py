@@ -88,7 +88,8 @@ def across(path: Path, out: Path) -> int:
     measurer = LineMeasurer(LinesConfig(within_document="off"), fold_variants=True)
     measured = []
     for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_DOCUMENTS):
-        measured.append(measurer.measure(batch, TextBatch.of(batch.column("text")))["lines"])
+        texts = TextBatch.of(batch.column("text"))
+        measured.append(measurer.measure(batch, texts, measurer.tokenise(batch, texts))["lines"])
     lines = pa.Table.from_batches(measured)
     _, common = count_all(count_split(lines, split=0, copies=NO_COPIES), config=LinesConfig())
     found = find_lines(lines, common, copies=NO_COPIES).select(["key", "kind", "start", "end"])

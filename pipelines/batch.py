@@ -3,6 +3,7 @@
 Decoding runs at about 1.2 GB/s per core; signals, n-grams and MinHash share the result.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,11 @@ class TextBatch:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def slices(self, num_chars: int) -> list[tuple[int, int]]:
+        """First text and the one after the last of slices of about `num_chars` characters; none of no texts."""
+        cuts = np.searchsorted(self.offsets, np.arange(0, len(self.codepoints), num_chars))
+        return list(itertools.pairwise(np.unique([0, *cuts, len(self)]).tolist()))
 
     def slice(self, start: int, stop: int) -> "TextBatch":
         """Texts `start` to `stop`, without a copy of their code points."""

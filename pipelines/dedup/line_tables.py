@@ -20,17 +20,24 @@ class LineMeasurer:
     def __init__(self, config: LinesConfig, *, fold_variants: bool) -> None:
         self._config, self._fold_variants = config, fold_variants
 
-    def measure(self, documents: pa.RecordBatch, texts: TextBatch) -> dict[str, pa.RecordBatch]:
-        """`lines` and `repeats` of DOCUMENTS (columns key, lane, url), whose texts are decoded."""
+    def tokenise(self, documents: pa.RecordBatch, texts: TextBatch) -> TokenisedLines | None:
+        """The tokens of DOCUMENTS (column lane), whose texts are decoded; None where only characters are compared."""
         config = self._config
         least = config.min_sentence_tokens  # a token is a character at least
         with_prose = config.within_document in ("repeated", "similar")
+        if not with_prose and not config.counts_lines:
+            return None
         prose = cut_prose(texts.codepoints, texts.offsets, min_chars=least) if with_prose else _no_sentences(len(texts))
-        if with_prose or config.counts_lines:
-            lines = TokenisedLines.of(texts, prose.starts_S, prose.ends_S, fold_variants=self._fold_variants)
-        else:
-            lines = None
-        return {"lines": self._lines(documents, texts, lines), "repeats": self._repeats(documents, texts, prose, lines)}
+        return TokenisedLines.of(texts, prose, is_code=~_is_prose(documents), fold_variants=self._fold_variants)
+
+    def measure(
+        self, documents: pa.RecordBatch, texts: TextBatch, tokenised: TokenisedLines | None
+    ) -> dict[str, pa.RecordBatch]:
+        """`lines` and `repeats` of DOCUMENTS (columns key, lane, url), as `tokenise` gave their tokens."""
+        return {
+            "lines": self._lines(documents, texts, tokenised),
+            "repeats": self._repeats(documents, texts, tokenised),
+        }
 
     def _lines(self, documents: pa.RecordBatch, texts: TextBatch, lines: TokenisedLines | None) -> pa.RecordBatch:
         config = self._config
@@ -49,9 +56,7 @@ class LineMeasurer:
             tables.append(_rows(runs, RUN, keys=keys, sites=np.zeros(len(keys), np.uint64), chosen=is_english))
         return _as_batch(pa.Table.from_batches(tables, schema=LINES))
 
-    def _repeats(
-        self, documents: pa.RecordBatch, texts: TextBatch, prose: Sentences, lines: TokenisedLines | None
-    ) -> pa.RecordBatch:
+    def _repeats(self, documents: pa.RecordBatch, texts: TextBatch, lines: TokenisedLines | None) -> pa.RecordBatch:
         form = self._config.within_document
         if form == "off":
             return _as_batch(REPEATS.empty_table())
@@ -59,9 +64,9 @@ class LineMeasurer:
             sentences = cut_as_ctllm(texts.codepoints, texts.offsets)
             ends_S, earlier_S = sentences.ends_S, similar_to_earlier(texts.codepoints, sentences)
         else:
-            hashes_S, sizes_S = lines.hash_spans(prose.starts_S, prose.ends_S)
+            hashes_S, sizes_S = lines.hash_sentences()
             is_long = sizes_S >= self._config.min_sentence_tokens
-            sentences = prose.only(is_long)
+            sentences = lines.sentences.only(is_long)
             ends_S = _with_line_feed(texts, sentences)
             if form == "repeated":
                 earlier_S = equal_to_earlier(hashes_S[is_long], sentences.offsets)

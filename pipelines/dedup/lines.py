@@ -10,6 +10,7 @@ import numpy as np
 
 from ctllm.pipelines.batch import TextBatch, kernel
 from ctllm.pipelines.dedup.hashing_form import tokens
+from ctllm.pipelines.dedup.sentences import Sentences
 
 
 @dataclass(frozen=True)
@@ -28,30 +29,40 @@ class HashedUnits:
 
 @dataclass(frozen=True)
 class TokenisedLines:
-    """The tokens of a batch, cut at every line and at the bounds of other spans that are asked for."""
+    """The tokens of a batch, cut at every line and at the bounds of its sentences.
+
+    Cuts do not change the tokens: no word goes on over one, and nothing before a cut composes with what follows.
+    """
 
     texts: TextBatch
+    sentences: Sentences
     bounds: np.ndarray
     """(lines + 1,), int64, into the code points: where lines begin, and the end of the last"""
     line_texts: np.ndarray
     """(lines,), int64: the text of each"""
     cuts: np.ndarray
-    """int64, ascending: `bounds` and those of the other spans"""
+    """int64, ascending: `bounds` and those of the sentences"""
     tokens: np.ndarray
     """uint64"""
     offsets: np.ndarray
     """int64: the tokens before each of `cuts`"""
 
     @classmethod
-    def of(cls, texts: TextBatch, *spans: np.ndarray, fold_variants: bool) -> "TokenisedLines":
-        """Tokenises a batch once; `spans` are starts and ends, each ascending, of spans within its texts."""
+    def of(
+        cls, texts: TextBatch, sentences: Sentences, *, is_code: np.ndarray, fold_variants: bool
+    ) -> "TokenisedLines":
+        """Tokenises a batch once; `sentences` lie within its texts, of which `is_code` (texts,), bool, are code."""
         bounds, line_texts = _split_lines(texts.codepoints, texts.offsets)
-        cuts = np.sort(np.concatenate([bounds, *spans]), kind="stable")  # of runs in order: merged, not sorted
+        runs = [bounds, sentences.starts_S, sentences.ends_S]
+        cuts = np.sort(np.concatenate(runs), kind="stable")  # of runs in order: merged, not sorted
         cuts = cuts[np.append(True, cuts[1:] != cuts[:-1])]
-        found, offsets = tokens(
-            texts.codepoints, cuts, is_code=np.zeros(len(cuts) - 1, bool), fold_variants=fold_variants
-        )
-        return cls(texts, bounds, line_texts, cuts, found, offsets)
+        is_code_cut = np.repeat(is_code, np.diff(_places(cuts, texts.offsets)))
+        found, offsets = tokens(texts.codepoints, cuts, is_code=is_code_cut, fold_variants=fold_variants)
+        return cls(texts, sentences, bounds, line_texts, cuts, found, offsets)
+
+    def text_offsets(self) -> np.ndarray:
+        """(texts + 1,), int64: the tokens of each text."""
+        return self._tokens_before(self.texts.offsets)
 
     def lines(self, *, min_tokens: int) -> HashedUnits:
         """The lines of at least `min_tokens` tokens (Han characters or words)."""
@@ -66,9 +77,9 @@ class TokenisedLines:
         is_long = places[stops] - places[firsts] >= min_tokens
         return self._units(firsts[is_long], stops[is_long], places)
 
-    def hash_spans(self, starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Hash (uint64) and number of tokens (int64) of the spans given to `of`: (spans,) each."""
-        firsts, stops = self._tokens_before(starts), self._tokens_before(ends)
+    def hash_sentences(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hash (uint64) and number of tokens (int64) of the sentences: (S,) each."""
+        firsts, stops = self._tokens_before(self.sentences.starts_S), self._tokens_before(self.sentences.ends_S)
         return _hash_sequences(self.tokens, firsts, stops), stops - firsts
 
     def _units(self, firsts: np.ndarray, stops: np.ndarray, places: np.ndarray) -> HashedUnits:

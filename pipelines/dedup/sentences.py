@@ -44,7 +44,10 @@ def cut_prose(codepoints: np.ndarray, offsets: np.ndarray, *, min_chars: int) ->
     """
     starts_S, ends_S = (np.empty(len(codepoints) // max(min_chars, 1) + 1, np.int64) for _ in range(2))
     sentence_offsets = np.empty(len(offsets), np.int64)
-    used = _cut_prose(codepoints, offsets, min_chars, starts_S, ends_S, sentence_offsets)
+    may_end = np.empty(len(codepoints), np.bool_)
+    _may_end(codepoints, may_end)
+    marks = np.flatnonzero(may_end)
+    used = _cut_prose(codepoints, offsets, marks, min_chars, starts_S, ends_S, sentence_offsets)
     return Sentences(starts_S[:used], ends_S[:used], sentence_offsets)
 
 
@@ -76,32 +79,53 @@ def _cut_as_ctllm(
 
 
 @kernel
+def _may_end(codepoints: np.ndarray, found: np.ndarray) -> None:
+    """Whether a character may end a sentence or a line, apart from what stands beside it; on vectors."""
+    for i in range(codepoints.shape[0]):
+        c = codepoints[i]
+        is_ascii = (c == 0x0A) | (c == 0x21) | (c == 0x2E) | (c == 0x3F)
+        found[i] = is_ascii | (c == 0x2026) | (c == 0x3002) | (c == 0xFF01) | (c == 0xFF1F)
+
+
+@kernel
 def _cut_prose(  # noqa: PLR0917 - a kernel takes its arrays by position
     codepoints: np.ndarray,
     offsets: np.ndarray,
+    marks: np.ndarray,
     min_chars: int,
     starts_S: np.ndarray,
     ends_S: np.ndarray,
     sentence_offsets: np.ndarray,
 ) -> int:
-    used = 0
+    """`marks`: the places of all characters that may end a sentence or a line, ascending."""
+    used = mark = 0
     sentence_offsets[0] = 0
     for text in range(offsets.shape[0] - 1):
-        i, stop = offsets[text], offsets[text + 1]
-        while i < stop:
-            while i < stop and _is_space(codepoints[i]):
-                i += 1
-            start = i
-            while i < stop and codepoints[i] != 0x0A and not _is_end(codepoints, i, stop):
-                i += 1
-            if i < stop and codepoints[i] != 0x0A:
+        stop = offsets[text + 1]
+        start = _skip_space(codepoints, offsets[text], stop)
+        while mark < marks.shape[0] and marks[mark] < stop:
+            i = marks[mark]
+            mark += 1
+            if i < start:
+                continue
+            if codepoints[i] == 0x0A:
+                start = _skip_space(codepoints, i, stop)
+            elif _is_end(codepoints, i, stop):
                 while i < stop and (_is_end(codepoints, i, stop) or _is_closer(codepoints[i])):
                     i += 1
                 if i - start >= min_chars:
                     starts_S[used], ends_S[used] = start, i
                     used += 1
+                start = _skip_space(codepoints, i, stop)
         sentence_offsets[text + 1] = used
     return used
+
+
+@kernel
+def _skip_space(codepoints: np.ndarray, i: int, stop: int) -> int:
+    while i < stop and _is_space(codepoints[i]):
+        i += 1
+    return i
 
 
 @kernel

@@ -1,6 +1,5 @@
 """Everything dedup needs to know of a document, measured in the one pass over its text: a row of BANDS."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from ctllm.pipelines.dedup.verbatim import verbatim_shingles, verbatim_tokens
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.duplicates import BANDS
 
-_SLICE_CHARS = 800_000  # at a time: half or twice as many are 1.1 times as slow (calls; cache), 2026-11
+SLICE_CHARS = 800_000  # at a time: half or twice as many are 1.1 times as slow (calls; cache), 2026-11
 
 
 class Signer:
@@ -38,19 +37,22 @@ class Signer:
         A document without enough shingles (or all, when `near` is off) has `num_shingles` 0, no bands and no sketch.
         """
         decoded = texts or TextBatch.of(documents.column("text"))
-        cuts = np.searchsorted(decoded.offsets, np.arange(0, len(decoded.codepoints), _SLICE_CHARS))
-        bounds = np.unique([0, *cuts, documents.num_rows])
         slices = [
             self._sign_slice(documents.slice(start, stop - start), decoded.slice(start, stop))
-            for start, stop in itertools.pairwise(bounds.tolist())
+            for start, stop in decoded.slices(SLICE_CHARS)
         ]
         signed = pa.Table.from_batches(slices, schema=BANDS).combine_chunks()
         return next(iter(signed.to_batches()), pa.RecordBatch.from_pylist([], schema=BANDS))
 
     def _sign_slice(self, documents: pa.RecordBatch, texts: TextBatch) -> pa.RecordBatch:
+        return self.sign_tokens(documents, texts, *self._tokens(texts, _is_code(documents)))
+
+    def sign_tokens(
+        self, documents: pa.RecordBatch, texts: TextBatch, found: np.ndarray, offsets: np.ndarray
+    ) -> pa.RecordBatch:
+        """As `sign`, of a slice whose tokens are `found`: uint64, and (texts + 1,), int64 offsets into them."""
         keys = documents.column("key").to_numpy()
         is_code = _is_code(documents)
-        found, offsets = self._tokens(texts, is_code)
         skipped = np.zeros(len(keys), np.int64)
         if self._config.form == "folded" and is_code.any():
             skipped = np.diff(self._tokens(licence_headers(texts, is_code=is_code), is_code)[1])

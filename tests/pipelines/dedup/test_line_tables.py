@@ -22,7 +22,8 @@ def _measured(
     documents = pa.record_batch({
         "key": keys, "lane": [lane] * len(texts), "url": pa.array([url] * len(texts), pa.string()), "text": column,
     })  # fmt: skip
-    measured = LineMeasurer(config, fold_variants=True).measure(documents, TextBatch.of(column))
+    measurer, batch = LineMeasurer(config, fold_variants=True), TextBatch.of(column)
+    measured = measurer.measure(documents, batch, measurer.tokenise(documents, batch))
     assert measured["lines"].schema.equals(LINES)
     assert measured["repeats"].schema.equals(REPEATS)
     return measured

@@ -8,10 +8,13 @@ import pytest
 
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.lines import HashedUnits, TokenisedLines
+from ctllm.pipelines.dedup.sentences import cut_prose
 
 
 def _tokenised(*texts: str) -> TokenisedLines:
-    return TokenisedLines.of(TextBatch.of(pa.array(texts, pa.large_string())), fold_variants=True)
+    batch = TextBatch.of(pa.array(texts, pa.large_string()))
+    sentences = cut_prose(batch.codepoints, batch.offsets, min_chars=1)
+    return TokenisedLines.of(batch, sentences, is_code=np.zeros(len(texts), bool), fold_variants=True)
 
 
 def _spans(units: HashedUnits, texts: list[str]) -> list[tuple[int, str]]:
@@ -73,10 +76,8 @@ def test_nothing_gives_nothing() -> None:
         assert len(_tokenised(*texts).paragraphs(min_tokens=1).hashes_U) == 0
 
 
-def test_spans_are_hashed_by_their_tokens() -> None:
-    """Spans within lines hash like lines of the same words, and tell how many they have."""
-    batch = TextBatch.of(pa.array(["甲乙丙。丁戊 two words", "丁戊 TWO words"], pa.large_string()))
-    starts, ends = np.array([0, 4, 16]), np.array([4, 16, 28])
-    hashes, sizes = TokenisedLines.of(batch, starts, ends, fold_variants=True).hash_spans(starts, ends)
+def test_sentences_are_hashed_by_their_tokens() -> None:
+    """Sentences within lines hash like others of the same words, and tell how many they have."""
+    hashes, sizes = _tokenised("甲乙丙。丁戊 two words!", "丁戊 TWO words.").hash_sentences()
     assert sizes.tolist() == [3, 4, 4]
     assert hashes[1] == hashes[2] != hashes[0]
