@@ -59,17 +59,28 @@ def parse_row(row: object, *, id: str, offset: int, config: SourceConfig) -> Rec
         return Failure(offset, "missing_text", f"no {config.text_field!r} among {', '.join(map(str, row))[:200]}")
     if not isinstance(text, str):
         return Failure(offset, "not_text", f"{config.text_field!r} is a {type(text).__name__}")
-    own_id = _value(row, config.id_field)
     return Record(
-        id=str(own_id) if isinstance(own_id, str | int) and own_id != "" else id,
+        id=own_id(_value(row, config.id_field)) or id,
         offset=offset,
         text=text,
         url=_string(row, config.url_field),
         title=_string(row, config.title_field),
         date=_string(row, config.date_field),
         license=_string(row, config.license_field),
-        code_language=_code_language(row),
+        code_language=code_language(_string(row, "path"), _string(row, "lang") or _string(row, "language")),
     )
+
+
+def own_id(value: object) -> str | None:
+    """The id of a record by the value of its field; None where that is none."""
+    return str(value) if isinstance(value, str | int) and value != "" else None
+
+
+def code_language(path: str | None, name: str | None) -> str | None:
+    """The language of source code by the path or the language's name that a record has; None for other records."""
+    if path and (language := language_of_path(path)):
+        return language
+    return language_of_name(name) if name else None
 
 
 def _parse_line(line: Line, id: str, config: SourceConfig) -> Record | Failure:
@@ -100,10 +111,3 @@ def _value(row: Mapping[str, object], key: str) -> object:
 def _string(row: Mapping[str, object], key: str) -> str | None:
     value = _value(row, key)
     return value if isinstance(value, str) and value else None
-
-
-def _code_language(row: Mapping[str, object]) -> str | None:
-    if (path := _string(row, "path")) and (language := language_of_path(path)):
-        return language
-    name = _string(row, "lang") or _string(row, "language")
-    return language_of_name(name) if name else None

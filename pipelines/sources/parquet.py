@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctllm.pipelines.batch import text_buffers, text_column
-from ctllm.pipelines.sources.jsonl import CODE_KEYS, parse_row
+from ctllm.pipelines.sources.jsonl import CODE_KEYS, code_language, own_id, parse_row
 from ctllm.pipelines.sources.records import Failure, Record, RecordBlock
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import SourceConfig
@@ -78,20 +78,48 @@ def _block(
     texts = _utf8(_column(batch, config.text_field))
     if texts is None:
         return None
-    records: list[Record] = []
-    others = [name for name in columns if name != config.text_field]
-    for row, values in enumerate(_rows(batch, others) if others else ({} for _ in texts), start=first_row):
-        record = _parse({**values, config.text_field: ""}, row, url=url, config=config)
-        if isinstance(record, Failure):
-            return None
-        records.append(record)
+    others = {name: _column(batch, name) for name in columns if name != config.text_field}
+    nothing = pa.nulls(len(texts))
+    fields = (config.url_field, config.title_field, config.date_field, config.license_field, *CODE_KEYS)
+    try:
+        ids = _values(others.get(config.id_field, nothing))
+        strings = [_strings(others.get(name, nothing)) for name in fields]
+    except pa.ArrowInvalid:
+        return None
+    records = [
+        Record(
+            own_id(value) or f"{url}#{row}", row, "", url=link, title=title, date=date, license=license,
+            code_language=code_language(path, lang or language),
+        )
+        for row, (value, link, title, date, license, path, lang, language) in enumerate(
+            zip(ids, *strings, strict=True), start=first_row
+        )
+    ]  # fmt: skip
     return RecordBlock(records, texts)
+
+
+def _values(column: "pa.Array[Any]") -> list[Any]:
+    """What a column holds, its bytes read as UTF-8. Raises pa.ArrowInvalid where they are none."""
+    raw = _raw(column)
+    if _is_binary(raw):
+        raw = raw.cast(pa.large_binary()).cast(pa.large_string())  # this way Arrow looks at the bytes
+    values: list[Any] = raw.to_pylist()
+    return values
+
+
+def _strings(column: "pa.Array[Any]") -> list[str | None]:
+    """The strings of a column, None for empty ones; nothing of a column of another type. Raises as `_values`."""
+    return [value or None for value in _values(column)] if _is_binary(_raw(column)) else [None] * len(column)
+
+
+def _is_binary(column: "pa.Array[Any]") -> bool:
+    return bool(pa.types.is_large_binary(column.type) or pa.types.is_binary(column.type))
 
 
 def _utf8(column: "pa.Array[Any]") -> "pa.Array[Any] | None":
     """A column of strings or bytes as large_string; None for other types, with nulls, or where it is not UTF-8."""
     raw = _raw(column)
-    if not (pa.types.is_large_binary(raw.type) or pa.types.is_binary(raw.type)) or raw.null_count:
+    if not _is_binary(raw) or raw.null_count:
         return None
     texts = text_column(*text_buffers(raw.cast(pa.large_binary()).view(pa.large_string())))
     try:

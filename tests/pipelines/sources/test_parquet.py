@@ -46,6 +46,18 @@ def test_good_rows_stay_in_arrow(tmp_path: Path) -> None:
         assert [type(each) for each in found] == ([RecordBlock] if num_blocks else [Record, Failure])
 
 
+def test_other_columns_may_be_broken_or_of_another_type(read: Any, tmp_path: Path) -> None:
+    """A title that is no UTF-8 fails its row alone; a URL that is a number is none, whether in a block or not."""
+    path = tmp_path / "a.parquet"
+    for title, num_failed in ((b"\xff", 1), (b"b", 0)):
+        columns = {"text": ["字", "x"], "url": [1, 2], "title": pa.array([b"a", title]), "id": ["", "own"]}
+        pq.write_table(pa.table(columns), path)
+        found = read(path)
+        assert found[0] == Record(f"{path}#0", 0, "字", title="a")
+        assert errors(found) == [(1, "broken_encoding")] * num_failed
+        assert num_failed or found[1] == Record("own", 1, "x", title="b")
+
+
 def test_a_path_leads_into_structs(read: Any, tmp_path: Path) -> None:
     """`meta.url` is the field url of a struct; a column of that name goes before; broken UTF-8 in it is a failure."""
     path = tmp_path / "a.parquet"
