@@ -175,7 +175,7 @@ class SignFile(beam.DoFn):
     def process(self, path: str) -> None:
         """Signs one file."""
         with written_whole(f"{self._out}/{Path(path).name}") as file, GroupedWriter(file, BANDS) as writer:
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS):
+            for batch in row_groups(path):
                 writer.write(self._signer.sign(batch))
 
 
@@ -188,9 +188,16 @@ class RewriteFile(beam.DoFn):
     def process(self, path: str) -> None:
         """Rewrites one file."""
         with written_whole(f"{self._out}/{Path(path).name}") as file, GroupedWriter(file, TEXTS) as writer:
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=GROUP_ROWS):
+            for batch in row_groups(path):
                 stays = ~np.isin(batch.column("key").to_numpy(), self._removed)
                 writer.write(batch.filter(pa.array(stays)))
+
+
+def row_groups(path: str) -> Iterator[pa.RecordBatch]:
+    """A row group at a time, some megabytes, without threads beside the workers: as the stages read."""
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(GROUP_ROWS, row_groups=[group], use_threads=False)
 
 
 def removed_keys(pairs: str, config: CurationConfig) -> np.ndarray:
