@@ -34,7 +34,7 @@ def test_texts_have_the_signatures_that_datasketch_gives_them(texts: list[str], 
     found = signatures(shingles, bounds, factors=factors, summands=summands)
     for text, row, (start, end) in zip(texts, found, pairwise(bounds), strict=True):
         windows = [text[i : i + n].encode() for i in range(len(text) - n + 1)]
-        assert shingles[start:end].tolist() == sorted({sha1_hash64(window) for window in windows})
+        assert shingles[start:end].tolist() == list(dict.fromkeys(map(sha1_hash64, windows)))
         oracle = MinHash(num_perm=128, scheme=scheme)
         oracle.update_batch(windows)
         np.testing.assert_array_equal(row, oracle.hashvalues)
@@ -46,6 +46,15 @@ def test_every_length_around_a_block_is_hashed_right(size: int) -> None:
     window = "x" * size
     (shingle,), _ = verbatim_shingles(*codepoints_of([window]), num_chars=size, min_shingles=1)
     assert int(shingle) == int.from_bytes(hashlib.sha1(window.encode()).digest()[:8], "little")
+
+
+@pytest.mark.parametrize("num_windows", [63, 64, 65, 129])
+def test_windows_side_by_side_are_hashed_as_alone(num_windows: int) -> None:
+    """A text of as many windows as are hashed together, one less, one more: characters of 1 to 4 bytes, 2 blocks too."""
+    text = "".join("aé好😀"[i % 4] * (1 + i % 3) for i in range(num_windows + 19))[: num_windows + 19]
+    shingles, _ = verbatim_shingles(*codepoints_of([text]), num_chars=20, min_shingles=1)
+    windows = [text[i : i + 20].encode() for i in range(num_windows)]
+    assert shingles.tolist() == list(dict.fromkeys(map(sha1_hash64, windows)))
 
 
 def test_text_below_the_minimum_has_no_shingles() -> None:
