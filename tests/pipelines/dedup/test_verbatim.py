@@ -50,7 +50,7 @@ def test_every_length_around_a_block_is_hashed_right(size: int) -> None:
 
 @pytest.mark.parametrize("num_windows", [63, 64, 65, 129])
 def test_windows_side_by_side_are_hashed_as_alone(num_windows: int) -> None:
-    """A text of as many windows as are hashed together, one less, one more: characters of 1 to 4 bytes, 2 blocks too."""
+    """A text of as many windows as are hashed together, one less, one more; characters of 1 to 4 bytes, two blocks."""
     text = "".join("aé好😀"[i % 4] * (1 + i % 3) for i in range(num_windows + 19))[: num_windows + 19]
     shingles, _ = verbatim_shingles(*codepoints_of([text]), num_chars=20, min_shingles=1)
     windows = [text[i : i + 20].encode() for i in range(num_windows)]
