@@ -47,13 +47,29 @@ def unique_pairs(pairs: np.ndarray) -> np.ndarray:
 
 
 def _shared(rows: np.ndarray) -> np.ndarray:
-    """Rows whose key another one has: few, and one sort by a single number finds them; the others pair with nothing."""
-    order = np.argsort(rows[:, 0].copy())  # of numbers side by side: vectorised
-    keys = rows[order, 0]
-    is_shared = np.zeros(len(rows), bool)
-    is_shared[1:] = keys[1:] == keys[:-1]
-    is_shared[:-1] |= is_shared[1:].copy()
-    return np.asarray(rows[order[is_shared]])
+    """Rows whose key another one has, and one in ten of the others: these pair with nothing, but cost a place to sort.
+
+    Half of the time of sorting all keys (2026-11).
+    """
+    met = np.empty(len(rows), np.bool_)
+    _meet(rows, np.zeros(1 << (8 * len(rows)).bit_length(), np.uint8), met)
+    return rows[met]
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _meet(rows: np.ndarray, times: np.ndarray, met: np.ndarray) -> None:
+    """Whether more than one key falls to a place of `times`, a power of 2 of zeros."""
+    mask = np.uint64(times.shape[0] - 1)
+    for i in range(rows.shape[0]):
+        place = _place(rows[i, 0], mask)
+        times[place] = min(times[place] + 1, 2)
+    for i in range(rows.shape[0]):
+        met[i] = times[_place(rows[i, 0], mask)] == 2
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _place(key: np.uint64, mask: np.uint64) -> np.uint64:
+    return (key ^ (key >> np.uint64(32))) & mask
 
 
 def _sorted(rows: np.ndarray) -> np.ndarray:
