@@ -56,9 +56,8 @@ class PublishSplit(beam.DoFn):
             cuts = read_parquet(self.run.part("cuts", split))
             self._write_curated(split, after_cuts(signals, cut_chars(cuts, signals.num_rows)), verdicts, cuts)
             write_sample_part(self.run, split, signals=signals, verdicts=verdicts, cuts=cuts, below=self.sampled_below)
-            write_json(
-                done, split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts)
-            )
+            counts = split_statistics(self.run, split, source=self.sources[split], signals=signals, verdicts=verdicts)
+            write_json(done, counts, indent=None)
         yield split
 
     def _write_curated(self, split: int, signals: pa.Table, verdicts: pa.Table, cuts: pa.Table) -> None:

@@ -137,24 +137,24 @@ def bin_edges(signal: str) -> np.ndarray:
 
 
 def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> dict[str, dict[str, list[list[int]]]]:
-    """Lane → signal → [documents, chars, tokens] per bin; NaN (not measured) is left out.
+    """Lane → signal → bins that are not empty, and documents, chars, tokens in each; NaN (not measured) is left out.
 
     Edges are rounded as a measured float32 is, so that a bin ends where a rule of that threshold begins.
     """
-    result: dict[str, dict[str, list[list[int]]]] = {}
-    for lane in sorted(set(lanes)):
-        rows = lanes == lane
-        result[lane] = {}
-        for name in SIGNALS.names[1:]:
-            values = signals[name].to_numpy()[rows]
-            edges = bin_edges(name).astype(values.dtype if values.dtype == np.float32 else np.float64)
-            measured = ~np.isnan(values)
-            bins = np.clip(np.searchsorted(edges, values[measured], side="right") - 1, 0, len(edges) - 2)
-            lane_weights = weights[:, rows][:, measured]
-            result[lane][name] = [
-                np.bincount(bins, weights=each, minlength=len(edges) - 1).astype(np.int64).tolist()
-                for each in lane_weights
-            ]
+    names, codes = np.unique(lanes.astype(str), return_inverse=True)
+    result: dict[str, dict[str, list[list[int]]]] = {lane: {} for lane in names.tolist()}
+    as_floats = weights.astype(np.float64)  # exact below 2^53; what bincount would make of them for each signal anew
+    for name in SIGNALS.names[1:]:
+        values = signals[name].to_numpy()
+        edges = bin_edges(name).astype(values.dtype if values.dtype == np.float32 else np.float64)
+        num_bins = len(edges) - 1
+        measured = np.flatnonzero(~np.isnan(values))
+        bins = np.clip(np.searchsorted(edges, values[measured], side="right") - 1, 0, num_bins - 1)
+        cells = codes[measured] * num_bins + bins
+        counts = np.array([np.bincount(cells, each[measured], len(names) * num_bins) for each in as_floats], np.int64)
+        for lane, in_lane in zip(result, np.split(counts, len(names), axis=1), strict=True):
+            filled = np.flatnonzero(in_lane[0])
+            result[lane][name] = [filled.tolist(), *in_lane[:, filled].tolist()]
     return result
 
 
@@ -241,9 +241,9 @@ def _merged_histograms(parts: list[dict[str, Any]]) -> pa.Table:
     total: dict[tuple[str, str], np.ndarray] = {}
     for part in parts:
         for lane, signals in part["histograms"].items():
-            for name, counts in signals.items():
-                added = np.array(counts, np.int64)
-                total[name, lane] = total[name, lane] + added if (name, lane) in total else added
+            for name, (bins, *counts) in signals.items():
+                histogram = total.setdefault((name, lane), np.zeros((3, len(bin_edges(name)) - 1), np.int64))
+                histogram[:, bins] += np.array(counts, np.int64)
     rows = []
     for (name, lane), counts in sorted(total.items()):
         edges = bin_edges(name)

@@ -214,10 +214,10 @@ def num_rows(path: str) -> int:
         return int(pq.read_metadata(file).num_rows)
 
 
-def write_json(path: str, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Writes `value` as indented JSON, whole or not at all."""
+def write_json(path: str, value: Any, *, indent: int | None = 1) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Writes `value` as JSON, whole or not at all; with `indent=None`, ten times as fast, what no person reads."""
     with written_whole(path) as file:
-        file.write(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n")
+        file.write(json.dumps(value, ensure_ascii=False, indent=indent, sort_keys=True).encode() + b"\n")
 
 
 def read_json(path: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
