@@ -178,13 +178,16 @@ def write_parquet(path: str, table: pa.Table | pa.RecordBatch, *, level: int = 3
 
 
 def read_parquet(path: str, *, columns: list[str] | None = None) -> pa.Table:
-    """The table at `path`. Raises InputError when it is missing or not Parquet."""
+    """The table at `path`, its `columns` in that order. Raises InputError when it is missing, not Parquet or lacks one."""
     fs, name = filesystem_of(path)
     try:
-        with fs.open(name, "rb") as file:
-            return pq.read_table(file, columns=columns)
+        with fs.open(name, "rb") as file:  # not by read_table, whose dataset takes eight times as long for a small file
+            table = pq.ParquetFile(file, pre_buffer=True).read(columns)
+        return table if columns is None else table.select(columns)
     except FileNotFoundError as error:
         raise InputError(f"{path}: not there; was the stage that writes it run?") from error
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]}; delete it and run the stage again") from error
     except pa.ArrowInvalid as error:
         raise InputError(f"{path}: not a readable Parquet file ({error}); delete it and run the stage again") from error
 

@@ -65,6 +65,16 @@ def test_broken_parquet_is_an_input_error(tmp_path: Path) -> None:
         files.read_parquet(str(path))
 
 
+def test_columns_come_as_asked_for(tmp_path: Path) -> None:
+    """In the order of the call, not of the file; one that is not there is named."""
+    path = str(tmp_path / "part.parquet")
+    files.write_parquet(path, pa.table({"a": [1], "b": [2], "c": [3]}))
+    assert files.read_parquet(path, columns=["c", "a"]).to_pydict() == {"c": [3], "a": [1]}
+    assert files.read_parquet(path).column_names == ["a", "b", "c"]
+    with pytest.raises(InputError, match=r'part\.parquet: .*"d".*run the stage again'):
+        files.read_parquet(path, columns=["a", "d"])
+
+
 def test_listing_leaves_out_temporary_files(tmp_path: Path) -> None:
     """Files that are being written do not count as there."""
     for name in ("b.parquet", "a.parquet", ".a.parquet.tmp", "note.txt"):
