@@ -178,7 +178,7 @@ def write_parquet(path: str, table: pa.Table | pa.RecordBatch, *, level: int = 3
 
 
 def read_parquet(path: str, *, columns: list[str] | None = None) -> pa.Table:
-    """The table at `path`, its `columns` in that order. Raises InputError when it is missing, not Parquet or lacks one."""
+    """The table at `path`, `columns` in their order. Raises InputError where it or one of them is missing or broken."""
     fs, name = filesystem_of(path)
     try:
         with fs.open(name, "rb") as file:  # not by read_table, whose dataset takes eight times as long for a small file
