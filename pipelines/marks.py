@@ -123,27 +123,37 @@ def _boilerplate() -> BoilerplateIndex:
 def _repeated_ngrams(text: str, size: int, *, is_top: bool) -> list[Span]:
     """Every occurrence of the n-gram that covers most, or all n-grams that stand earlier in the text too."""
     units = units_of([text])
-    places: dict[tuple[int, ...], list[Span]] = {}
-    for at in _maybe_repeated(units.ids, size).tolist():
-        places.setdefault(tuple(units.ids[at : at + size].tolist()), []).append((at, at + size))
-    repeated = [each for each in places.values() if len(each) > 1]
+    places_N, groups_N = _repeated(units.ids, size)
+    if not len(places_N):
+        return []
+    is_later_N = np.append(False, groups_N[1:] == groups_N[:-1])
+    if is_top:
+        chars = np.append(0, np.cumsum(units.lengths))
+        ends_N = chars[places_N + size]
+        begins_N = np.maximum(chars[places_N], np.where(is_later_N, np.roll(ends_N, 1), 0))
+        covered = np.bincount(groups_N, ends_N - begins_N)
+        is_top_N = (covered == covered.max())[groups_N]
+        first = groups_N[is_top_N][np.argmin(places_N[is_top_N])]  # of several the one that stands first
+        chosen = places_N[groups_N == first]
+    else:
+        chosen = places_N[is_later_N]
+    last = chosen + size - 1
+    return _joined(zip(units.starts[chosen].tolist(), (units.starts + units.lengths)[last].tolist(), strict=True))
 
-    def chars(runs: list[Span]) -> int:
-        return sum(int(units.lengths[first:end].sum()) for first, end in _joined(runs))
 
-    chosen = max(repeated, key=chars, default=[]) if is_top else [run for each in repeated for run in each[1:]]
-    words = _words(text)
-    return _joined((words[first][0], words[end - 1][1]) for first, end in chosen)
+def _repeated(ids: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """First units of all n-grams that stand twice, and a number of each that equal ones share; by that and in order.
 
-
-def _maybe_repeated(ids: np.ndarray, size: int) -> np.ndarray:
-    """First units, ascending, of all n-grams that stand twice, and by chance of others."""
+    N = such places. Equal up to 64-bit hashes.
+    """
     if len(ids) < size:
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     factors = _ODD ** np.arange(1, size + 1, dtype=np.uint64)
     hashes = (sliding_window_view(ids, size) * factors).sum(axis=1, dtype=np.uint64)
-    _, group, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    return np.flatnonzero(counts[group] > 1)
+    _, groups, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    order = np.argsort(groups, kind="stable")
+    order = order[counts[groups[order]] > 1]
+    return order, groups[order]
 
 
 def _repeated_pieces(pattern: re.Pattern[str]) -> Callable[[str], list[Span]]:

@@ -152,7 +152,8 @@ def _histograms(signals: pa.Table, lanes: np.ndarray, weights: np.ndarray) -> di
         bins = np.clip(np.searchsorted(edges, values[measured], side="right") - 1, 0, num_bins - 1)
         cells = codes[measured] * num_bins + bins
         counts = np.array([np.bincount(cells, each[measured], len(names) * num_bins) for each in as_floats], np.int64)
-        for lane, in_lane in zip(result, np.split(counts, len(names), axis=1), strict=True):
+        by_lane = counts.reshape(len(counts), len(names), num_bins).swapaxes(0, 1)
+        for lane, in_lane in zip(result, by_lane, strict=True):
             filled = np.flatnonzero(in_lane[0])
             result[lane][name] = [filled.tolist(), *in_lane[:, filled].tolist()]
     return result
