@@ -44,6 +44,7 @@ from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import document_keys
 from ctllm.schemas.duplicates import BANDS
 from ctllm.schemas.files import list_files, read_parquet, written_whole
+from ctllm.schemas.memory import keep_freed_memory
 
 WAYS = ("found", "kept")
 FILE_BYTES = 32 << 20
@@ -169,7 +170,8 @@ class SignFile(beam.DoFn):
         self._out, self._config = out, config
 
     def setup(self) -> None:
-        """Makes the signer."""
+        """Makes the signer, as the measure stage does."""
+        keep_freed_memory()
         self._signer = Signer(self._config.dedup)
 
     def process(self, path: str) -> None:

@@ -6,7 +6,7 @@ Two sentences are similar when their edit distance is at most a tenth of the lon
 How it stays exact: with at most K edits, K a tenth of the length, one of the earlier sentence's disjoint pieces of 6
 characters stands unchanged in the later one, at most K places away. So only sentences that share such a piece are
 compared, along the diagonals that K allows: at most (K + 1)² steps a pair (Ukkonen 1985), usually a few.
-S = sentences of a batch.
+S = sentences of a batch, Q = pieces of a text.
 """
 
 import numpy as np
@@ -17,6 +17,8 @@ from ctllm.pipelines.dedup.sentences import Sentences
 MAX_EDIT_SHARE = 0.1  # CT-LLM, similar-line step: of the longer sentence; the pieces below hold for no more than this
 MAX_EQUAL_CHARS = 15  # CT-LLM: sentences up to this long have to be equal
 PIECE_CHARS = 6  # n // 6 > n // 9 for every n > 15, and K <= n // 9: one piece more than there can be edits
+_BINS, _MOST = 32, 0xFFFF  # B: letters of the Latin alphabet fall to one each; counted to the largest uint16
+_NEXT, _OWNER, _PLACE, _LENGTH = range(4)  # F: of a piece Q; the last three of its sentence: number, place in it, size
 MAX_WALKED_EACH_PLACE, MAX_WALKED = 1700, 4_200_000
 """Pieces looked at for one sentence. Never more in 10,000 characters: n places and (10,000 - n) / 6 pieces."""
 EDIT_STEPS, EDIT_STEPS_EACH_CHAR = 3000, 120
@@ -93,9 +95,8 @@ def _find(  # noqa: PLR0917 - a kernel takes its arrays by position
     equal_heads = np.full(np.int64(1) << (np.int64(32) - equal_shift), np.int32(-1))
     piece_heads = np.full(np.int64(1) << (np.int64(32) - piece_shift), np.int32(-1))
     hashes, equal_next = np.empty(most_sentences, np.uint32), np.empty(most_sentences, np.int32)
-    compared = np.empty(most_sentences, np.int32)
-    piece_next, piece_owner = np.empty(most_pieces, np.int32), np.empty(most_pieces, np.int32)
-    piece_place = np.empty(most_pieces, np.int32)
+    compared, bags_SB = np.empty(most_sentences, np.int32), np.empty((most_sentences, _BINS), np.uint16)
+    pieces_QF = np.empty((most_pieces, 4), np.int32)
     reach = np.empty((2, 2 * int(longest * MAX_EDIT_SHARE) + 5), np.int64)
     for text in range(offsets.shape[0] - 1):
         first = offsets[text]
@@ -115,9 +116,10 @@ def _find(  # noqa: PLR0917 - a kernel takes its arrays by position
             ):
                 other = equal_next[other]
             if other < 0 and end - start > MAX_EQUAL_CHARS:
+                _count(codepoints[start:end], bags_SB[own])
                 other = _similar(
                     codepoints, grams, starts_S[first:], ends_S[first:], own, piece_heads, piece_shift,
-                    piece_next, piece_owner, piece_place, compared, reach,
+                    pieces_QF, compared, bags_SB, reach,
                 )  # fmt: skip
             found_S[sentence] = first + other if other >= 0 else -1
             if other >= 0:
@@ -127,8 +129,9 @@ def _find(  # noqa: PLR0917 - a kernel takes its arrays by position
             if end - start > MAX_EQUAL_CHARS:
                 for place in range(0, end - start - PIECE_CHARS + 1, PIECE_CHARS):
                     slot = grams[start + place] >> np.uint32(piece_shift)
-                    piece_owner[num_pieces], piece_place[num_pieces] = own, place
-                    piece_next[num_pieces] = piece_heads[slot]
+                    piece = pieces_QF[num_pieces]
+                    piece[_NEXT], piece[_OWNER] = piece_heads[slot], own
+                    piece[_PLACE], piece[_LENGTH] = place, end - start
                     piece_heads[slot] = num_pieces
                     num_pieces += 1
 
@@ -142,13 +145,15 @@ def _similar(  # noqa: PLR0917 - a kernel takes its arrays by position
     own: int,
     piece_heads: np.ndarray,
     piece_shift: int,
-    piece_next: np.ndarray,
-    piece_owner: np.ndarray,
-    piece_place: np.ndarray,
+    pieces_QF: np.ndarray,
     compared: np.ndarray,
+    bags_SB: np.ndarray,
     reach: np.ndarray,
 ) -> int:
-    """The first sentence found among those that share a piece with sentence `own` and are similar; -1."""
+    """The first sentence found among those that share a piece with sentence `own` and are similar; -1.
+
+    What rules most out comes first, and stands with the piece: the sentence itself would be looked for in memory.
+    """
     start, end = starts_S[own], ends_S[own]
     length = end - start
     steps_left = EDIT_STEPS + EDIT_STEPS_EACH_CHAR * length
@@ -159,24 +164,45 @@ def _similar(  # noqa: PLR0917 - a kernel takes its arrays by position
         last_walk = max(walks_left - MAX_WALKED_EACH_PLACE, 0)
         while piece >= 0 and walks_left > last_walk:
             walks_left -= 1
-            other = piece_owner[piece]
+            other, other_place, other_length = (
+                pieces_QF[piece, _OWNER], pieces_QF[piece, _PLACE], np.int64(pieces_QF[piece, _LENGTH])
+            )  # fmt: skip
+            piece = pieces_QF[piece, _NEXT]
+            limit = int(max(length, other_length) * MAX_EDIT_SHARE)
+            if abs(place - other_place) > limit or abs(length - other_length) > limit or compared[other] == own:
+                continue
             begin, stop = starts_S[other], ends_S[other]
-            limit = int(max(length, stop - begin) * MAX_EDIT_SHARE)
-            if (
-                grams[begin + piece_place[piece]] == gram
-                and compared[other] != own
-                and abs(length - (stop - begin)) <= limit
-                and abs(place - piece_place[piece]) <= limit
-            ):
+            if grams[begin + other_place] == gram:
                 compared[other] = own
+                if _least_edits(bags_SB[other], bags_SB[own]) > limit:
+                    continue
                 is_similar, steps = _compare(codepoints[begin:stop], codepoints[start:end], limit, steps_left, reach)
                 if is_similar:
                     return int(other)
                 steps_left -= steps
                 if steps_left < 0:
                     return -1
-            piece = piece_next[piece]
     return -1
+
+
+@kernel
+def _count(codepoints: np.ndarray, bag_B: np.ndarray) -> None:
+    """How many characters fall to each bin."""
+    bag_B[:] = 0
+    for codepoint in codepoints:
+        place = codepoint % np.uint32(_BINS)
+        bag_B[place] = min(np.int64(bag_B[place]) + 1, _MOST)
+
+
+@kernel
+def _least_edits(one_B: np.ndarray, other_B: np.ndarray) -> int:
+    """No fewer edits make one of these sentences of the other: an edit moves a character from a bin to another."""
+    more, less = np.int32(0), np.int32(0)
+    for place in range(one_B.shape[0]):
+        difference = np.int32(one_B[place]) - np.int32(other_B[place])
+        more += difference if difference > 0 else np.int32(0)  # not max(): numba does not vectorise it
+        less += np.int32(0) if difference > 0 else -difference
+    return int(max(more, less))
 
 
 @kernel

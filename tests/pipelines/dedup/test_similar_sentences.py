@@ -17,7 +17,7 @@ import zstandard
 
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.sentences import cut_as_ctllm
-from ctllm.pipelines.dedup.similar_sentences import similar_to_earlier
+from ctllm.pipelines.dedup.similar_sentences import _BINS, _count, _least_edits, similar_to_earlier
 
 _CUTS = re.compile(r"(?<=[.!?。！？…\\\]】])|(?=[\[【])")
 
@@ -186,6 +186,24 @@ def test_all_golden_documents_come_out_as_the_authors_left_them(private_data: Pa
         left = "".join(sentence for sentence, stays in judged if stays)
         assert len(judged) == row["num_sentences"], row["id"]
         assert hashlib.sha256(left.encode()).hexdigest() == row["sha256_out"], row["id"]
+
+
+def _bag(sentence: str) -> np.ndarray:
+    bag_B = np.empty(_BINS, np.uint16)
+    _count(np.frombuffer(sentence.encode("utf-32-le"), np.uint32), bag_B)
+    return bag_B
+
+
+def test_counts_of_characters_never_promise_more_edits_than_there_are() -> None:
+    """Sentences are told apart by their letters alone where these differ too much, and in no other case."""
+    chance = random.Random(3)
+    for edits in range(40):
+        one = "".join(chance.choices("the quick brown fox 山高月小水落石出", k=60))
+        other = _changed(one, edits, chance)
+        letters = [np.frombuffer(each.encode("utf-32-le"), np.uint32) for each in (one, other)]
+        assert _least_edits(_bag(one), _bag(other)) <= _distance(*letters)
+    assert _least_edits(_bag("abcdef"), _bag("abcxyzuv")) == 5
+    assert _least_edits(_bag("a" * 70_000 + "b"), _bag("a" * 66_000)) == 1, "what does not fit a count is not missed"
 
 
 def test_hashes_of_pieces_do_not_depend_on_the_place() -> None:
