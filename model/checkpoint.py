@@ -103,14 +103,19 @@ def write_checkpoint(run: str, snapshot: Snapshot, *, tokenizer: str, keep: int)
         temporary.rename(final)
         _flush(root)
     except (OSError, SafetensorError, RuntimeError) as error:  # torch and safetensors wrap a full disk in their own
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         shutil.rmtree(temporary, ignore_errors=True)
         raise OutputError(
-            f"{final}: the checkpoint cannot be written ({reason}); free space or fix permissions"
+            f"{final}: the checkpoint cannot be written ({_reason(error)}); free space or fix permissions"
         ) from error
     for old in _checkpoint_directories(run)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
     return str(final)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said. torch raises a RuntimeError about positions while it handles that."""
+    said = error.__context__ if isinstance(error.__context__, OSError) else error
+    return getattr(said, "strerror", None) or str(said).splitlines()[0]
 
 
 class CheckpointWriter:

@@ -283,7 +283,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(
         assert len({weights_digest(load_model(path)[0]) for path in paths}) == 1
 
 
-@pytest.mark.parametrize("limit", [50_000, 150_000])
+@pytest.mark.parametrize("limit", [50_000, 144_500, 150_000])
 def test_a_full_disk_stops_the_run_and_loses_nothing(trainer: Callable[..., Trainer[Batch]], limit: int) -> None:
     """No room for weights, or for moments: the error names the checkpoint before, which is whole, and a resume goes on.
 
