@@ -1,15 +1,16 @@
 """What a curation would give and cost, from a random sample of its input: `ctllm curate --dry-run --sample 0.01`.
 
 The sample is of pieces of files (blocks of lines, row groups, whole files where they cannot be cut), by chance within
-each source, and goes through the whole curation in a scratch directory. What depends on the amount of input is scaled
-by bytes, source by source (ratio estimate; Cochran, Sampling Techniques, 6.3): what is counted by the bytes of the
-block, what grows with the text by those of the lines that begin in it, among which a novel may be. Copies of two
-documents of one piece scale so too; copies across pieces are met with the square of the sampled share, so few say
-little: see `copies`.
+each stratum, the files whose paths differ in digits only, and goes through the whole curation in a scratch directory.
+What depends on the amount of input is scaled by bytes, stratum by stratum (ratio estimate; Cochran, Sampling
+Techniques, 6.3): what is counted by the bytes of the block, what grows with the text by those of the lines that begin
+in it, among which a novel may be. Copies of two documents of one piece scale so too; copies across pieces are met with
+the square of the sampled share, so few say little: see `group_sizes.py`.
 """
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 
 from ctllm.pipelines.curate import curate_splits
 from ctllm.pipelines.dedup.minhash import banding
+from ctllm.pipelines.group_sizes import copies_of_all
 from ctllm.pipelines.judgement import read_duplicates
 from ctllm.pipelines.measure import INTERMEDIATE_LEVEL, GroupedWriter
 from ctllm.pipelines.options import RunnerOptions
@@ -98,7 +100,7 @@ def forecast(
     unguarded = config.model_copy(update={"guard": GuardConfig.model_validate(NO_GUARD)})
     options = RunnerOptions(workers=1)
     numbered = [replace(split, index=index) for index, split in enumerate(chosen)]
-    few = [next(members) for _, members in groupby(sorted(numbered, key=_source_of), key=_source_of)]
+    few = [next(members) for _, members in groupby(sorted(numbered, key=stratum_of), key=stratum_of)]
     cold, warm = (_spent(unguarded, few, out=join(scratch, name), options=options) for name in ("cold", "warm"))
     run = curate_splits(unguarded, numbered, out=join(scratch, "sample"), options=options, progress=progress)
     spent = _spent_together(run, numbered, scratch=scratch, options=options)
@@ -111,7 +113,8 @@ def forecast(
     scaled = {name: total_of(found[name], chosen, pieces, sizes=sizes[by]) for name, by in scaled_by.items()}
     sampled_share = sum(sizes["block"]) / total_bytes
     totals = {name: scaled[name] for name in TOTALS}
-    totals |= _copies(found["copies across pieces"].sum(), scaled, share=sampled_share)
+    members_met = _members_met(run, numbered, num_groups=int(found[PUBLISHED].sum()))
+    totals |= _copies(Estimate(*copies_of_all(members_met, share=sampled_share)), scaled)
     growth = {name: scaled[name].scaled(1 / max(found[name].sum(), 1)) for name in ("documents", "bytes of text")}
     still_kept = totals["kept"].value / max(scaled[PUBLISHED].value, 1.0)  # whose copies the sample lacks
     read = sum(found["bytes of text"][split.index] for split in few)
@@ -131,7 +134,7 @@ NO_GUARD = {name: 1.0 for name in GuardConfig.model_fields if name.startswith("m
 
 
 def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
-    """Pieces of each source by chance, in their order: `share` of them, at least two.
+    """Pieces of each stratum by chance, in their order: `share` of them, at least two.
 
     `MIN_PIECES` in all, unless that takes more than `MAX_BYTES_FOR_PIECES`: then fewer, and the intervals say so.
     """
@@ -139,7 +142,7 @@ def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
     share = max(share, min(MIN_PIECES / len(pieces), MAX_BYTES_FOR_PIECES / max(total_bytes, 1)))
     random = np.random.default_rng(seed)
     chosen: list[Split] = []
-    for _, members in groupby(sorted(pieces, key=_source_of), key=_source_of):
+    for _, members in groupby(sorted(pieces, key=stratum_of), key=stratum_of):
         stratum = list(members)
         number = min(len(stratum), max(2, ceil(share * len(stratum))))
         chosen += [stratum[index] for index in sorted(random.choice(len(stratum), number, replace=False).tolist())]
@@ -147,15 +150,18 @@ def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
 
 
 def total_of(values: np.ndarray, chosen: Sequence[Split], pieces: Sequence[Split], *, sizes: Sequence[int]) -> Estimate:
-    """The total over all `pieces` of what was found in the `chosen` ones, (chosen,), source by source.
+    """The total over all `pieces` of what was found in the `chosen` ones, (chosen,), stratum by stratum.
 
-    `sizes`: what each of the chosen has of the bytes of its source, (chosen,); over all pieces that is `size_bytes`.
+    `sizes`: what each of the chosen has of the bytes of its stratum, (chosen,); over all pieces that is `size_bytes`.
     """
     total, variance, freedom = 0.0, 0.0, 0
-    for source in sorted({split.source for split in chosen}):
-        member = np.array([split.source == source for split in chosen])
+    names = np.array([stratum_of(split) for split in chosen])
+    bytes_of_strata: dict[str, list[int]] = {}
+    for split in pieces:
+        bytes_of_strata.setdefault(stratum_of(split), []).append(split.size_bytes)
+    for name in sorted(set(names.tolist())):
+        member, stratum = names == name, bytes_of_strata[name]
         found, lengths = values[member].astype(float), np.array(sizes, float)[member]
-        stratum = [split.size_bytes for split in pieces if split.source == source]
         ratio = found.sum() / max(lengths.sum(), 1.0)
         total += ratio * sum(stratum)
         if 1 < len(found) < len(stratum):
@@ -166,52 +172,56 @@ def total_of(values: np.ndarray, chosen: Sequence[Split], pieces: Sequence[Split
     return Estimate(total, max(total - reach, 0.0), total + reach)
 
 
-def _copies(across: float, totals: Mapping[str, Estimate], *, share: float) -> dict[str, Estimate]:
-    """Copies in all, and what is kept after them: those across pieces are counted by pairs that the sample holds."""
+def _copies(across: Estimate, totals: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Copies in all, and what is kept after them; a document of every piece that has any is kept by the rules."""
     within, by_rules = totals["copies in a piece"], totals["kept by the rules"]
-    low, high = poisson_interval(int(across))
     left = max(by_rules.value - within.value, 0.0)
-    between = [min(pairs / share**2, left) if share < 1 else across for pairs in (across, low, high)]
-    copies = Estimate(
-        within.value + between[0], within.low + between[1], within.high + (between[2] if share < 1 else across)
-    )
+    between = [min(each, left) for each in (across.value, across.low, across.high)]
+    copies = Estimate(within.value + between[0], within.low + between[1], within.high + between[2])
     kept = Estimate(
         by_rules.value - copies.value, max(by_rules.low - copies.high, 0.0), max(by_rules.high - copies.low, 0.0)
     )
-    ratio = kept.value / max(totals[PUBLISHED].value, 1.0)  # the sample has kept copies whose originals it lacks
-    return {
-        "copies": copies,
-        "kept": kept,
-        **{name: totals[name].scaled(ratio) for name in ("characters kept", "tokens kept")},
+    published = max(totals[PUBLISHED].value, 1.0)  # the sample has kept copies whose originals it lacks
+    texts = {
+        name: Estimate(
+            totals[name].value * kept.value / published,
+            totals[name].low * min(kept.low / published, 1.0),
+            totals[name].high * min(kept.high / published, 1.0),
+        )
+        for name in ("characters kept", "tokens kept")
     }
-
-
-def poisson_interval(count: int) -> tuple[float, float]:
-    """The 95 % interval of a Poisson mean from one count: (0, 3.69) for none (Byar's approximation)."""
-    upper = count + 1
-    high = upper * (1 - 1 / (9 * upper) + 1.96 / (3 * sqrt(upper))) ** 3
-    low = count * (1 - 1 / (9 * count) - 1.96 / (3 * sqrt(count))) ** 3 if count else 0.0
-    return max(low, 0.0), high
+    return {"copies": copies, "kept": kept, **texts}
 
 
 def _per_piece(run: Run, splits: Sequence[Split]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in (*COUNTS, *AMOUNTS, "copies across pieces")}
+    found: dict[str, list[float]] = {name: [] for name in (*COUNTS, *AMOUNTS)}
     for split in splits:
         kept = read_parquet(run.part("verdicts", split.index), columns=["kept"])["kept"].to_numpy()
         removed = read_duplicates(run, split.index, columns=["key", "kept_key"])
-        is_near = split_of(removed["key"].to_numpy()) == split_of(removed["kept_key"].to_numpy())
         texts = pa.concat_tables(_published(run, split))
         read = read_parquet(run.part("documents", split.index), columns=["text"])["text"]
         found["bytes of text"].append(pc.sum(pc.binary_length(read)).as_py() or 0)
         found["documents"].append(len(kept))
         found["failed"].append(read_parquet(run.part("failures", split.index), columns=["error"]).num_rows)
         found["kept by the rules"].append(int(kept.sum()) + removed.num_rows)
-        found["copies in a piece"].append(int(is_near.sum()))
-        found["copies across pieces"].append(int((~is_near).sum()))
+        found["copies in a piece"].append(removed.num_rows - len(_originals_elsewhere(removed)))
         found[PUBLISHED].append(int(kept.sum()))
         found["characters kept"].append(pc.sum(texts["num_chars"]).as_py() or 0)
         found["tokens kept"].append(pc.sum(texts["token_estimate"]).as_py() or 0)
     return found
+
+
+def _originals_elsewhere(removed: pa.Table) -> np.ndarray:
+    """Keys of kept documents of other pieces that these copies of one piece have, each once."""
+    keys, kept_keys = removed["key"].to_numpy(), removed["kept_key"].to_numpy()
+    return np.unique(kept_keys[split_of(keys) != split_of(kept_keys)])
+
+
+def _members_met(run: Run, splits: Sequence[Split], *, num_groups: int) -> np.ndarray:
+    """How many groups of copies have a member in 1, 2, ... pieces of the sample; who has no copy is a group."""
+    removed = [read_duplicates(run, split.index, columns=["key", "kept_key"]) for split in splits]
+    _, others = np.unique(np.concatenate([_originals_elsewhere(table) for table in removed]), return_counts=True)
+    return np.bincount([*others + 1, *np.ones(num_groups - len(others), np.int64)], minlength=2)[1:]
 
 
 def _published(run: Run, split: Split) -> Iterator[pa.Table]:
@@ -227,8 +237,9 @@ def _curated_parts(run: Run, split: Split) -> list[str]:
     return [path for path in paths if exists(path)]
 
 
-def _source_of(split: Split) -> str:
-    return split.source
+def stratum_of(split: Split) -> str:
+    """The path with runs of (hexadecimal) digits as one sign: part-00001 and part-00002 are of one kind."""
+    return re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", split.url)
 
 
 def _disk_bytes(
@@ -280,9 +291,9 @@ def _spent_together(run: Run, splits: Sequence[Split], *, scratch: str, options:
     whole = [split for split in splits if split.format in READ_WHOLE]
     for split in splits:
         if split.format not in READ_WHOLE:
-            texts.setdefault(split.source, []).append(run.part("documents", split.index))
-    for source, paths in texts.items():
-        with written_whole(join(scratch, "together", f"{source}.jsonl")) as file:
+            texts.setdefault(stratum_of(split), []).append(run.part("documents", split.index))
+    for number, paths in enumerate(texts.values()):
+        with written_whole(join(scratch, "together", f"{number}.jsonl")) as file:
             rows = (row for path in paths for row in _rows(path))
             file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
     sources = SourceConfig(block_size_bytes=run.config.sources.block_size_bytes)

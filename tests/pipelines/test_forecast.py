@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctllm.pipelines.curate import curate
-from ctllm.pipelines.forecast import TABLES, Estimate, choose, forecast, poisson_interval, total_of
+from ctllm.pipelines.forecast import TABLES, Estimate, choose, forecast, stratum_of, total_of
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.sources.split import Split
 from ctllm.schemas.curation_config import CurationConfig
@@ -19,7 +19,7 @@ PIECE = Split(0, "a.jsonl", "jsonl", "a", 0, 1, 1)
 
 def pieces(sizes: list[int], *, source: str = "a") -> list[Split]:
     """Pieces of these sizes."""
-    return [replace(PIECE, index=index, size_bytes=size, source=source) for index, size in enumerate(sizes)]
+    return [replace(PIECE, index=index, size_bytes=size, url=f"{source}.jsonl") for index, size in enumerate(sizes)]
 
 
 def test_the_whole_input_as_a_sample_is_the_curation_itself(tmp_path: Path) -> None:
@@ -58,8 +58,19 @@ def test_every_source_is_in_the_sample() -> None:
     """At least two pieces of each, by chance, and the same ones for the same seed."""
     many, few = pieces([10] * 5000), pieces([10] * 3, source="b")
     chosen = choose([*many, *few], share=0.02, seed=1)
-    assert [sum(split.source == source for split in chosen) for source in "ab"] == [100, 2]
+    assert [sum(split.url == f"{name}.jsonl" for split in chosen) for name in "ab"] == [100, 2]
     assert chosen == choose([*many, *few], share=0.02, seed=1) != choose([*many, *few], share=0.02, seed=2)
+
+
+def test_numbered_files_are_one_source() -> None:
+    """Of 300 parts of one set a few are read, not two pieces of each; another set beside them has its own two."""
+    parts = [
+        replace(PIECE, index=index, url=f"web-{index // 20}/part-{index:05d}-c1f2a.parquet") for index in range(300)
+    ]
+    books = [replace(PIECE, index=300 + index, url=f"books/part-{index:05d}.parquet") for index in range(5)]
+    assert {stratum_of(split) for split in parts + books} == {"web-#/part-#-#.parquet", "books/part-#.parquet"}
+    chosen = choose(parts + books, share=0.1, seed=0)
+    assert (sum(split.index < 300 for split in chosen), len(chosen)) == (99, 101)
 
 
 def test_large_pieces_do_not_make_a_sample_of_everything() -> None:
@@ -97,9 +108,3 @@ def test_a_long_document_counts_with_the_bytes_it_has() -> None:
         assert by_lines.value == pytest.approx(tokens.sum(), rel=0.01)
         errors.append(abs(by_block.value / tokens.sum() - 1))
     assert np.median(errors) > 0.15
-
-
-@pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.025, 5.572), (10, 4.795, 18.39)])
-def test_intervals_of_rare_pairs_are_those_of_the_tables(count: int, low: float, high: float) -> None:
-    """The exact limits (Garwood 1936), to two digits."""
-    assert poisson_interval(count) == pytest.approx((low, high), rel=0.03, abs=0.02)
