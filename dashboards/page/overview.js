@@ -3,6 +3,7 @@
 
 const MAX_BARS = 20;
 const MAX_HEAT_SOURCES = 24;
+const MAX_HEAT_SOURCES_ON_PAPER = 9;
 const LINES_AT_ONCE = 20;
 
 const isKept = (row) => row.outcome === "kept";
@@ -119,10 +120,10 @@ function keptShare(source, kept) {
 }
 
 function heatView() {
-  const limit = isPaper() ? 9 : MAX_HEAT_SOURCES;
   const lost = card.funnel.filter((row) => !isKept(row) && byUnit(row) > 0);
   if (!lost.length) return [make("p", { class: "empty" }, word("nothing_lost"))];
-  const sources = sums(card.funnel, (row) => row.source, byUnit).slice(0, limit).map(([source]) => source);
+  const bySize = sums(card.funnel, (row) => row.source, byUnit).map(([source]) => source);
+  const sources = bySize.slice(0, isPaper() ? MAX_HEAT_SOURCES_ON_PAPER : MAX_HEAT_SOURCES);
   const reasons = sums(lost, (row) => row.reason, byUnit).map(([reason]) => reason);
   const all = sources.map((source) => total(card.funnel.filter((row) => row.source === source), byUnit));
   const amounts = reasons.map((reason) => sources.map((source) =>
@@ -142,8 +143,10 @@ function heatView() {
   holder.style.minWidth = `${220 + 44 * sources.length}px`;
   const cells = reasons.flatMap((reason, row) => sources.map((source, at) => [sourceWord(source), reasonWord(reason), amounts[row][at], percent(amounts[row][at], all[at])]))
     .filter((cell) => cell[2]).map(([source, reason, amount, share]) => [source, reason, figure(amount), share]);
-  return charted(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("heat") }, holder),
-    word("heat"), [word("source"), word("reason"), `#${unitWord()}`, `#${word("share_of_source")}`], cells);
+  const counts = { shown: sources.length, all: bySize.length };
+  const others = sources.length < bySize.length ? [make("p", { class: "aside" }, word("heat_largest", counts))] : [];
+  return [...others, ...charted(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": word("heat") }, holder),
+    word("heat"), [word("source"), word("reason"), `#${unitWord()}`, `#${word("share_of_source")}`], cells)];
 }
 
 /** What was changed in the published text: personal data and cuts, by kind and lane. */

@@ -55,6 +55,7 @@ const WORDS = {
   beyond_sources: ["其余来源：{amount} {unit}（{share}）", "All other sources: {amount} {unit} ({share})"],
 
   heat: ["来源 × 原因", "Source × reason"],
+  heat_largest: ["共 {all} 个来源，列出最大的 {shown} 个。", "The largest {shown} of {all} sources."],
   heat_note: ["每格是该来源因此原因（首个未通过项）被移除的份额，按{unit}计；颜色越浓份额越大。", "Each cell is the share of a source that was removed for this reason first, in {unit}; stronger colour is more."],
 
   share_of_source: ["占来源", "of the source"],

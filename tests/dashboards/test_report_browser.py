@@ -381,14 +381,26 @@ def test_paper_is_light(run: Path, open_page: OpenPage) -> None:
         assert page.evaluate(ink) != dark
         assert page.evaluate("document.body.offsetWidth") == 700
         assert page.locator("#funnel .flow").first.bounding_box()["width"] < 700
+        note = page.locator("#funnel .note")
+        assert note.evaluate("note => getComputedStyle(note).breakAfter") == "auto"
+        page.emulate_media(media="print")
+        assert note.evaluate("note => getComputedStyle(note).breakAfter") == "avoid"  # not alone at the end of a sheet
+        page.emulate_media(media="screen")
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert page.evaluate(ink) == dark
 
 
 def test_large_run_stays_readable(make_run: Callable[..., Path], open_page: OpenPage) -> None:
-    """With 200 sources and billions of tokens the funnel has few nodes, whose labels do not touch."""
+    """With 200 sources and billions of tokens the funnel has few nodes, whose labels do not touch.
+
+    Source by reason shows the largest sources, fewer on paper, and says so.
+    """
     directory = make_run(1500, weight=100_000, sources=200, hostile=False)
     with open_page(Path(write_report(str(directory)))) as page:
+        assert re.search(r"The largest 24 of \d+ sources\.", text_of(page, "#heat"))
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert re.search(r"The largest 9 of \d+ sources\.", text_of(page, "#heat"))
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
         boxes = [each.bounding_box() for each in page.locator("#funnel .flow text").all()]
         assert 15 < len(boxes) < 40
         for one in boxes:
