@@ -3,10 +3,11 @@
     python benchmarks/dedup_speed.py FILE... --megabytes 500,5000 --work DIR [--workers 1,2] [--rounds 3]
         [--set dedup.form=verbatim] [--shuffle files]
 
-FILEs are JSON Lines with `text`, repeated until there are enough megabytes of UTF-8. In every copy one character of
-eight is another one of its text, so that it is a document of its own; one copy in ten changes a single character and is
-a near duplicate. Each measurement is a process of its own in which the workers are threads, so its memory is all there
-is; kernels are compiled before the clock starts, and of the rounds the one with the least CPU time counts.
+FILEs are JSON Lines with `text`, repeated until there are enough megabytes of UTF-8; a row with `path` is code, one
+whose `lang` is `en` English, all others Chinese. In every copy one character of eight is another one of its text, so
+that it is a document of its own; one copy in ten changes a single character and is a near duplicate. Each measurement
+is a process of its own in which the workers are threads, so its memory is all there is; kernels are compiled before the
+clock starts, and of the rounds the one with the least CPU time counts.
 
 found    read + sign + join + cluster, no pair is compared
 kept     read + sign + join + verify + cluster + rewrite of the text that stays
@@ -219,16 +220,18 @@ def build_corpus(files: Sequence[str], directory: Path, *, num_bytes: int) -> No
     unfinished = directory.with_name("unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    texts = copies(files)
+    documents = copies(files)
     number, left = 0, num_bytes
     while left > 0:
-        batch, size = [], 0
+        lanes, batch, size = [], [], 0
         while size < min(FILE_BYTES, left):
-            batch.append(next(texts))
-            size += len(batch[-1].encode())
+            lane, text = next(documents)
+            lanes.append(lane)
+            batch.append(text)
+            size += len(text.encode())
         keys = document_keys(snapshot=0, split=number, first_row=0, num_rows=len(batch))
         nothing = pa.nulls(len(batch), pa.string())
-        rows = pa.record_batch([pa.array(keys), pa.array(["zh"] * len(batch)), nothing, batch], schema=TEXTS)
+        rows = pa.record_batch([pa.array(keys), pa.array(lanes), nothing, batch], schema=TEXTS)
         with written_whole(str(unfinished / f"part-{number:05d}.parquet")) as file, GroupedWriter(file, TEXTS) as out:
             for start in range(0, len(batch), GROUP_ROWS // 8):
                 out.write(rows.slice(start, GROUP_ROWS // 8))
@@ -236,17 +239,24 @@ def build_corpus(files: Sequence[str], directory: Path, *, num_bytes: int) -> No
     unfinished.rename(directory)
 
 
-def copies(files: Sequence[str]) -> Iterator[str]:
-    """The texts of all files over and over, changed in every round but the first."""
-    texts: list[str] = []
+def copies(files: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Lane and text of all rows over and over, changed in every round but the first."""
+    documents: list[tuple[str, str]] = []
     for path in files:
         with fsspec.open(path, "rt", encoding="utf-8", compression="infer") as file:
-            texts += (json.loads(line)["text"] for line in file)
+            documents += ((lane_of(row), row["text"]) for row in map(json.loads, file))
     generator = np.random.default_rng(0)
-    yield from texts
+    yield from documents
     while True:
-        for text in texts:
-            yield varied(text, generator)
+        for lane, text in documents:
+            yield lane, varied(text, generator)
+
+
+def lane_of(row: dict[str, Any]) -> str:
+    """The lane of a row of FILE."""
+    if "path" in row:
+        return "code"
+    return "en" if row.get("lang") == "en" else "zh"
 
 
 def varied(text: str, generator: np.random.Generator) -> str:
