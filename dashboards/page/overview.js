@@ -4,6 +4,7 @@
 const MAX_BARS = 20;
 const MAX_HEAT_SOURCES = 24;
 const MAX_HEAT_SOURCES_ON_PAPER = 9;
+const MAX_HEAT_ROWS_ON_PAPER = 780; // pixels: with heading and notes one sheet of A4
 const LINES_AT_ONCE = 20;
 
 const isKept = (row) => row.outcome === "kept";
@@ -136,7 +137,8 @@ function heatView() {
     colorscale: [[0, colour("heat-low")], [1, colour("heat-high")]], showscale: false,
     hovertemplate: `%{x} · %{y}<br>%{customdata} ${unitWord()} (%{text})<extra></extra>`,
   };
-  const holder = chart(word("heat"), 110 + 26 * reasons.length, [trace], {
+  const rows = 26 * reasons.length;
+  const holder = chart(word("heat"), 110 + (isPaper() ? Math.min(rows, MAX_HEAT_ROWS_ON_PAPER) : rows), [trace], {
     xaxis: { side: "top", tickangle: sources.length > 8 ? -35 : 0, showgrid: false, type: "category" },
     yaxis: { autorange: "reversed", showgrid: false, type: "category", ticklabelstandoff: 6 },
   });
