@@ -174,3 +174,10 @@ def test_signals_of_the_whole_text_have_no_place() -> None:
         "ctllm_num_chars",
     ):
         assert find_marks(STRANGE, signal, vocabulary=VOCABULARY) is None
+
+
+def test_what_overlaps_is_counted_once() -> None:
+    """哈哈 stands three times in four characters, 子丑 three times in six: that is the one that covers most."""
+    text = "哈哈哈哈。子丑寅子丑卯子丑。"
+    assert [text[start:end] for start, end in marked(text, "top_2gram_share")] == ["子丑"] * 3
+    assert marked(text, "duplicate_2gram_share") == [(1, 4), (8, 10), (11, 13)]
