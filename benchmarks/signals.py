@@ -40,6 +40,7 @@ from ctllm.pipelines.signals.word_forms import measure_word_forms
 from ctllm.pipelines.signals.words import measure_words, split_units
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import DOCUMENTS
+from ctllm.schemas.memory import keep_freed_memory
 
 BATCH = 200  # documents a batch, as the readers make them
 PLAIN_BYTES = 200_000  # of text for the plain version
@@ -134,6 +135,7 @@ def plain(text: str) -> list[float]:
 
 def main(paths: Sequence[str]) -> None:
     """Measures both and prints the line."""
+    keep_freed_memory()  # as the stage does
     measurer = Measurer(CurationConfig())
     measurer.measure(documents(["compiles the kernels 编译"]))
     speeds, seconds, total = {}, 0.0, 0
