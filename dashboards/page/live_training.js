@@ -68,7 +68,7 @@ function drawLedger() {
       line: { color: colour(name === "loss" ? "lane-en" : "lane-code"), width: 1.6 }, hovertemplate: `${word("step")} %{x}: %{y:.4~g}<extra></extra>`,
     };
     const traces = name === "loss" ? [line, ...lossesMeasured(evaluations)] : [line];
-    const axes = { height: 260, xaxis: { title: { text: word("step") }, rangemode: "tozero" }, yaxis: { rangemode: name === "loss" ? "normal" : "tozero" } };
+    const axes = { height: 260, xaxis: { title: { text: word("step") }, rangemode: "tozero" }, yaxis: { rangemode: name === "loss" ? "normal" : "tozero", tickformat: name === "learning_rate" ? "~e" : "" } };
     Plotly.react(document.getElementById(`curve-${name}`), traces, layoutOf(axes), { displayModeBar: false, responsive: true });
   }
   const [step, values] = evaluations.at(-1) ?? [];
@@ -87,6 +87,12 @@ function lossesMeasured(evaluations) {
   }));
 }
 
+/** "48 minutes ago", in the page's language. */
+function ago(seconds) {
+  const [size, unit] = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]].find(([each]) => seconds >= 2 * each || each === 1);
+  return new Intl.RelativeTimeFormat(state.language === 0 ? "zh" : "en").format(-Math.round(seconds / size), unit);
+}
+
 function ledgerFacts() {
   const { points, last, labels } = live.ledger;
   const [step, loss, , , speed] = points.at(-1) ?? [-1, null, null, null, null];
@@ -97,7 +103,7 @@ function ledgerFacts() {
   ];
   const place = last.steps ? word("step_of_all", { step: whole(step + 1), steps: whole(last.steps) }) : word("step_of", { step: whole(step + 1) });
   return [
-    make("p", {}, stateMark(last.state), ` ${place} · ${word("quiet", { count: whole(last.quiet_s) })}`),
+    make("p", {}, stateMark(last.state), ` ${place} · ${word("quiet", { when: ago(last.quiet_s) })}`),
     make("ul", { class: "legend facts" }, facts.map(([name, value]) => make("li", {}, `${name} `, make("b", {}, value)))),
     ...(last.alarm ? [make("p", { class: "balance wrong" }, word("alarm_says", { alarm: alarmWord(last.alarm) }))] : []),
   ];

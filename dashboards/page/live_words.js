@@ -134,7 +134,7 @@ Object.assign(WORDS, {
   config_key: ["键", "key"],
 
   live_training: ["曲线", "Curves"],
-  quiet: ["最近一步在 {count} 秒前", "last step {count} s ago"],
+  quiet: ["最近一步在{when}", "last step {when}"],
   step_of: ["第 {step} 步", "step {step}"],
   step_of_all: ["第 {step} / {steps} 步", "step {step} of {steps}"],
   alarm_says: ["警报：{alarm}", "alarm: {alarm}"],

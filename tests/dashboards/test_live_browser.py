@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -274,8 +275,13 @@ def test_two_runs_are_compared(address: str, open_live: OpenLive, language: str,
 
 
 def test_curves_grow_while_a_training_goes(runs: Path, address: str, open_live: OpenLive) -> None:
-    """A step that is written to the ledger appears by itself, and the state says running."""
+    """A step that is written to the ledger appears by itself, and the state says running; before, when it was."""
     ledger = runs / "pretrain" / "ledger.jsonl"
+    os.utime(ledger, (time.time() - 3 * 3600, time.time() - 3 * 3600))
+    with open_live(f"{address}training/pretrain") as page:
+        assert "last step 3 hours ago" in page.locator("#ledger-state").text_content()
+        page.get_by_role("button", name="中文").click()
+        page.locator("#ledger-state").get_by_text("最近一步在3小时前").wait_for()
     ledger.touch()
     with open_live(f"{address}training/pretrain") as page:
         state = page.locator("#ledger-state")
