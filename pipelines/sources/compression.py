@@ -1,12 +1,12 @@
 """Files as blocks of bytes: plain, gzip or zstd by their magic bytes, in any number of members, damaged or not."""
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 import fsspec
 import zstandard
+from isal import igzip_lib, isal_zlib  # twice as fast as zlib
 
 from ctllm.pipelines.sources.records import NUM_FIRST_BYTES, Failure
 from ctllm.schemas.document import FailureKind
@@ -89,10 +89,10 @@ def _decompress(file: IO[bytes], magic: bytes) -> Iterator[bytes | Damage]:
                 yield Damage("broken_record", f"{len(skipped)} bytes between compressed members")
             if not pending:
                 return
-            decoder = zlib.decompressobj(31) if magic == _GZIP else _zstd_decoder()
+            decoder = isal_zlib.decompressobj(31) if magic == _GZIP else _zstd_decoder()
         try:
             block = decoder.decompress(pending)
-        except (zlib.error, zstandard.ZstdError) as error:
+        except (igzip_lib.IsalError, zstandard.ZstdError) as error:  # type: ignore[misc]  # its stub says object
             yield Damage("broken_record", f"compressed data is damaged: {error}")
             decoder, pending, is_damaged = None, pending[1:], True
             continue
