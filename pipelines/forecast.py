@@ -13,6 +13,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, sqrt
@@ -33,6 +34,7 @@ from ctllm.pipelines.sources.lines import bytes_of_lines
 from ctllm.pipelines.sources.split import Split, plan_splits
 from ctllm.schemas.curation_config import CurationConfig, SourceConfig
 from ctllm.schemas.document import split_of
+from ctllm.schemas.errors import InputError
 from ctllm.schemas.files import exists, join, read_parquet, written_whole
 from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.progress import Progress, silent
@@ -221,7 +223,9 @@ def _members_met(run: Run, splits: Sequence[Split], *, num_groups: int) -> np.nd
     """How many groups of copies have a member in 1, 2, ... pieces of the sample; who has no copy is a group."""
     removed = [read_duplicates(run, split.index, columns=["key", "kept_key"]) for split in splits]
     _, others = np.unique(np.concatenate([_originals_elsewhere(table) for table in removed]), return_counts=True)
-    return np.bincount([*others + 1, *np.ones(num_groups - len(others), np.int64)], minlength=2)[1:]
+    met = np.bincount(others + 1, minlength=2)
+    met[1] = max(num_groups - len(others), 0)
+    return met[1:]
 
 
 def _published(run: Run, split: Split) -> Iterator[pa.Table]:
@@ -278,10 +282,11 @@ def _written_bytes(tables: Sequence[pa.Table], *, level: int) -> int:
 
 
 def _spent(config: CurationConfig, splits: Sequence[Split], *, out: str, options: RunnerOptions) -> float:
-    """CPU seconds of a curation."""
+    """CPU seconds of a curation, of one that finds no document too: a piece may lie inside a line or be broken."""
     started = time.process_time()
     numbered = [replace(split, index=index) for index, split in enumerate(splits)]
-    curate_splits(config, numbered, out=out, options=options)
+    with suppress(InputError):
+        curate_splits(config, numbered, out=out, options=options)
     return time.process_time() - started
 
 

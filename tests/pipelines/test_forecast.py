@@ -42,6 +42,15 @@ def test_the_whole_input_as_a_sample_is_the_curation_itself(tmp_path: Path) -> N
     assert read_json(f"{tmp_path}/scratch/sample/manifest.json")["config"]["guard"]["max_removed_share"] == 1
 
 
+def test_a_piece_without_documents_is_no_end(tmp_path: Path) -> None:
+    """The first of many files is broken: it is counted, the others give their documents."""
+    write_records(tmp_path / "in" / "part-0.jsonl", ["{broken"] * 3)
+    write_records(tmp_path / "in" / "part-1.jsonl", [{"id": str(index), "text": prose(index)} for index in range(5)])
+    inputs, scratch = [str(tmp_path / "in")], str(tmp_path / "scratch")
+    found = forecast(CurationConfig(), inputs=inputs, share=1.0, scratch=scratch).totals
+    assert (found["failed"].value, found["documents"].value) == (3, 5)
+
+
 def test_disk_is_what_the_tables_take(tmp_path: Path) -> None:
     """The whole input as a sample: within a tenth of the files of the run, most of which are headers here."""
     records = [{"id": str(index), "text": prose(index % 12)} for index in range(40)]
