@@ -155,3 +155,15 @@ def test_a_line_at_a_border_belongs_to_the_later_block(read: Any, tmp_path: Path
     found = read(path, block_size_bytes=block_size_bytes)
     assert texts(found) == rows
     assert found[1].id == f"{path}@{block_size_bytes}#0"
+
+
+def test_what_strict_readers_refuse_is_read(read: Any, tmp_path: Path) -> None:
+    """A byte order mark, NaN, half a surrogate pair beside the text, and integers of 64 bits as ids."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        b'\xef\xbb\xbf{"text": "a", "score": NaN}\n{"text": "b", "other": "\\ud800"}\n'
+        b'{"text": "c", "id": 18446744073709551615}\n{"text": "d", "score": 1e400}\n'
+    )
+    found = read(path)
+    assert [each.text for each in found if isinstance(each, Record)] == ["a", "b", "c", "d"]
+    assert found[2].id == "18446744073709551615"
