@@ -149,17 +149,23 @@ def _lay_out(utf8: np.ndarray, starts: np.ndarray, sizes: np.ndarray, block: int
             row[:] = 0
             continue
         for lane in range(sizes.shape[0]):
-            at = np.uint64(starts[lane] + before)
-            value = np.uint64(0)
+            at, left = np.uint64(starts[lane] + before), sizes[lane] - before
+            value = np.uint32(0)
             for byte in range(4):
-                value = (value << np.uint64(8)) | np.uint64(utf8[at + np.uint64(byte)])
-            own = min(max(sizes[lane] - before, 0), 4)
-            value = (value >> np.uint64(32 - 8 * own)) << np.uint64(32 - 8 * own)
-            ends_here = (sizes[lane] >= before) & (sizes[lane] < before + 4)
-            row[lane] = np.uint32(value | ((np.uint64(0x80000000) >> np.uint64(8 * own)) * np.uint64(ends_here)))
+                value = (value << np.uint32(8)) | np.uint32(utf8[at + np.uint64(byte)])
+            if left < 4:  # by branches, which are foretold: twice as fast as without
+                value = _ended(value, left) if left >= 0 else np.uint32(0)
+            row[lane] = value
     for lane in range(sizes.shape[0]):
         if _blocks_of(sizes[lane]) == block + 1:
             lanes[(_WORDS - 1) * _LANES + lane] = 8 * sizes[lane]
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _ended(value: np.uint32, size: int) -> np.uint32:
+    """The first bytes of a word, fewer than four, and the bit behind them that ends the message."""
+    behind = np.uint32(0xFFFFFFFF) >> np.uint32(8 * size)
+    return np.uint32((value & ~behind) | (np.uint32(0x80000000) >> np.uint32(8 * size)))
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
