@@ -69,7 +69,7 @@ flink: setup # goes where `--runner flink` starts it from
 prism: setup # goes where Beam looks for it
 	GOBIN=$(HOME)/.apache_beam/cache/prism/bin go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(shell sed -n 's/^apache-beam==//p' requirements.lock)
 
-docker-check: # builds both images without an engine; root, buildah, debootstrap, 25 GB
+docker-check: # builds the images without an engine; root, buildah, debootstrap, 15 GB
 	docker/check.sh
 
 clean:
