@@ -1,18 +1,13 @@
 """Runs one Beam job: progress from the files that appear, errors as sentences instead of tracebacks."""
 
-import functools
-import inspect
 import io
 import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
-from types import MethodType
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
-from apache_beam.transforms import core
 
 from ctllm.pipelines.dataflow import DataflowClient, JobRecord, JobStatus, run_remotely, submit
 from ctllm.pipelines.options import RunnerOptions
@@ -48,7 +43,6 @@ def run_job(
                 _run_on_dataflow(stage, build, options=options, watch=watch, total=total, progress=progress)
                 return
             _never_flush_by_clock()
-            _inspect_methods_once()
             with (
                 _watched(stage, watch=watch, total=total, progress=progress),
                 beam.Pipeline(options=options.pipeline_options()) as pipeline,
@@ -110,33 +104,6 @@ def _never_flush_by_clock() -> None:
     docs/experiments.md). No option reaches the limit.
     """
     worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
-
-
-def _inspect_methods_once() -> None:
-    """Beam reads the names and defaults of a DoFn's arguments once a process and method.
-
-    Beam 2.77 reads those of all methods of every DoFn six times a job: a third of the 0.16 s that the main thread takes
-    for the join (2026-11-26, docs/experiments.md).
-    """
-    core.get_function_args_defaults = _arguments_of
-
-
-_Arguments = tuple[list[str], list[Any]]
-_arguments_by_beam: Callable[[Callable[..., object]], _Arguments] = core.get_function_args_defaults
-
-
-def _arguments_of(function: Callable[..., object]) -> _Arguments:
-    """What Beam's `get_function_args_defaults` gives."""
-    if not inspect.ismethod(function):
-        return _arguments_by_beam(function)
-    names, defaults = _arguments_of_bound(function.__func__)
-    return list(names), list(defaults)
-
-
-@functools.cache
-def _arguments_of_bound(function: Callable[..., object]) -> _Arguments:
-    """Those of the method that binds `function`, to whatever object."""
-    return _arguments_by_beam(MethodType(function, object()))
 
 
 @contextmanager

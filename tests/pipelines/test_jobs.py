@@ -1,6 +1,5 @@
 """Beam jobs: progress from files, errors as one sentence."""
 
-import inspect
 import os
 import signal
 import subprocess
@@ -10,16 +9,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker.data_plane import _GrpcDataChannel
-from apache_beam.transforms import core
 from apache_beam.transforms.environments import python_sdk_dependencies
-from apache_beam.typehints import decorators
 
 from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
@@ -92,30 +88,6 @@ def test_a_worker_may_write_while_its_stream_is_sent(monkeypatch: pytest.MonkeyP
 
     run_job("measure", job, options=RunnerOptions(workers=2))
     assert [(tmp_path / key).read_text(encoding="utf-8") for key in "01"] == [str([1] * 20 + [2] * 20)] * 2
-
-
-class NoteWindow(beam.DoFn):
-    """Has an argument that Beam fills in, as the signature of the method asks for it."""
-
-    def process(self, path: str, window: Any = beam.DoFn.WindowParam) -> None:
-        """Writes down the window."""
-        Path(path).write_text(str(window), encoding="utf-8")
-
-
-def test_a_second_job_does_not_look_at_methods_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Arguments that Beam fills in are found in every job, but the methods of a DoFn are inspected in the first one."""
-    looked: list[object] = []
-    look = decorators.get_signature
-    monkeypatch.setattr(core, "get_signature", lambda function: looked.append(function) or look(function))
-
-    def job(name: str) -> int:
-        del looked[:]
-        path = tmp_path / name
-        run_job(name, lambda p: p | Spread([str(path)]) | beam.ParDo(NoteWindow()), options=OPTIONS)
-        assert path.read_text(encoding="utf-8") == "GlobalWindow"
-        return sum(inspect.ismethod(function) for function in looked)
-
-    assert job("first") > job("second") == 0
 
 
 def test_progress_begins_and_ends(tmp_path: Path) -> None:
