@@ -59,7 +59,7 @@ class Ladder:
         self.files, self.out = files, out
 
     def prepare(self, arms: Sequence[str]) -> None:
-        """Curates both ways, trains the tokenizer, tokenizes."""
+        """Curates both ways, trains the tokenizer, tokenizes, plans what is held out of either."""
         for arm in dict.fromkeys(["curated", *arms]):
             settings = _set(raw_overrides() if arm == "raw" else [])
             inputs = [part for file in self.files for part in ("--input", file)]
@@ -70,6 +70,7 @@ class Ladder:
                 self._run("tokenizer", "train", self._at(arm), "--config", recipe, "--out", self._at("tokenizer"))
             model = self._at("tokenizer", "tokenizer.model")
             self._run("tokenize", self._at(arm), "--tokenizer", model, "--out", self._at(arm, "tokens"))
+            self.plan(arm, 0)
 
     def plan(self, arm: str, seed: int) -> str:
         """The plan of one seed; all of one arm hold out the same documents."""
@@ -177,8 +178,6 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     ladder = Ladder([str(Path(file).resolve()) for file in options.files], options.out.resolve())
     ladder.prepare(options.arms)
-    for arm in options.arms:
-        ladder.plan(arm, 0)
     runs: dict[str, list[dict[str, float]]] = {}
     for seed, rung, arm in itertools.product(range(options.seeds), options.rungs, options.arms):
         runs.setdefault(f"{rung} {arm}", []).append(ladder.train(rung, arm, seed))
