@@ -52,6 +52,12 @@ def text_column(data: np.ndarray, offsets: np.ndarray) -> "pa.Array[Any]":
     return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
 
 
+def as_batch(table: pa.Table) -> pa.RecordBatch:
+    """All rows of a table as one batch; a batch without rows where it has none."""
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
 @dataclass(frozen=True)
 class TextBatch:
     """The texts of a batch, decoded once for all that look at characters."""

@@ -86,7 +86,7 @@ class MeasureSplit(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the language model, word lists and permutation tables once per worker."""
-        keep_freed_memory()  # page faults are 7 % of the pass else (2026-11)
+        keep_freed_memory()  # page faults are up to 7 % of the pass else (2026-11)
         self.identifier = LanguageIdentifier.load()
         self.measurer = Measurer(self.run.config)
         self.fingerprinter = Fingerprinter(self.run.config)

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from ctllm.pipelines.batch import TextBatch
+from ctllm.pipelines.batch import TextBatch, as_batch
 from ctllm.pipelines.dedup.line_tables import LineMeasurer
 from ctllm.pipelines.dedup.signature import SLICE_CHARS, Signer
 from ctllm.schemas.curation_config import CurationConfig
@@ -26,7 +26,10 @@ class Fingerprinter:
             self._measure_slice(documents.slice(start, stop - start), texts.slice(start, stop))
             for start, stop in texts.slices(SLICE_CHARS)
         ]
-        return {name: _joined([each[name] for each in slices], schema) for name, schema in _TABLES.items()}
+        return {
+            name: as_batch(pa.Table.from_batches([each[name] for each in slices], schema=schema))
+            for name, schema in _TABLES.items()
+        }
 
     def _measure_slice(self, documents: pa.RecordBatch, texts: TextBatch) -> dict[str, pa.RecordBatch]:
         lines = self._lines.tokenise(documents, texts)
@@ -35,8 +38,3 @@ class Fingerprinter:
         else:
             bands = self._signer.sign(documents, texts)
         return {"bands": bands, **self._lines.measure(documents, texts, lines)}
-
-
-def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
-    rows = pa.Table.from_batches(batches, schema=schema).combine_chunks().to_batches()
-    return rows[0] if rows else pa.RecordBatch.from_pylist([], schema=schema)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ctllm.pipelines.batch import TextBatch, text_buffers
+from ctllm.pipelines.batch import TextBatch, as_batch, text_buffers
 from ctllm.pipelines.dedup.lines import HashedUnits, TokenisedLines
 from ctllm.pipelines.dedup.runs import hash_runs
 from ctllm.pipelines.dedup.sentences import Sentences, cut_as_ctllm, cut_prose
@@ -54,12 +54,12 @@ class LineMeasurer:
             is_english = pc.equal(documents.column("lane"), "en").to_numpy(zero_copy_only=False)
             runs = hash_runs(texts, num_words=config.substrings, chosen=is_english)
             tables.append(_rows(runs, RUN, keys=keys, sites=np.zeros(len(keys), np.uint64), chosen=is_english))
-        return _as_batch(pa.Table.from_batches(tables, schema=LINES))
+        return as_batch(pa.Table.from_batches(tables, schema=LINES))
 
     def _repeats(self, documents: pa.RecordBatch, texts: TextBatch, lines: TokenisedLines | None) -> pa.RecordBatch:
         form = self._config.within_document
         if form == "off":
-            return _as_batch(REPEATS.empty_table())
+            return as_batch(REPEATS.empty_table())
         if form == "ctllm" or lines is None:
             sentences = cut_as_ctllm(texts.codepoints, texts.offsets)
             ends_S, earlier_S = sentences.ends_S, similar_to_earlier(texts.codepoints, sentences)
@@ -81,7 +81,7 @@ class LineMeasurer:
             *(each - origins for each in (sentences.starts_S[found], ends_S[found])),
             *(each - origins for each in (sentences.starts_S[first], sentences.ends_S[first])),
         ]
-        return _as_batch(pa.table([pa.array(column) for column in columns], names=REPEATS.names).cast(REPEATS))
+        return as_batch(pa.table([pa.array(column) for column in columns], names=REPEATS.names).cast(REPEATS))
 
 
 _NOTHING = np.empty(0, np.int64)
@@ -120,8 +120,3 @@ def _with_line_feed(texts: TextBatch, sentences: Sentences) -> np.ndarray:
     ends_line = (after < stops) & (texts.codepoints[np.minimum(after, stops - 1)] == 0x0A)
     wider: np.ndarray = after + (begins_line & ends_line)
     return wider
-
-
-def _as_batch(table: pa.Table) -> pa.RecordBatch:
-    batches = table.combine_chunks().to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)

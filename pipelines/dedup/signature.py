@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ctllm.pipelines.batch import TextBatch
+from ctllm.pipelines.batch import TextBatch, as_batch
 from ctllm.pipelines.dedup.exact import exact_signatures, text_signatures
 from ctllm.pipelines.dedup.hashing_form import tokens
 from ctllm.pipelines.dedup.licence_header import licence_headers
@@ -41,8 +41,7 @@ class Signer:
             self._sign_slice(documents.slice(start, stop - start), decoded.slice(start, stop))
             for start, stop in decoded.slices(SLICE_CHARS)
         ]
-        signed = pa.Table.from_batches(slices, schema=BANDS).combine_chunks()
-        return next(iter(signed.to_batches()), pa.RecordBatch.from_pylist([], schema=BANDS))
+        return as_batch(pa.Table.from_batches(slices, schema=BANDS))
 
     def _sign_slice(self, documents: pa.RecordBatch, texts: TextBatch) -> pa.RecordBatch:
         return self.sign_tokens(documents, texts, *self._tokens(texts, _is_code(documents)))
