@@ -76,47 +76,75 @@ def may_be_mojibake(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 @kernel
 def _find_marks(data: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> None:
-    """Any of `_UTF8_AS_GBK` (E9 and two bytes each), without branches: vectorised."""
+    """Any of `_UTF8_AS_GBK` (E9 and two bytes each), without branches, and one truth value: vectorised."""
     for text in range(offsets.shape[0] - 1):
         first = data[offsets[text] : offsets[text + 1]]
         second = first[1:]
         third = first[2:]
-        seen = np.uint8(0)
+        seen = False
         for i in range(third.shape[0]):
             two, three = second[i], third[i]
             ends_mark = ((two == 0x94) & (three == 0x9B)) | ((two == 0x8A) & (three == 0x86))
             ends_mark |= ((two == 0x90) & (three == 0xA8)) | ((two == 0x88) & (three == 0xA5))
-            seen |= np.uint8((first[i] == 0xE9) & ends_mark)
-        found[text] = seen != 0
+            seen |= (first[i] == 0xE9) & ends_mark
+        found[text] = seen
 
 
 @kernel
 def _find_western(data: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> None:
     """Adds texts of the first bytes that Windows-1252 has in UTF-8, unless their wide characters are few and lone.
 
-    A lone wide character is no UTF-8 read as Western, and few are no Chinese. Chinese texts end at their first one.
+    A lone wide character is no UTF-8 read as Western, and few are no Chinese.
     """
     for text in range(offsets.shape[0] - 1):
-        num_chars = num_wide = 0
-        has_lone = False
-        run = 0
-        for at in range(offsets[text], offsets[text + 1]):
-            byte = data[at]
-            if 0x80 <= byte < 0xC0:
-                continue
-            num_chars += 1
-            if byte < 0x80:
-                has_lone |= run == 1
-                run = 0
-            elif byte > 0xE2 or byte in (0xE0, 0xE1):
-                num_wide = 0
-                break
-            else:
-                num_wide += 1
-                run += 1
-        is_utf8 = not (has_lone or run == 1)
+        own = data[offsets[text] : offsets[text + 1]]
+        if _holds_others(own):
+            continue
+        num_wide = _count_between(own, np.uint8(0xC0), np.uint8(0xFF))
+        if num_wide == 0:
+            continue
+        num_chars = own.shape[0] - _count_between(own, np.uint8(0x80), np.uint8(0xBF))
         is_numerous = num_wide >= MIN_WIDE_BYTES and num_wide >= MIN_WIDE_SHARE * num_chars
-        found[text] |= num_wide > 0 and (is_utf8 or is_numerous)
+        found[text] |= is_numerous or not _has_lone(own)
+
+
+@kernel
+def _holds_others(data: np.ndarray) -> bool:
+    """Whether a character begins with a byte that Windows-1252 does not have in UTF-8: above E2, or E0 and E1."""
+    found = False
+    for i in range(data.shape[0]):
+        found |= (data[i] > 0xE2) | (data[i] == 0xE0) | (data[i] == 0xE1)
+    return found
+
+
+@kernel
+def _count_between(data: np.ndarray, first: np.uint8, last: np.uint8) -> int:
+    """Bytes from `first` to `last`. In blocks that a byte counts: vectorised."""
+    total = 0
+    for start in range(0, data.shape[0], 128):
+        block = data[start : start + 128]
+        count = np.uint8(0)
+        for i in range(block.shape[0]):
+            count += np.uint8((block[i] >= first) & (block[i] <= last))
+        total += int(count)
+    return total
+
+
+@kernel
+def _has_lone(data: np.ndarray) -> bool:
+    """Whether a wide character, of two bytes or E2 and two more, stands between ASCII characters or at an end."""
+    size = data.shape[0]
+    found = False
+    if size >= 5:
+        before, lead, second, third = data[:-4], data[1:-3], data[3:-1], data[4:]
+        for i in range(before.shape[0]):
+            after = second[i] if lead[i] < 0xE0 else third[i]
+            found |= (before[i] < 0x80) & (lead[i] >= 0xC0) & (after < 0x80)
+    for at in (0, size - 3, size - 2):  # those that the windows of five bytes miss
+        if at >= 0 and data[at] >= 0xC0 and (at == 0 or data[at - 1] < 0x80):
+            end = at + (2 if data[at] < 0xE0 else 3)
+            found |= end >= size or data[end] < 0x80
+    return found
 
 
 def _read_again(text: str, read: str, meant: str) -> Repaired | None:

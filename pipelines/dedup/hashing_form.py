@@ -139,10 +139,10 @@ def _tokenise(  # noqa: PLR0917 - a kernel takes its arrays by position
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 def _is_ascii(codepoints: np.ndarray) -> bool:
-    together = np.uint32(0)
+    is_wide = False
     for i in range(codepoints.shape[0]):
-        together |= codepoints[i]
-    return bool(together < _NOT_ASCII)
+        is_wide |= codepoints[i] >= _NOT_ASCII
+    return not is_wide
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")

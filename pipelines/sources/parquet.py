@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctllm.pipelines.batch import text_buffers, text_column
+from ctllm.pipelines.batch import is_utf8, text_buffers, text_column
 from ctllm.pipelines.sources.jsonl import CODE_KEYS, code_language, own_id, parse_row
 from ctllm.pipelines.sources.records import Failure, Record, RecordBlock
 from ctllm.pipelines.sources.split import Split
@@ -121,12 +121,8 @@ def _utf8(column: "pa.Array[Any]") -> "pa.Array[Any] | None":
     raw = _raw(column)
     if not _is_binary(raw) or raw.null_count:
         return None
-    texts = text_column(*text_buffers(raw.cast(pa.large_binary()).view(pa.large_string())))
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        return None
-    return texts
+    texts = text_buffers(raw.cast(pa.large_binary()).view(pa.large_string()))
+    return text_column(*texts) if is_utf8(*texts) else None
 
 
 def _wanted(config: SourceConfig) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """Text buffers and code points are those of the Python strings."""
 
+import itertools
+
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctllm.pipelines.batch import decode_utf8, text_buffers
+from ctllm.pipelines.batch import decode_utf8, is_utf8, text_buffers
 
 
 def decoded(column: pa.Array) -> list[str]:
@@ -41,3 +44,38 @@ def test_buffers_of_a_large_string_column_are_not_copied() -> None:
     data, offsets = text_buffers(column)
     assert data.ctypes.data == column.buffers()[2].address
     assert offsets.tolist() == [0, 6, 10]
+
+
+_BOUNDS = bytes.fromhex("00 7F 80 8F 90 9F A0 BF C0 C1 C2 DF E0 E1 EC ED EE EF F0 F1 F3 F4 F5 FF")
+
+
+def is_valid(text: bytes) -> bool:
+    """As Python has it."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_bytes_are_utf8_where_python_can_read_them() -> None:
+    """All sequences of the bytes at which the rules change: of up to three, and of four that begin as four bytes do."""
+    short = (each for size in range(1, 4) for each in itertools.product(_BOUNDS, repeat=size))
+    long = itertools.product(b"\xf0\xf1\xf3\xf4\xf5", *[_BOUNDS] * 3)
+    for sequence in map(bytes, itertools.chain(short, long)):
+        offsets = np.array([0, len(sequence)])
+        assert is_utf8(np.frombuffer(sequence, np.uint8), offsets) == is_valid(sequence), sequence
+
+
+@given(st.text("a汉𠀀é", max_size=300), st.binary(max_size=4), st.text("a汉𠀀é", max_size=6))
+def test_broken_bytes_are_seen_within_long_texts(before: str, within: bytes, after: str) -> None:
+    """At any place, in the part that runs on vectors and behind it."""
+    text = before.encode() + within + after.encode()
+    assert is_utf8(np.frombuffer(text, np.uint8), np.array([0, len(text)])) == is_valid(text)
+
+
+def test_a_character_does_not_reach_into_the_next_text() -> None:
+    """Each text is judged by itself: 汉 cut in two is not UTF-8 in either, one after the other is."""
+    data = np.frombuffer("汉".encode(), np.uint8)
+    assert is_utf8(data, np.array([0, 3, 3]))
+    assert not is_utf8(data, np.array([0, 1, 3]))
