@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from ctllm.pipelines.batch import TextBatch, as_batch, text_buffers
 from ctllm.pipelines.dedup.lines import HashedUnits, TokenisedLines
 from ctllm.pipelines.dedup.runs import hash_runs
-from ctllm.pipelines.dedup.sentences import Sentences, cut_as_ctllm, cut_prose
+from ctllm.pipelines.dedup.sentences import Sentences, cut_as_ctllm, cut_prose, list_marks
 from ctllm.pipelines.dedup.similar_sentences import equal_to_earlier, similar_to_earlier
 from ctllm.pipelines.url_keys import site_numbers
 from ctllm.schemas.curation_config import LinesConfig
@@ -27,8 +27,11 @@ class LineMeasurer:
         with_prose = config.within_document in ("repeated", "similar")
         if not with_prose and not config.counts_lines:
             return None
-        prose = cut_prose(texts.codepoints, texts.offsets, min_chars=least) if with_prose else _no_sentences(len(texts))
-        return TokenisedLines.of(texts, prose, is_code=~_is_prose(documents), fold_variants=self._fold_variants)
+        marks, prose = list_marks(texts.codepoints), _no_sentences(len(texts))
+        if with_prose:
+            prose = cut_prose(texts.codepoints, texts.offsets, marks=marks, min_chars=least)
+        is_code = ~_is_prose(documents)
+        return TokenisedLines.of(texts, prose, marks=marks, is_code=is_code, fold_variants=self._fold_variants)
 
     def measure(
         self, documents: pa.RecordBatch, texts: TextBatch, tokenised: TokenisedLines | None

@@ -49,13 +49,14 @@ class TokenisedLines:
 
     @classmethod
     def of(
-        cls, texts: TextBatch, sentences: Sentences, *, is_code: np.ndarray, fold_variants: bool
+        cls, texts: TextBatch, sentences: Sentences, *, marks: np.ndarray, is_code: np.ndarray, fold_variants: bool
     ) -> "TokenisedLines":
-        """Tokenises a batch once; `sentences` lie within its texts, of which `is_code` (texts,), bool, are code."""
-        bounds, line_texts = _split_lines(texts.codepoints, texts.offsets)
-        runs = [bounds, sentences.starts_S, sentences.ends_S]
-        cuts = np.sort(np.concatenate(runs), kind="stable")  # of runs in order: merged, not sorted
-        cuts = cuts[np.append(True, cuts[1:] != cuts[:-1])]
+        """Tokenises a batch once; `sentences` lie within its texts, of which `is_code` (texts,), bool, are code.
+
+        `marks`: places of its line feeds, and of what other characters may be; int64, ascending.
+        """
+        bounds, line_texts = _split_lines(texts.codepoints, texts.offsets, marks)
+        cuts = _merged(bounds, sentences.starts_S, sentences.ends_S)
         is_code_cut = np.repeat(is_code, np.diff(_places(cuts, texts.offsets)))
         found, offsets = tokens(texts.codepoints, cuts, is_code=is_code_cut, fold_variants=fold_variants)
         return cls(texts, sentences, bounds, line_texts, cuts, found, offsets)
@@ -95,14 +96,17 @@ class TokenisedLines:
         return before
 
 
-def _split_lines(codepoints: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _split_lines(codepoints: np.ndarray, offsets: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where lines begin, and the end of the last: (lines + 1,), int64; the text of each line: (lines,), int64."""
-    begins = np.empty(len(codepoints) + 1, bool)
-    np.equal(codepoints, 0x0A, out=begins[1:])  # one byte a character, so both passes are vectorised
-    begins[offsets] = True
-    begins[-1] = True
-    bounds = np.flatnonzero(begins)
-    return bounds, np.repeat(np.arange(len(offsets) - 1), np.diff(np.searchsorted(bounds, offsets)))
+    bounds = _merged(offsets, marks[codepoints[marks] == 0x0A] + 1)
+    return bounds, np.repeat(np.arange(len(offsets) - 1), np.diff(_places(bounds, offsets)))
+
+
+def _merged(*ascending: np.ndarray) -> np.ndarray:
+    """Every number of these once, in order: int64."""
+    numbers = np.sort(np.concatenate(ascending), kind="stable")  # of runs in order: merged, not sorted
+    once: np.ndarray = numbers[np.append(True, numbers[1:] != numbers[:-1])]
+    return once
 
 
 def _paragraphs(has_tokens: np.ndarray, line_texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

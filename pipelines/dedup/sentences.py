@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ctllm.pipelines.batch import kernel
+from ctllm.pipelines.batch import kernel, places_of
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,23 @@ def cut_as_ctllm(codepoints: np.ndarray, offsets: np.ndarray) -> Sentences:
     return Sentences(bounds[:-1], bounds[1:], sentence_offsets)
 
 
-def cut_prose(codepoints: np.ndarray, offsets: np.ndarray, *, min_chars: int) -> Sentences:
+def list_marks(codepoints: np.ndarray) -> np.ndarray:
+    """Places of the characters that end a line, or may end a sentence: (marks,), int64, ascending."""
+    may_end = np.empty(len(codepoints), np.bool_)
+    _may_end(codepoints, may_end)
+    return places_of(may_end)
+
+
+def cut_prose(codepoints: np.ndarray, offsets: np.ndarray, *, marks: np.ndarray, min_chars: int) -> Sentences:
     """Sentences of at least `min_chars` characters that end in `。 ！ ？ … ! ?`, or in `.` before white space.
+
+    `marks` are those of `list_marks`.
 
     Closing quotes and brackets belong to them, white space around them does not; a line break ends what has no mark.
     What is not such a sentence (headings, verse without marks, entries, code) is in none.
     """
     starts_S, ends_S = (np.empty(len(codepoints) // max(min_chars, 1) + 1, np.int64) for _ in range(2))
     sentence_offsets = np.empty(len(offsets), np.int64)
-    may_end = np.empty(len(codepoints), np.bool_)
-    _may_end(codepoints, may_end)
-    marks = np.flatnonzero(may_end)
     used = _cut_prose(codepoints, offsets, marks, min_chars, starts_S, ends_S, sentence_offsets)
     return Sentences(starts_S[:used], ends_S[:used], sentence_offsets)
 
@@ -97,7 +103,6 @@ def _cut_prose(  # noqa: PLR0917 - a kernel takes its arrays by position
     ends_S: np.ndarray,
     sentence_offsets: np.ndarray,
 ) -> int:
-    """`marks`: the places of all characters that may end a sentence or a line, ascending."""
     used = mark = 0
     sentence_offsets[0] = 0
     for text in range(offsets.shape[0] - 1):

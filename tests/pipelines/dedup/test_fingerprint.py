@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.fingerprint import Fingerprinter
-from ctllm.pipelines.dedup.sentences import cut_prose
+from ctllm.pipelines.dedup.sentences import cut_prose, list_marks
 from ctllm.pipelines.dedup.signature import Signer
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.duplicates import BANDS
@@ -47,7 +47,7 @@ def test_nothing_composes_with_what_stands_before_a_cut() -> None:
     characters = [chr(code) for code in range(1, 0x30000) if not 0xD800 <= code < 0xE000]
     texts = [text for each in characters for text in (f"{each}乙。", f"甲。{each}乙", f"甲{each} 乙")]
     batch = TextBatch.of(pa.array(texts, pa.large_string()))
-    found = cut_prose(batch.codepoints, batch.offsets, min_chars=1)
+    found = cut_prose(batch.codepoints, batch.offsets, marks=list_marks(batch.codepoints), min_chars=1)
     cuts = np.concatenate([found.starts_S, found.ends_S])
     cuts = cuts[~np.isin(cuts, batch.offsets)]  # where texts begin and end nothing composes anyway
     assert {chr(code) for code in batch.codepoints[cuts - 1]} == set(BESIDE_CUTS)

@@ -8,13 +8,15 @@ import pytest
 
 from ctllm.pipelines.batch import TextBatch
 from ctllm.pipelines.dedup.lines import HashedUnits, TokenisedLines
-from ctllm.pipelines.dedup.sentences import cut_prose
+from ctllm.pipelines.dedup.sentences import cut_prose, list_marks
 
 
 def _tokenised(*texts: str) -> TokenisedLines:
     batch = TextBatch.of(pa.array(texts, pa.large_string()))
-    sentences = cut_prose(batch.codepoints, batch.offsets, min_chars=1)
-    return TokenisedLines.of(batch, sentences, is_code=np.zeros(len(texts), bool), fold_variants=True)
+    marks = list_marks(batch.codepoints)
+    sentences = cut_prose(batch.codepoints, batch.offsets, marks=marks, min_chars=1)
+    is_code = np.zeros(len(texts), bool)
+    return TokenisedLines.of(batch, sentences, marks=marks, is_code=is_code, fold_variants=True)
 
 
 def _spans(units: HashedUnits, texts: list[str]) -> list[tuple[int, str]]:

@@ -3,12 +3,12 @@
 import pyarrow as pa
 
 from ctllm.pipelines.batch import TextBatch
-from ctllm.pipelines.dedup.sentences import Sentences, cut_prose
+from ctllm.pipelines.dedup.sentences import Sentences, cut_prose, list_marks
 
 
 def _cut(*texts: str, min_chars: int = 1) -> tuple[Sentences, list[str]]:
     batch = TextBatch.of(pa.array(texts, pa.large_string()))
-    found = cut_prose(batch.codepoints, batch.offsets, min_chars=min_chars)
+    found = cut_prose(batch.codepoints, batch.offsets, marks=list_marks(batch.codepoints), min_chars=min_chars)
     characters = "".join(texts)
     return found, [characters[start:end] for start, end in zip(found.starts_S, found.ends_S, strict=True)]
 
