@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from ctllm.pipelines.batch import kernel
+from ctllm.pipelines.batch import inlined_kernel, kernel
 from ctllm.pipelines.signals.characters import (
     BULLET,
     CLOSER,
@@ -125,7 +125,7 @@ def _split(  # noqa: PLR0917 - a kernel takes its arrays by position
     return used
 
 
-@kernel
+@inlined_kernel
 def _strip(classes: np.ndarray, start: int, end: int) -> tuple[int, int]:
     while start < end and classes[start] & SPACE:
         start += 1
