@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-BANDS_VERSION = 4
+BANDS_VERSION = 5
 """Changes when the same text and settings give other values in BANDS: an index of another version is refused."""
 
 BANDS = pa.schema(

@@ -14,7 +14,7 @@ from ctllm.pipelines.dedup.minhash import band_keys, banding, permutations, sign
 from ctllm.pipelines.dedup.shingles import distinct_shingles
 from ctllm.pipelines.dedup.sketch import bottom_sketches
 from ctllm.pipelines.dedup.url_identity import url_signatures
-from ctllm.pipelines.dedup.verbatim import verbatim_shingles, verbatim_tokens
+from ctllm.pipelines.dedup.verbatim import sha1_shingles, verbatim_tokens
 from ctllm.schemas.curation_config import DedupConfig
 from ctllm.schemas.duplicates import BANDS
 
@@ -76,8 +76,8 @@ class Signer:
         if not config.near:
             return np.empty(0, np.uint64), np.zeros(len(offsets), np.int64)
         num_chars, min_shingles = config.shingle_chars, config.min_shingles
-        if config.form == "verbatim":
-            return verbatim_shingles(texts.codepoints, offsets, num_chars=num_chars, min_shingles=min_shingles)
+        if config.shingle_hash == "sha1":
+            return sha1_shingles(texts.codepoints, offsets, num_chars=num_chars, min_shingles=min_shingles)
         return distinct_shingles(
             found, offsets, num_chars=num_chars, num_words=config.shingle_words, min_shingles=min_shingles
         )

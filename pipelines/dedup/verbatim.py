@@ -1,8 +1,8 @@
-"""Shingles of a text as it is, hashed as datasketch hashes bytes: windows of characters, SHA-1 of their UTF-8.
+"""A text as it is: its characters as tokens, and their windows hashed as datasketch hashes bytes, SHA-1 of their UTF-8.
 
-No folding, no scripts, no words: what the CT-LLM authors did, and what any datasketch index over character n-grams
-holds. An own SHA-1 (FIPS 180-4), for `hashlib` is called once a window: here `_LANES` windows lie side by side, and
-every step of the algorithm is taken for all of them, on vectors.
+No folding, no scripts, no words. SHA-1 is what the CT-LLM authors used, and what any datasketch index over character
+n-grams holds; without it the tokens go the way of all others, through `shingles`. An own SHA-1 (FIPS 180-4), for
+`hashlib` is called once a window: here `_LANES` windows lie side by side, and every step is taken for all on vectors.
 """
 
 import numba as nb
@@ -22,11 +22,11 @@ Words = tuple[np.uint32, ...]
 
 
 def verbatim_tokens(codepoints: np.ndarray) -> np.ndarray:
-    """A token for every character, whatever it is: (code points,), uint64."""
-    return codepoints.astype(np.uint64) + np.uint64(1)
+    """A token for every character, whatever it is: (code points,), uint64, odd as those of Han characters are."""
+    return (codepoints.astype(np.uint64) << np.uint64(1)) | np.uint64(1)
 
 
-def verbatim_shingles(
+def sha1_shingles(
     codepoints: np.ndarray, offsets: np.ndarray, *, num_chars: int, min_shingles: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distinct windows of every text as they appear: (shingles,), uint64, and (texts + 1,) int64 offsets.

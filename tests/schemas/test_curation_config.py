@@ -86,6 +86,7 @@ def test_preset_sets_what_is_not_given() -> None:
     values = {"dedup": {"preset": "ctllm", "shingle_chars": 7}}
     dedup = parse_config(values, CurationConfig, origin="c.yaml").dedup
     assert (dedup.bands, dedup.scheme, dedup.form, dedup.verify) == ((9, 13), "legacy", "verbatim", False)
+    assert (dedup.shingle_hash, type(dedup)().shingle_hash) == ("sha1", "mixed")
     assert (dedup.shingle_chars, dedup.min_shingles, dedup.survivor_order) == (7, 1, ("key",))
     assert type(dedup).model_validate(dedup.model_dump(mode="json")) == dedup
     assert type(dedup)(preset="recommended") == type(dedup)()
@@ -106,6 +107,14 @@ def test_bands_beyond_the_permutations_are_refused() -> None:
     )
     assert parse_config({"dedup": {"bands": [9, 13], "num_permutations": 117}}, CurationConfig, origin="c.yaml")
     assert "bands.1" in refusal(dedup={"bands": [9, 0]})
+
+
+def test_sha1_of_folded_tokens_is_refused() -> None:
+    """It is the hash of characters as they stand; the authors' preset over folded tokens has to say so."""
+    assert "not with form=folded" in refusal(dedup={"shingle_hash": "sha1"})
+    assert "shingle_hash sha1" in refusal(dedup={"preset": "ctllm", "form": "folded"})
+    values = {"dedup": {"preset": "ctllm", "form": "folded", "shingle_hash": "mixed"}}
+    assert parse_config(values, CurationConfig, origin="c.yaml").dedup.form == "folded"
 
 
 def test_threshold_is_read_by_signing_where_it_makes_the_bands() -> None:

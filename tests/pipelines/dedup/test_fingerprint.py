@@ -36,8 +36,8 @@ def _documents(texts: list[str], lanes: list[str]) -> pa.RecordBatch:
 def test_bands_are_those_of_the_whole_texts(rows: list[tuple[str, str]]) -> None:
     """Signed with the tokens of lines and sentences, each text has the bands that it has alone."""
     documents = _documents([text for text, _ in rows], [lane for _, lane in rows])
-    for form in ("folded", "verbatim"):
-        config = _config(form=form)
+    for form in ({"form": "folded"}, {"form": "verbatim"}, {"form": "verbatim", "shingle_hash": "sha1"}):
+        config = _config(**form)
         measured = Fingerprinter(config).measure(documents, TextBatch.of(documents.column("text")))
         assert measured["bands"].equals(Signer(config.dedup).sign(documents))
 
