@@ -23,7 +23,9 @@ Words = tuple[np.uint32, ...]
 
 def verbatim_tokens(codepoints: np.ndarray) -> np.ndarray:
     """A token for every character, whatever it is: (code points,), uint64, odd as those of Han characters are."""
-    return (codepoints.astype(np.uint64) << np.uint64(1)) | np.uint64(1)
+    found = np.empty(len(codepoints), np.uint64)
+    _number(codepoints, found)
+    return found
 
 
 def sha1_shingles(
@@ -40,6 +42,12 @@ def sha1_shingles(
     seen = np.empty(1 << (4 * longest).bit_length(), np.uint32)
     used = _distinct(codepoints, offsets, num_chars, min_shingles, seen, shingles, shingle_offsets)
     return shingles[:used], shingle_offsets
+
+
+@nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _number(codepoints: np.ndarray, found: np.ndarray) -> None:
+    for i in range(codepoints.shape[0]):
+        found[i] = (np.uint64(codepoints[i]) << np.uint64(1)) | np.uint64(1)
 
 
 @nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
