@@ -11,7 +11,7 @@ import numba as nb
 import numpy as np
 import pyarrow as pa
 
-_BLOCK = 64  # bytes of text decoded at once; chosen
+_BLOCK = 512  # bytes of text decoded at once; of 64 half as fast, of 1,024 as fast (2026-11)
 
 kernel = nb.njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
 """Compiles a loop over arrays; it runs without the GIL. Its cache watches one file: call no other module's kernels."""
@@ -167,7 +167,8 @@ def _decode(data: np.ndarray, offsets: np.ndarray, codepoints: np.ndarray, code_
         position, end = np.uint64(offsets[text]), np.uint64(offsets[text + 1])
         while position < end:
             stop = min(position + np.uint64(_BLOCK), end)
-            if _widen_ascii(data[position:stop], codepoints[used : used + (stop - position)]):
+            may_be_ascii = data[position] < 0x80 and data[stop - np.uint64(1)] < 0x80  # asking costs as much as writing
+            if may_be_ascii and _widen_ascii(data[position:stop], codepoints[used : used + (stop - position)]):
                 used += stop - position
                 position = stop
                 continue
