@@ -57,12 +57,13 @@ def decode(data: bytes, *, http_charset: str | None = None, is_html: bool = Fals
         return Decoded(data.decode(), "utf-8")
     except UnicodeDecodeError:
         pass
-    if _is_damaged_utf8(data):
+    wide = _WideBytes(data)
+    if _is_damaged_utf8(wide):
         return _first_fitting(data, iter(["utf-8"]))
     declared = [http_charset] if http_charset else []
     if is_html and (match := _DECLARED.search(data, 0, DECLARATION_BYTES)):
         declared.append((match[1] or match[2]).decode("ascii", "replace"))
-    return _first_fitting(data, _candidates(data, declared))
+    return _first_fitting(data, _candidates(data, wide, declared))
 
 
 def _first_fitting(data: bytes, candidates: Iterator[str]) -> Decoded | None:
@@ -77,18 +78,43 @@ def _first_fitting(data: bytes, candidates: Iterator[str]) -> Decoded | None:
     return best if best.text.count("\ufffd") <= MAX_REPLACED_SHARE * len(best.text) else None
 
 
-def _is_damaged_utf8(data: bytes) -> bool:
+class _WideBytes:
+    """What stands outside ASCII at the beginning of a page, looked for in windows that are each twice as long."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._windows: list[bytes] = []
+
+    def sample(self, runs: re.Pattern[bytes]) -> bytes:
+        """The first `SAMPLE_BYTES` that `runs` of wide characters finds, a space after each run."""
+        number, found = 0, self._find(runs, 0)
+        while len(found) <= SAMPLE_BYTES and _SAMPLE_WINDOW_BYTES << number < len(self._data):
+            number += 1
+            found = self._find(runs, number)
+        return found[:SAMPLE_BYTES]
+
+    def _find(self, runs: re.Pattern[bytes], number: int) -> bytes:
+        """All that `runs` finds in a window, a space after each."""
+        if number == len(self._windows):
+            values = np.frombuffer(self._data[: _SAMPLE_WINDOW_BYTES << number], np.uint8)
+            is_wide = values >= 0x80
+            is_wide[1:] |= is_wide[:-1] & (values[1:] >= 0x40)  # trail bytes; searching ASCII takes ten times as long
+            self._windows.append(b" ".join(np.where(is_wide, values, np.uint8(0x20)).tobytes().split()))
+        return b" ".join([*runs.findall(self._windows[number]), b""])
+
+
+def _is_damaged_utf8(wide: _WideBytes) -> bool:
     """Whether invalid UTF-8 with bytes knocked out is likelier than any other charset; Windows-1252 would "fit" always.
 
     Texts in other charsets have at most 0.53 whole UTF-8 characters for one U+FFFD (1,200 Chinese, some others).
     """
-    text = _sample(_WIDE_BYTES, data).decode("utf-8", "replace")  # of all of it, errors would cost 0.1 µs each
+    text = wide.sample(_WIDE_BYTES).decode("utf-8", "replace")  # of all of it, errors would cost 0.1 µs each
     num_replaced = text.count("\ufffd")
     num_wide = len(text) - text.count(" ") - num_replaced  # nothing else in it is ASCII
     return num_replaced < 1.5 * num_wide
 
 
-def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
+def _candidates(data: bytes, wide: _WideBytes, declared: list[str]) -> Iterator[str]:
     """Codec names to try, best first.
 
     uchardet is asked after our own look at Chinese: it misses 15 % of texts of 20 characters, ours none. It never takes
@@ -96,7 +122,7 @@ def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
     """
     yield "utf-8"
     names = [str(map_encoding_to_html5(label)) for label in declared]
-    chinese = likely_chinese(data)
+    chinese = _likely_chinese(wide)
     if names and chinese and _CHINESE.get(names[0]) == chinese:
         yield from _CODECS.get(names[0], (names[0],))
     detected = str(detect_encoding(data))
@@ -116,27 +142,14 @@ def _candidates(data: bytes, declared: list[str]) -> Iterator[str]:
 
 def likely_chinese(data: bytes) -> str | None:
     """`"gb18030"` or `"big5hkscs"` where the bytes look like everyday Chinese in it, the better one; else None."""
-    sample = _sample(_PAIRS, data)
+    return _likely_chinese(_WideBytes(data))
+
+
+def _likely_chinese(wide: _WideBytes) -> str | None:
+    sample = wide.sample(_PAIRS)
     shares = {codec: _everyday_share(sample, codec) for codec in ("gb18030", "big5hkscs")}
     likely = max(shares, key=lambda codec: shares[codec])
     return likely if shares[likely] >= MIN_EVERYDAY_SHARE else None
-
-
-def _sample(runs: re.Pattern[bytes], data: bytes) -> bytes:
-    """The first `SAMPLE_BYTES` that `runs` of wide characters finds, a space after each run."""
-    size = _SAMPLE_WINDOW_BYTES
-    while len(sample := _wide_runs(runs, data[:size])) <= SAMPLE_BYTES and size < len(data):
-        size *= 2
-    return sample[:SAMPLE_BYTES]
-
-
-def _wide_runs(runs: re.Pattern[bytes], data: bytes) -> bytes:
-    """All that `runs` finds, a space after each."""
-    values = np.frombuffer(data, np.uint8)
-    is_wide = values >= 0x80
-    is_wide[1:] |= is_wide[:-1] & (values[1:] >= 0x40)  # trail bytes; searching ASCII takes ten times as long
-    wide = b" ".join(np.where(is_wide, values, np.uint8(0x20)).tobytes().split())
-    return b" ".join([*runs.findall(wide), b""])
 
 
 def _everyday_share(data: bytes, codec: str) -> float:
