@@ -87,11 +87,15 @@ def main(paths: Sequence[str]) -> None:
     texts *= -(-MIN_BYTES // size)
     total = sum(len(text.encode()) for text in texts)
     batches = [documents(texts[at : at + BATCH_DOCUMENTS]) for at in range(0, len(texts), BATCH_DOCUMENTS)]
-    recommended, plain = Signer(DedupConfig()).sign, Signer(DedupConfig(form="verbatim")).sign
+    ways: dict[str, Callable[[pa.RecordBatch], object]] = {
+        "recommended": Signer(DedupConfig()).sign,
+        "plain": Signer(DedupConfig(form="verbatim")).sign,
+        "alone": sign_alone,
+    }
     rates = {}
-    for name, sign in (("recommended", recommended), ("plain", plain), ("alone", sign_alone)):
-        sign(batches[0].slice(0, 10))  # type: ignore[operator]  # compiles the kernels
-        rates[name] = total / cpu_seconds(lambda sign=sign: [sign(batch) for batch in batches])
+    for name, sign in ways.items():
+        sign(batches[0].slice(0, 10))  # compiles the kernels
+        rates[name] = total / cpu_seconds(lambda: [sign(batch) for batch in batches])  # noqa: B023 - called at once
     few = texts[: max(1, int(len(texts) * DATASKETCH_SHARE))]
     shingles = [[text[at : at + NUM_CHARS].encode() for at in range(len(text) - NUM_CHARS + 1)] for text in few]
     theirs = sum(len(text.encode()) for text in few) / cpu_seconds(
