@@ -5,7 +5,7 @@
 FILEs are JSON Lines with `text`, compressed or not, repeated until there are enough megabytes of text, with one
 character changed in every copy, so that copies are near duplicates and no exact ones. Megabytes are of UTF-8 text,
 seconds are CPU time of the whole process. `curate` is the command in a process of its own, with one worker and with
-two: their ratio is of wall time, peak_rss_mb_N is the most memory with N workers.
+two: their ratios are of wall time, start-up and all, and stage by stage; peak_rss_mb_N is the most memory with N.
 
 read     Parquet to documents: normalised, language and lane            signals  all signals of the documents
 sign     exact hash, bands and sketches                                 write    the documents as zstd Parquet
@@ -46,7 +46,7 @@ from ctllm.pipelines.signals.measure import Measurer
 from ctllm.pipelines.sources.reader import SourceBatch, read_batches
 from ctllm.pipelines.sources.split import plan_splits
 from ctllm.schemas.curation_config import CurationConfig
-from ctllm.schemas.files import ROW_GROUP_ROWS
+from ctllm.schemas.files import ROW_GROUP_ROWS, read_json
 from ctllm.schemas.memory import keep_freed_memory
 
 STEPS = ("read", "signals", "sign", "write", "fused", "filter", "html", "curate")
@@ -217,19 +217,24 @@ def measure_html(warc: str) -> dict[str, float]:
     }
 
 
-def measure_curate(paths: Sequence[str], work: Path, *, size: int) -> dict[str, float]:
+def measure_curate(paths: Sequence[str], work: Path, *, size: int) -> dict[str, Any]:
     """The whole command, start-up and all, with one worker and with two."""
     _run_command(paths[:1], work / "run-warm", workers=2)  # compiles the kernels
-    walls, usages = [], []
+    walls, usages, stages = [], [], []
     for workers in (1, 2):
         started = time.monotonic()
-        usages.append(_run_command(paths, work / f"run-{workers}", workers=workers))
+        usages.append(_run_command(paths, out := work / f"run-{workers}", workers=workers))
         walls.append(time.monotonic() - started)
+        stages.append(read_json(str(out / "manifest.json"))["stages"])
+    by_stage = {
+        name: round(stages[0][name]["seconds"] / stages[1][name]["seconds"], 2) for name in ("measure", "pairs")
+    }
     seconds = usages[0].ru_utime + usages[0].ru_stime
     return {
         "curate_mb_per_cpu_s": round(size / 1e6 / seconds, 1),
         "curate_mb_per_wall_s": round(size / 1e6 / walls[0], 1),
         "two_workers_speedup": round(walls[0] / walls[1], 2),
+        "two_workers_by_stage": by_stage,
     } | {f"curate_peak_rss_mb_{number}": round(usage.ru_maxrss / 1024) for number, usage in enumerate(usages, start=1)}
 
 
