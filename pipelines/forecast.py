@@ -1,22 +1,18 @@
 """What a curation would give and cost, from a random sample of its input: `ctllm curate --dry-run --sample 0.01`.
 
-The sample is of pieces of files (blocks of lines, row groups, whole files where they cannot be cut), by chance within
-each stratum, the files whose paths differ in digits only, and goes through the whole curation in a scratch directory.
-What depends on the amount of input is scaled by bytes, stratum by stratum (ratio estimate; Cochran, Sampling
-Techniques, 6.3): what is counted by the bytes of the block, what grows with the text by those of the lines that begin
-in it, among which a novel may be. Copies of two documents of one piece scale so too; copies across pieces are met with
-the square of the sampled share, so few say little: see `group_sizes.py`.
+The sample is of pieces of files (blocks of lines, row groups, whole files where they cannot be cut), as `strata.py`
+chooses them, and goes through the whole curation in a scratch directory. What depends on the amount of input is scaled
+by bytes: what is counted by those of the block, what grows with the text by those of the lines that begin in it, among
+which a novel may be. Copies of two documents of one piece scale so too; copies across pieces are met with the square of
+the sampled share, so few say little: see `group_sizes.py`.
 """
 
 import io
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import groupby
-from math import ceil, sqrt
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +28,7 @@ from ctllm.pipelines.publish import PUBLISHED_LEVEL
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.sources.lines import bytes_of_lines
 from ctllm.pipelines.sources.split import Split, plan_splits
+from ctllm.pipelines.strata import MIN_PIECES, Estimate, by_stratum, choose, stratum_of, total_of
 from ctllm.schemas.curation_config import CurationConfig, SourceConfig
 from ctllm.schemas.document import split_of
 from ctllm.schemas.errors import InputError
@@ -39,8 +36,6 @@ from ctllm.schemas.files import exists, join, read_parquet, written_whole
 from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.progress import Progress, silent
 
-MIN_PIECES = 100  # 10 pieces were off by a fifth, 100 by less than a tenth (docs/scale.md)
-MAX_BYTES_FOR_PIECES = 64 << 20  # chosen: row groups and files that cannot be cut may be many MB each
 MIN_SAMPLE_BYTES = 16 << 20  # less than two seconds of work drown in the noise of the start-up (docs/scale.md)
 MIN_PIECE_BYTES = 1 << 16  # chosen: some twenty documents
 CPU_ERROR = 0.15  # chosen share, for large files cost what small ones do only about
@@ -52,19 +47,6 @@ TOTALS = ("documents", "failed", "kept by the rules", "copies in a piece", "char
 COUNTS = (*TOTALS[:4], PUBLISHED)
 AMOUNTS = (*TOTALS[4:], "bytes of text")
 READ_WHOLE = frozenset({"warc", "html", "json", "tree", "code"})  # formats of which no piece was cut
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A total, and the interval that holds it in 95 of 100 samples."""
-
-    value: float
-    low: float
-    high: float
-
-    def scaled(self, factor: float) -> "Estimate":
-        """The same in another unit."""
-        return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
 
 @dataclass(frozen=True)
@@ -102,7 +84,7 @@ def forecast(
     unguarded = config.model_copy(update={"guard": GuardConfig.model_validate(NO_GUARD)})
     options = RunnerOptions(workers=1)
     numbered = [replace(split, index=index) for index, split in enumerate(chosen)]
-    few = [next(members) for _, members in groupby(sorted(numbered, key=stratum_of), key=stratum_of)]
+    few = [stratum[0] for stratum in by_stratum(numbered)]
     cold, warm = (_spent(unguarded, few, out=join(scratch, name), options=options) for name in ("cold", "warm"))
     run = curate_splits(unguarded, numbered, out=join(scratch, "sample"), options=options, progress=progress)
     spent = _spent_together(run, numbered, scratch=scratch, options=options)
@@ -133,45 +115,6 @@ def forecast(
 
 
 NO_GUARD = {name: 1.0 for name in GuardConfig.model_fields if name.startswith("max_")}
-
-
-def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
-    """Pieces of each stratum by chance, in their order: `share` of them, at least two.
-
-    `MIN_PIECES` in all, unless that takes more than `MAX_BYTES_FOR_PIECES`: then fewer, and the intervals say so.
-    """
-    total_bytes = sum(split.size_bytes for split in pieces)
-    share = max(share, min(MIN_PIECES / len(pieces), MAX_BYTES_FOR_PIECES / max(total_bytes, 1)))
-    random = np.random.default_rng(seed)
-    chosen: list[Split] = []
-    for _, members in groupby(sorted(pieces, key=stratum_of), key=stratum_of):
-        stratum = list(members)
-        number = min(len(stratum), max(2, ceil(share * len(stratum))))
-        chosen += [stratum[index] for index in sorted(random.choice(len(stratum), number, replace=False).tolist())]
-    return sorted(chosen, key=lambda split: split.index)
-
-
-def total_of(values: np.ndarray, chosen: Sequence[Split], pieces: Sequence[Split], *, sizes: Sequence[int]) -> Estimate:
-    """The total over all `pieces` of what was found in the `chosen` ones, (chosen,), stratum by stratum.
-
-    `sizes`: what each of the chosen has of the bytes of its stratum, (chosen,); over all pieces that is `size_bytes`.
-    """
-    total, variance, freedom = 0.0, 0.0, 0
-    names = np.array([stratum_of(split) for split in chosen])
-    bytes_of_strata: dict[str, list[int]] = {}
-    for split in pieces:
-        bytes_of_strata.setdefault(stratum_of(split), []).append(split.size_bytes)
-    for name in sorted(set(names.tolist())):
-        member, stratum = names == name, bytes_of_strata[name]
-        found, lengths = values[member].astype(float), np.array(sizes, float)[member]
-        ratio = found.sum() / max(lengths.sum(), 1.0)
-        total += ratio * sum(stratum)
-        if 1 < len(found) < len(stratum):
-            spread = float(np.var(found - ratio * lengths, ddof=1))
-            variance += len(stratum) ** 2 * (1 - len(found) / len(stratum)) * spread / len(found)
-            freedom += len(found) - 1
-    reach = (1.96 + 2.6 / max(freedom, 1)) * sqrt(variance)  # Student's t to 2 % from 4 degrees of freedom on
-    return Estimate(total, max(total - reach, 0.0), total + reach)
 
 
 def _copies(across: Estimate, totals: Mapping[str, Estimate]) -> dict[str, Estimate]:
@@ -239,11 +182,6 @@ def _published(run: Run, split: Split) -> Iterator[pa.Table]:
 def _curated_parts(run: Run, split: Split) -> list[str]:
     paths = (join(run.path, "curated", lane, f"part-{split.index:05d}.parquet") for lane in ("zh", "en", "code"))
     return [path for path in paths if exists(path)]
-
-
-def stratum_of(split: Split) -> str:
-    """The path with runs of (hexadecimal) digits as one sign: part-00001 and part-00002 are of one kind."""
-    return re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", split.url)
 
 
 def _disk_bytes(
