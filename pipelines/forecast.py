@@ -8,16 +8,15 @@ the sampled share, so few say little: see `group_sizes.py`.
 """
 
 import io
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ctllm.pipelines.cpu_time import cpu_seconds, curation_time, further_pairs, growth_of
 from ctllm.pipelines.curate import curate_splits
 from ctllm.pipelines.dedup.minhash import banding
 from ctllm.pipelines.group_sizes import copies_of_all
@@ -28,25 +27,21 @@ from ctllm.pipelines.publish import PUBLISHED_LEVEL
 from ctllm.pipelines.run_directory import Run
 from ctllm.pipelines.sources.lines import bytes_of_lines
 from ctllm.pipelines.sources.split import Split, plan_splits
-from ctllm.pipelines.strata import MIN_PIECES, Estimate, by_stratum, choose, stratum_of, total_of
-from ctllm.schemas.curation_config import CurationConfig, SourceConfig
+from ctllm.pipelines.strata import MIN_PIECES, Estimate, by_stratum, choose, total_of
+from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.document import split_of
-from ctllm.schemas.errors import InputError
-from ctllm.schemas.files import exists, join, read_parquet, written_whole
+from ctllm.schemas.files import exists, join, read_parquet
 from ctllm.schemas.guard_config import GuardConfig
 from ctllm.schemas.progress import Progress, silent
 
-MIN_SAMPLE_BYTES = 16 << 20  # less than two seconds of work drown in the noise of the start-up (docs/scale.md)
+MIN_SAMPLE_BYTES = 32 << 20  # less than two seconds of work drown in the noise of the start-up (docs/scale.md)
 MIN_PIECE_BYTES = 1 << 16  # chosen: some twenty documents
-CPU_ERROR = 0.15  # chosen share, for large files cost what small ones do only about
-CPU_NOISE_SECONDS = 0.4  # by which two equal small runs differed on a busy machine, 2026-11-26
 TABLES = ("documents", "signals", "bands", "lines", "repeats", "cuts", "verdicts")
 TABLES_OF_TEXT = ("documents", "curated")  # they grow with the text, the other tables with the number of documents
 PUBLISHED = "documents of the sample that were published"
 TOTALS = ("documents", "failed", "kept by the rules", "copies in a piece", "characters kept", "tokens kept")
 COUNTS = (*TOTALS[:4], PUBLISHED)
 AMOUNTS = (*TOTALS[4:], "bytes of text")
-READ_WHOLE = frozenset({"warc", "html", "json", "tree", "code"})  # formats of which no piece was cut
 
 
 @dataclass(frozen=True)
@@ -69,25 +64,26 @@ def forecast(
     scratch: str,
     progress: Progress = silent,
     seed: int = 0,
+    loading_seconds: float = 0.0,
 ) -> Forecast:
     """Curates about `share` (0 to 1) of the bytes of `inputs` in the empty directory `scratch`, on one worker.
 
     Raises what `curate` raises, guards aside: a small sample says nothing about them.
+    `loading_seconds`: CPU time that this process has spent before and that a curation would spend too.
     """
     real = plan_splits(inputs, config=config.sources)
     total_bytes = sum(split.size_bytes for split in real)
     share = min(max(share, MIN_SAMPLE_BYTES / max(total_bytes, 1)), 1.0)
-    block = int(min(config.sources.block_size_bytes, max(MIN_PIECE_BYTES, total_bytes * share / MIN_PIECES)))
-    cut = config.sources.model_copy(update={"block_size_bytes": block})
-    pieces = plan_splits(inputs, config=cut)
+    pieces = _cut(inputs, config, piece_bytes=total_bytes * share / MIN_PIECES)
     chosen = choose(pieces, share=share, seed=seed)
     unguarded = config.model_copy(update={"guard": GuardConfig.model_validate(NO_GUARD)})
     options = RunnerOptions(workers=1)
     numbered = [replace(split, index=index) for index, split in enumerate(chosen)]
     few = [stratum[0] for stratum in by_stratum(numbered)]
-    cold, warm = (_spent(unguarded, few, out=join(scratch, name), options=options) for name in ("cold", "warm"))
+    start = loading_seconds + sum(curation_time(unguarded, few, out=join(scratch, "start"), options=options))
+    began = time.process_time()
     run = curate_splits(unguarded, numbered, out=join(scratch, "sample"), options=options, progress=progress)
-    spent = _spent_together(run, numbered, scratch=scratch, options=options)
+    seconds = time.process_time() - began
     found = {name: np.array(values) for name, values in _per_piece(run, numbered).items()}
     sizes = {
         "block": [split.size_bytes for split in chosen],
@@ -101,17 +97,26 @@ def forecast(
     totals |= _copies(Estimate(*copies_of_all(members_met, share=sampled_share)), scaled)
     growth = {name: scaled[name].scaled(1 / max(found[name].sum(), 1)) for name in ("documents", "bytes of text")}
     still_kept = totals["kept"].value / max(scaled[PUBLISHED].value, 1.0)  # whose copies the sample lacks
-    read = sum(found["bytes of text"][split.index] for split in few)
-    factor = (scaled["bytes of text"].value - read) / max(found["bytes of text"].sum() - read, 1)
-    cpu = cold + max(spent - warm, 0.0) * factor
-    reach = CPU_ERROR * cpu + CPU_NOISE_SECONDS * factor
-    totals["CPU seconds"] = Estimate(cpu, max(cpu - reach, cold), cpu + reach)
+    text, texts = scaled["bytes of text"], found["bytes of text"]
+    totals["CPU seconds"] = cpu_seconds(
+        start,
+        growth_of(run, numbered, seconds=seconds, text_bytes=texts, scratch=scratch, options=options),
+        text=text.less(texts[[split.index for split in few]].sum()),
+        num_splits=max(len(real) - len(few), 0),
+        pairs=further_pairs(run, share=sampled_share),
+        document_bytes=text.value / max(scaled["documents"].value, 1.0),
+        still_kept=still_kept,
+    )
     totals["bytes on disk"] = _disk_bytes(run, numbered, growth, still_kept=still_kept, num_files=len(real))
-    lines = sum(read_parquet(run.part("lines", split.index), columns=["unit"]).num_rows for split in numbered)
-    bands, _ = banding(config.dedup)
-    sampled_documents = int(found["documents"].sum())
-    totals["bytes shuffled"] = growth["documents"].scaled(24 * (bands + 1) * sampled_documents + 16 * lines)
+    shuffled = _shuffled_bytes(run, numbered, num_documents=int(found["documents"].sum()))
+    totals["bytes shuffled"] = growth["documents"].scaled(shuffled)
     return Forecast(sampled_share, len(chosen), totals)
+
+
+def _cut(inputs: Sequence[str], config: CurationConfig, *, piece_bytes: float) -> list[Split]:
+    """Pieces of about `piece_bytes`, no larger than the splits of a curation."""
+    block = int(min(config.sources.block_size_bytes, max(MIN_PIECE_BYTES, piece_bytes)))
+    return plan_splits(inputs, config=config.sources.model_copy(update={"block_size_bytes": block}))
 
 
 NO_GUARD = {name: 1.0 for name in GuardConfig.model_fields if name.startswith("max_")}
@@ -202,6 +207,13 @@ def _disk_bytes(
     return Estimate(value, low, high)
 
 
+def _shuffled_bytes(run: Run, splits: Sequence[Split], *, num_documents: int) -> int:
+    """Of band keys and hashes of lines."""
+    num_lines: int = sum(read_parquet(run.part("lines", split.index), columns=["unit"]).num_rows for split in splits)
+    num_bands, _ = banding(run.config.dedup)
+    return 24 * (num_bands + 1) * num_documents + 16 * num_lines
+
+
 def _size_as_one_file(paths: Iterable[str], *, level: int) -> tuple[int, float]:
     """Bytes of a file with one row, and what the other rows of all these files add to it."""
     tables = [read_parquet(path) for path in paths]
@@ -217,34 +229,3 @@ def _written_bytes(tables: Sequence[pa.Table], *, level: int) -> int:
         for batch in (batch for table in tables for batch in table.to_batches()):
             writer.write(batch)
     return buffer.getbuffer().nbytes
-
-
-def _spent(config: CurationConfig, splits: Sequence[Split], *, out: str, options: RunnerOptions) -> float:
-    """CPU seconds of a curation, of one that finds no document too: a piece may lie inside a line or be broken."""
-    started = time.process_time()
-    numbered = [replace(split, index=index) for index, split in enumerate(splits)]
-    with suppress(InputError):
-        curate_splits(config, numbered, out=out, options=options)
-    return time.process_time() - started
-
-
-def _spent_together(run: Run, splits: Sequence[Split], *, scratch: str, options: RunnerOptions) -> float:
-    """CPU seconds of the sample in files of a usual size: pieces that were cut small cost mostly their tables."""
-    texts: dict[str, list[str]] = {}
-    whole = [split for split in splits if split.format in READ_WHOLE]
-    for split in splits:
-        if split.format not in READ_WHOLE:
-            texts.setdefault(stratum_of(split), []).append(run.part("documents", split.index))
-    for number, paths in enumerate(texts.values()):
-        with written_whole(join(scratch, "together", f"{number}.jsonl")) as file:
-            rows = (row for path in paths for row in _rows(path))
-            file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
-    sources = SourceConfig(block_size_bytes=run.config.sources.block_size_bytes)
-    config = run.config.model_copy(update={"sources": sources})
-    planned = plan_splits([join(scratch, "together")], config=sources) if texts else []
-    return _spent(config, [*planned, *whole], out=join(scratch, "timed"), options=options)
-
-
-def _rows(path: str) -> Iterator[dict[str, str | None]]:
-    table = read_parquet(path, columns=["id", "url", "text"])
-    yield from table.to_pylist()

@@ -30,6 +30,10 @@ class Estimate:
         """The same in another unit."""
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
+    def less(self, amount: float) -> "Estimate":
+        """What is left without `amount`, 0 at least."""
+        return Estimate(*(max(each - amount, 0.0) for each in (self.value, self.low, self.high)))
+
 
 def choose(pieces: Sequence[Split], *, share: float, seed: int) -> list[Split]:
     """Pieces of each stratum by chance, in their order: `share` of them, at least two.

@@ -1,6 +1,7 @@
 """Commands on corpora: curate, decide, why, pairs, stats, report."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,7 +179,14 @@ def _print_forecast(settings: Any, inputs: list[str], *, share: float, prices: d
     from ctllm.pipelines.forecast import forecast
 
     with scratch_directory("ctllm-dry-run-") as scratch, progress_shown() as progress:
-        found = forecast(settings, inputs=inputs, share=share, scratch=scratch, progress=progress)
+        found = forecast(
+            settings,
+            inputs=inputs,
+            share=share,
+            scratch=scratch,
+            progress=progress,
+            loading_seconds=time.process_time(),
+        )
     rows = [[name, *map(round, (each.value, each.low, each.high))] for name, each in found.totals.items()]
     for unit, price in prices.items():
         total, factor = PRICED[unit]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctllm.pipelines.group_sizes import copies_of_all
+from ctllm.pipelines.group_sizes import copies_of_all, pairs_of_all
 
 MIXTURES = {
     "copies": {6: 7000, 12: 300, 30: 100, 60: 30, 200: 10, 1: 200},
@@ -41,3 +41,26 @@ def test_without_a_meeting_there_may_be_copies() -> None:
 def test_everything_as_a_sample_is_exact(groups: list[int], copies: float) -> None:
     """Nothing is estimated when nothing is unmet."""
     assert copies_of_all(np.array(groups, int), share=1.0) == (copies, copies, copies)
+
+
+@pytest.mark.parametrize("name", ["copies", "web"])
+@pytest.mark.parametrize("share", [0.1, 0.03])
+def test_pairs_are_found_from_the_partners_met(name: str, share: float) -> None:
+    """The mean of 40 samples is the number of pairs, to a tenth: whatever the sizes of groups, none is asked for."""
+    found = [_pairs_of(sample(MIXTURES[name], share=share, seed=seed), share=share) for seed in range(40)]
+    pairs = sum(size * (size - 1) / 2 * number for size, number in MIXTURES[name].items())
+    assert np.mean(found) == pytest.approx(pairs, rel=0.1)
+
+
+def test_boilerplate_is_not_compared_with_itself() -> None:
+    """Of a group of 2,000, above `max_bucket`, each is compared with one: 2,000 pairs and not two million."""
+    met = sample({2000: 1}, share=0.1, seed=0)
+    assert _pairs_of(met, share=0.1, max_bucket=1000) == pytest.approx(2000, rel=0.2)
+    assert _pairs_of(met, share=0.1, max_bucket=3000) == pytest.approx(2_000_000, rel=0.3)
+
+
+def _pairs_of(groups_M: np.ndarray, *, share: float, max_bucket: int = 1000) -> float:
+    """`pairs_of_all` where every member of a group lies in another piece."""
+    sizes = np.repeat(np.arange(1, len(groups_M) + 1), groups_M)
+    partners = np.repeat(sizes - 1, sizes)
+    return pairs_of_all(np.zeros(len(partners)), partners, share=share, max_bucket=max_bucket)
