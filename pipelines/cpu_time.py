@@ -1,10 +1,10 @@
 """What CPU time a curation would take, from timed curations of parts of a sample of it.
 
 A process costs something at its start; what comes on top grows with four things. Text: the slope between a quarter of
-the sample and all of it, for memory touched for the first time costs up to 0.3 s of which the first documents show
-nothing. Published text: less in all than in the sample, whose copies lack their originals. Splits: what the sample cost
-more in pieces than together. Compared pairs: they grow with the square of the documents, so a sample has too few to
-time, and what one costs was measured once, beside what a document does.
+the sample and all of it, for the first megabytes touch memory and load tables that those after them use. Published
+text: less in all than in the sample, whose copies lack their originals. Splits: what the sample cost more in pieces
+than together. Compared pairs: they grow with the square of the documents, so a sample has too few to time, and what one
+costs was measured once, beside what a document does.
 """
 
 import gc
