@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctllm.pipelines.batch import text_buffers
-from ctllm.pipelines.mojibake import MIN_WIDE_BYTES, may_be_mojibake, repair
+from ctllm.pipelines.mojibake import MIN_WIDE_BYTES, MIN_WIDE_SHARE, may_be_mojibake, repair
 
 ZH = "“他们在这里的工作，”她说，“是为了说明：国家与个人之间的关系……”　１２３、ﬁ。"
 HANT = "他們在這裡的工作，是為了說明：國家與個人之間的關係。"
@@ -131,3 +131,24 @@ def test_the_prefilter_never_hides_mojibake(texts: list[str], read: str) -> None
         assert is_suspect or repair(text) is None
     plain = pa.array(["中文，é", "plain", "It’s a “café” here.", ""], pa.large_string())
     assert may_be_mojibake(*text_buffers(plain)).tolist() == [False] * 4
+
+
+def looks_western(text: str) -> bool:
+    """The rule of the prefilter, character by character: only Western ones, and the wide ones in runs or in numbers."""
+    if any(0x800 <= ord(char) < 0x2000 or ord(char) >= 0x3000 for char in text):
+        return False
+    wide = [False, *(char > "\x7f" for char in text), False]
+    has_lone = any(
+        here and not (before or after) for before, here, after in zip(wide, wide[1:], wide[2:], strict=False)
+    )
+    is_numerous = sum(wide) >= max(MIN_WIDE_BYTES, MIN_WIDE_SHARE * len(text))
+    return any(wide) and (is_numerous or not has_lone)
+
+
+@given(
+    st.lists(st.text("ab é’\u07ff\u0800\u1fff\u2fff\u3000😀", max_size=9) | st.text("aÃ’", max_size=90), max_size=20)
+)
+def test_the_prefilter_is_the_rule_for_western_characters(texts: list[str]) -> None:
+    """At both ends of a text, for characters of two bytes and of three, and with as many wide ones as are numerous."""
+    suspects = may_be_mojibake(*text_buffers(pa.array(texts, pa.large_string())))
+    assert suspects.tolist() == [looks_western(text) for text in texts]
