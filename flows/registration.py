@@ -1,4 +1,4 @@
-"""What a Prefect server must know before it can run us: the pool, the slot of the trainers, the deployments."""
+"""What a Prefect server must know before it can run us: pool, trainer slot, deployments, and when a run is lost."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,6 +17,8 @@ from ctllm.schemas.errors import InputError, MissingPartError
 
 POOL = LOCAL_POOL
 DEPLOYMENTS = "prefect.yaml"
+LOST_RUNS = "lost-runs"
+LOST_AFTER_S = 600  # of 30 s between heartbeats; chosen: a server may be away for a while, and runs go on without it
 COMMAND_TIMEOUT_S = 600.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores, 20 s at a load of 20
 
 
@@ -42,8 +45,10 @@ def register(
             base.write_text(json.dumps(base_job_template(pool)), encoding="utf-8")
             template = ["--base-job-template", str(base)]
         _prefect(["work-pool", "create", name, "--type", pool, "--overwrite", *template], environment)
-        _create_trainer_limit(environment)
-        say(f"pool `{name}`, concurrency limit `{TRAINER_LIMIT}` of 1")
+        limit, lost = [TRAINER_LIMIT, "--limit", "1"], ["--from-json", json.dumps(_lost_runs())]
+        _create_once(["gcl", "inspect", TRAINER_LIMIT], ["gcl", "create", *limit], environment)
+        _create_once(["automation", "inspect", LOST_RUNS], ["automation", "create", *lost], environment)
+        say(f"pool `{name}`, concurrency limit `{TRAINER_LIMIT}` of 1, automation `{LOST_RUNS}`")
         _prefect(["--no-prompt", "deploy", "--all", "--prefect-file", str(file)], environment, directory=project)
     deployments = yaml.safe_load((project / DEPLOYMENTS).read_text(encoding="utf-8"))["deployments"]
     say(f"{len(deployments)} deployments from {project / DEPLOYMENTS}")
@@ -58,11 +63,34 @@ def find_project() -> Path:
     raise InputError(f"{Path.cwd()}: no {DEPLOYMENTS} here; run the command in a checkout of the repository")
 
 
-def _create_trainer_limit(environment: Mapping[str, str]) -> None:
+def _lost_runs() -> dict[str, Any]:
+    """The automation that ends a run whose machine or container went down: nobody else would, it would run for ever."""
+    ends = [f"prefect.flow-run.{each}" for each in ("Completed", "Failed", "Cancelled", "Crashed")]
+    trigger = {
+        "type": "event",
+        "posture": "Proactive",
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "for_each": ["prefect.resource.id"],
+        "after": ["prefect.flow-run.heartbeat"],
+        "expect": ["prefect.flow-run.heartbeat", *ends],
+        "threshold": 1,
+        "within": LOST_AFTER_S,
+    }
+    message = f"nothing was heard of it for {LOST_AFTER_S} s: its machine or its container went down"
+    action = {"type": "change-flow-run-state", "state": "CRASHED", "message": message}
+    return {
+        "name": LOST_RUNS,
+        "description": "ends runs that are not heard of",
+        "trigger": trigger,
+        "actions": [action],
+    }
+
+
+def _create_once(inspect: list[str], create: list[str], environment: Mapping[str, str]) -> None:
     try:
-        _prefect(["gcl", "inspect", TRAINER_LIMIT], environment)
+        _prefect(inspect, environment)
     except MissingPartError:
-        _prefect(["gcl", "create", TRAINER_LIMIT, "--limit", "1"], environment)
+        _prefect(create, environment)
 
 
 def _prefect(arguments: list[str], environment: Mapping[str, str], *, directory: Path | None = None) -> None:

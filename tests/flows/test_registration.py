@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctllm.flows.commands import TRAINER_LIMIT
-from ctllm.flows.registration import POOL, find_project, register
+from ctllm.flows.registration import LOST_AFTER_S, LOST_RUNS, POOL, find_project, register
 from ctllm.schemas.errors import MissingPartError
 
 ONE_DEPLOYMENT = f"""
@@ -30,7 +30,7 @@ def test_deployments_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Pool, slot and every deployment of prefect.yaml; telling it again changes nothing and fails at nothing."""
+    """Pool, slot, automation and every deployment of prefect.yaml, each once; telling it again fails at nothing."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
@@ -44,8 +44,11 @@ def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path
         deployed = [each for each in client.read_deployments() if each.work_pool_name == POOL]
         limit = client.read_global_concurrency_limit_by_name(TRAINER_LIMIT).limit
         client.delete_global_concurrency_limit_by_name(TRAINER_LIMIT)  # other tests of the server want none
+        (lost,) = client.read_automations_by_name(LOST_RUNS)
+        client.delete_automation(lost.id)
     assert [each.name for each in deployed] == ["local"]
     assert limit == 1
+    assert (lost.enabled, lost.trigger.within.total_seconds()) == (True, LOST_AFTER_S)
 
 
 @pytest.mark.slow
