@@ -18,7 +18,7 @@ from ctllm.schemas.errors import InputError, MissingPartError
 POOL = LOCAL_POOL
 DEPLOYMENTS = "prefect.yaml"
 LOST_RUNS = "lost-runs"
-LOST_AFTER_S = 600  # of 30 s between heartbeats; chosen: a server may be away for a while, and runs go on without it
+LOST_AFTER_S = 600  # more than three heartbeats of 180 s, Prefect's default: two of them may go amiss
 COMMAND_TIMEOUT_S = 600.0  # `prefect deploy --all`: 3-4 s a deployment on two busy cores, 20 s at a load of 20
 
 
