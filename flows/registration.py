@@ -64,15 +64,17 @@ def find_project() -> Path:
 
 
 def _lost_runs() -> dict[str, Any]:
-    """The automation that ends a run whose machine or container went down: nobody else would, it would run for ever."""
-    ends = [f"prefect.flow-run.{each}" for each in ("Completed", "Failed", "Cancelled", "Crashed")]
+    """The automation that ends a run whose machine or container went down: nobody else would, it would run for ever.
+
+    Any change of state is a sign of life too: a run that waits for approval is suspended and has no process.
+    """
     trigger = {
         "type": "event",
         "posture": "Proactive",
         "match": {"prefect.resource.id": "prefect.flow-run.*"},
         "for_each": ["prefect.resource.id"],
         "after": ["prefect.flow-run.heartbeat"],
-        "expect": ["prefect.flow-run.heartbeat", *ends],
+        "expect": ["prefect.flow-run.*"],
         "threshold": 1,
         "within": LOST_AFTER_S,
     }

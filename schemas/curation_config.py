@@ -107,7 +107,7 @@ class DedupConfig(Config):
     )
     shingle_hash: Literal["mixed", "sha1"] = Field(
         "mixed",
-        description="sha1, of `verbatim` only: as datasketch and text-dedup hash by default, at a quarter of the speed",
+        description="sha1, of `verbatim` only: as datasketch and text-dedup hash by default, at half the speed",
     )
     scheme: Literal["affine32", "legacy"] = Field(
         "affine32", description="datasketch's permutations: those of its versions from 2.0 on, or before"

@@ -32,6 +32,7 @@ def test_deployments_are_found_from_anywhere(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Pool, slot, automation and every deployment of prefect.yaml, each once; telling it again fails at nothing."""
     from prefect.client.orchestration import get_client
+    from prefect.server.events.schemas.automations import EventTrigger
     from prefect.settings import PREFECT_API_URL
 
     (tmp_path / "work.py").write_text("from prefect import flow\n\n@flow\ndef small(): ...\n")
@@ -49,6 +50,16 @@ def test_a_server_may_be_told_twice(capsys: pytest.CaptureFixture[str], tmp_path
     assert [each.name for each in deployed] == ["local"]
     assert limit == 1
     assert (lost.enabled, lost.trigger.within.total_seconds()) == (True, LOST_AFTER_S)
+    trigger = EventTrigger.model_validate(lost.trigger.model_dump())  # as the server has it, which asks these
+    signs_of_life = (
+        "heartbeat",
+        "Suspended",
+        "Accepted",
+        "Rejected",
+        "Crashed",
+    )  # `train_version` names its own states
+    assert all(trigger.expects(f"prefect.flow-run.{each}") for each in signs_of_life)
+    assert [each for each in signs_of_life if trigger.starts_after(f"prefect.flow-run.{each}")] == ["heartbeat"]
 
 
 @pytest.mark.slow
