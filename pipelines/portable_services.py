@@ -7,8 +7,9 @@ A pool is started unless `--environment_type` says where workers come from. Both
 killed; the workers of a pool end with it.
 """
 
+import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from apache_beam.utils.subprocess_server import JavaJarServer
 
@@ -30,6 +32,10 @@ FLINK_SETTINGS = """restart-strategy: fixed-delay
 restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1 s
 """  # a lost worker is replaced and its bundles are done again; by default the job fails
+POOL_COMMAND = (sys.executable, "-m", "ctllm.pipelines.worker_pool", "--service_port=0")
+ADDRESS = re.compile(r"^.*(?:JobService|worker pool) started on (localhost:\d+)$", re.MULTILINE)
+"""What Beam's job server and our pool say. They pick the port, for one that was free a moment ago may be another's."""
+
 START_SECONDS = 120.0  # chosen: a cold Java on a busy machine took a tenth
 STOP_SECONDS = 15.0  # a pool gives its workers 10
 JAVA_FLAGS = ("--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED")  # Java 17
@@ -51,13 +57,11 @@ def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
     with ExitStack() as services:
         if not has_server:
             scratch = services.enter_context(scratch_directory("ctllm-flink-"))
-            port = _free_port()
-            services.enter_context(_service("Flink job server", _flink_command(port, scratch), port=port))
-            more.append(f"--job_endpoint=localhost:{port}")
+            address = services.enter_context(_service("Flink job server", _flink_command(scratch)))
+            more.append(f"--job_endpoint={address}")
         if not has_workers:
-            port = _free_port()
-            services.enter_context(_service("worker pool", _pool_command(port), port=port))
-            more += ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+            address = services.enter_context(_service("worker pool", POOL_COMMAND))
+            more += ["--environment_type=EXTERNAL", f"--environment_config={address}"]
         yield replace(options, beam_args=(*options.beam_args, *more))
 
 
@@ -75,32 +79,22 @@ def _is_set(options: RunnerOptions, name: str) -> bool:
     return any(each.split("=")[0] == f"--{name}" for each in options.beam_args)
 
 
-def _flink_command(port: int, scratch: str) -> list[str]:
+def _flink_command(scratch: str) -> list[str]:
     if shutil.which("java") is None:
         raise MissingPartError("--runner flink: no `java` in PATH; install a Java 17 runtime (openjdk-17-jre-headless)")
     if flink_runner_jar() is None:
         raise MissingPartError(f"--runner flink: no job server in {flink_jars()}; `make flink` fetches it with Maven")
-    ports = ["--job-port", str(port), "--artifact-port", "0", "--expansion-port", "-1"]  # 0: any, -1: none
+    ports = ["--job-port", "0", "--artifact-port", "0", "--expansion-port", "-1"]  # 0: any, -1: none
     (Path(scratch) / "flink-conf.yaml").write_text(FLINK_SETTINGS, encoding="utf-8")
     folders = ["--artifacts-dir", scratch, "--flink-conf-dir", scratch]
     server = [FLINK_SERVER, "--flink-master", "[local]", *folders, *ports]
     return ["java", *JAVA_FLAGS, "-cp", f"{flink_jars()}/*", *server]
 
 
-def _pool_command(port: int) -> list[str]:
-    return [sys.executable, "-m", "ctllm.pipelines.worker_pool", f"--service_port={port}"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def _service(name: str, command: Sequence[str], *, port: int) -> Iterator[None]:
-    """Runs `command` and waits until it listens on `port`; its output is shown only when it fails to."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+def _service(name: str, command: Sequence[str]) -> Iterator[str]:
+    """Runs `command` until the end: the address that it says it serves at; what else it says is shown when it fails."""
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -109,22 +103,21 @@ def _service(name: str, command: Sequence[str], *, port: int) -> Iterator[None]:
             preexec_fn=death_signal_setter(),  # noqa: PLW1509 - async-signal-safe calls only, and it execs at once
         )
         try:
-            if not _listens(process, port):
-                log.seek(0)
-                raise StageError(f"the {name} did not start; it said: {' / '.join(log.read().splitlines()[-5:])}")
-            yield
+            yield _address(name, process, log)
         finally:
             _stop(process)
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+def _address(name: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> str:
     deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("localhost", port)) == 0:
-                return True
+    while True:
+        running = process.poll() is None and time.monotonic() < deadline
+        text = os.pread(log.fileno(), 1 << 20, 0).decode(errors="replace")  # `seek` would move the writer as well
+        if running and (found := ADDRESS.search(text)):
+            return found[1]
+        if not running:
+            raise StageError(f"the {name} did not start; it said: {' / '.join(text.splitlines()[-5:])}")
         time.sleep(0.1)
-    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

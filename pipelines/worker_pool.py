@@ -99,7 +99,7 @@ def _end(worker: BaseProcess) -> None:
 def main() -> None:
     """Serves until it is told to stop."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--service_port", type=int, required=True)
+    parser.add_argument("--service_port", type=int, required=True, help="0: any that is free")
     port = parser.parse_args().service_port
     for stage in STAGES:
         importlib.import_module(stage)
@@ -109,11 +109,12 @@ def main() -> None:
     forks.start()  # before gRPC has threads
     forks_end.close()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    server = grpc.server(ThreadPoolExecutor())
+    server = grpc.server(ThreadPoolExecutor(), options=[("grpc.so_reuseport", 0)])  # by default it shares the port
     services.add_BeamFnExternalWorkerPoolServicer_to_server(_Pool(orders), server)
-    server.add_insecure_port(f"localhost:{port}")
     try:
+        port = server.add_insecure_port(f"localhost:{port}")
         server.start()
+        print(f"worker pool started on localhost:{port}", flush=True)
         signal.pause()
     finally:
         server.stop(None)

@@ -12,17 +12,22 @@ from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.portable_services import portable_services
 from ctllm.schemas.errors import ConfigError, MissingPartError, StageError
 
-JOB_SERVER = """#!/bin/sh
-while [ $# -gt 0 ]; do
-    [ "$1" = --job-port ] && port=$2
-    shift
-done
-exec {python} -m apache_beam.runners.portability.local_job_service_main --job_port=$port
+JOB_SERVER = """#!{python} -u
+import signal, sys, time
+from apache_beam.runners.portability import local_job_service_main as server
+
+def serve(words):
+    print("JobService started on localhost:" + words.split()[-1].rstrip("."))
+    time.sleep(1000)
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+server.serve = serve
+server.run(["--job_port=0"])
 """
 
 
 def java_that_serves_jobs(folder: Path) -> Path:
-    """A `java` that starts Beam's own job server instead of the jar's, on the port it is told."""
+    """A `java` that starts Beam's own job server instead of the jar's, and says so in the jar's words."""
     java = folder / "java"
     folder.mkdir(parents=True, exist_ok=True)
     java.write_text(JOB_SERVER.format(python=sys.executable), encoding="utf-8")
@@ -35,13 +40,6 @@ def listens(address: str) -> bool:
     host, port = address.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
 
 
 def values(options: RunnerOptions) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from ctllm.schemas.config import read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.processes import session_members
 from tests.pipelines.test_curate_corpus import digests
-from tests.pipelines.test_portable_services import free_port, java_that_serves_jobs, listens, write_jar
+from tests.pipelines.test_portable_services import java_that_serves_jobs, listens, write_jar
 from tests.pipelines.test_tokenize import write_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +60,9 @@ def prism() -> Iterator[str]:
     if not PRISM.is_file():
         assert not os.environ.get("CTLLM_REQUIRE_PRISM"), f"{PRISM} is not there; run `make prism`"
         pytest.skip(f"{PRISM} is not there; `make prism` builds it where Go is installed")
-    port = free_port()
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
     process = subprocess.Popen(
         [str(PRISM), f"--job_port={port}", "--serve_http=false", "--log_level=error"], stderr=subprocess.DEVNULL
     )

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 
+from ctllm.pipelines.portable_services import POOL_COMMAND
 from ctllm.pipelines.worker_pool import WORKER_NAME
 from ctllm.schemas.processes import session_members
-from tests.pipelines.test_portable_services import free_port, listens
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +20,13 @@ def nobody() -> endpoints_pb2.ApiServiceDescriptor:
     return endpoints_pb2.ApiServiceDescriptor(url="localhost:1")
 
 
-def pool_process(port: int) -> subprocess.Popen[bytes]:
-    """A pool that listens, in a session of its own."""
+def pool_process() -> tuple[subprocess.Popen[str], str]:
+    """A pool that listens, in a session of its own, and its address."""
     pool = subprocess.Popen(
-        [sys.executable, "-m", "ctllm.pipelines.worker_pool", f"--service_port={port}"],
-        start_new_session=True,
-        stderr=subprocess.DEVNULL,
+        POOL_COMMAND, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    while pool.poll() is None and not listens(f"localhost:{port}"):
-        time.sleep(0.05)
-    return pool
+    assert pool.stdout is not None
+    return pool, pool.stdout.readline().split()[-1]
 
 
 def workers(leader: int) -> list[int]:
@@ -42,9 +38,8 @@ def workers(leader: int) -> list[int]:
 @pytest.mark.parametrize("death", [signal.SIGTERM, signal.SIGKILL])
 def test_a_pool_takes_its_workers_along(death: signal.Signals, nobody: endpoints_pb2.ApiServiceDescriptor) -> None:
     """Stopped or killed, the pool leaves no worker; one that its runner stops goes alone."""
-    port = free_port()
-    pool = pool_process(port)
-    with grpc.insecure_channel(f"localhost:{port}") as channel:
+    pool, address = pool_process()
+    with grpc.insecure_channel(address) as channel:
         stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
         for worker_id in "12":
             request = beam_fn_api_pb2.StartWorkerRequest(
@@ -63,3 +58,14 @@ def test_a_pool_takes_its_workers_along(death: signal.Signals, nobody: endpoints
     while session_members(pool.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert session_members(pool.pid) == []
+
+
+def test_a_port_is_not_shared_with_another_server() -> None:
+    """A pool that is told a port that is taken ends; two servers on one port would get each other's calls."""
+    pool, address = pool_process()
+    command = [*POOL_COMMAND[:-1], f"--service_port={address.split(':')[1]}"]
+    second = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert "Failed to bind to address" in second.stderr
+    pool.terminate()
+    pool.wait(timeout=60)
