@@ -26,6 +26,12 @@ def test_workers_have_the_submitters_beam() -> None:
     )
 
 
+def test_workers_run_in_our_environment() -> None:
+    """Beam's `boot` would else make one of its own, which sees what the system's Python has and not what ours has."""
+    worker = DOCKERFILE.split("AS beam-worker")[1].split("FROM")[0]
+    assert "ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1" in worker
+
+
 def test_the_build_context_holds_what_the_image_installs() -> None:
     """Every package and data folder goes into the context; tests, data and secrets do not."""
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[0] == "!"}
