@@ -16,7 +16,7 @@ from typing import Literal, TypeVar, get_args
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ctllm.schemas.errors import ConfigError
-from ctllm.schemas.files import join
+from ctllm.schemas.files import join, packaged
 
 _View = TypeVar("_View", bound=PipelineOptions)
 RunnerName = Literal["direct", "portable", "flink", "dataflow"]
@@ -100,7 +100,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[str, ...]:
         if not argument.startswith("@"):
             flags.append(argument)
             continue
-        path = Path(argument[1:])
+        path = Path(packaged(argument[1:]))
         if not path.is_file():
             raise ConfigError(f"{argument}: no such file; name one with a Beam option on each line")
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
@@ -110,13 +110,16 @@ def read_flags(arguments: Sequence[str]) -> tuple[str, ...]:
 
 _MAX_GROUPED_BYTES = 64 << 20  # chosen: the local runner holds 3 to 7 times what it groups (engines notes, section 0)
 
-_PORTABLE = (
-    "--sdk_worker_parallelism={workers}",
+NOTHING_TO_STAGE = (
     "--experiments=disable_logging_submission_environment",  # a `pip freeze` for each job
+    "--no_save_main_session",  # of `__main__`, where nothing is that a step needs
 )
+"""Workers have the package; what a submitter would send besides takes time, and workers would install it."""
+
+_PORTABLE = ("--sdk_worker_parallelism={workers}", *NOTHING_TO_STAGE)
 _FLAGS: dict[RunnerName, tuple[str, ...]] = {
     "direct": ("--runner=FnApiRunner", "--direct_running_mode=multi_threading", "--direct_num_workers={workers}"),
     "portable": ("--runner=PortableRunner", *_PORTABLE),
     "flink": ("--runner=FlinkRunner", "--parallelism={workers}", *_PORTABLE),
-    "dataflow": ("--runner=DataflowRunner", "--num_workers={workers}"),
+    "dataflow": ("--runner=DataflowRunner", "--num_workers={workers}", *NOTHING_TO_STAGE),
 }

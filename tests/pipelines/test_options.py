@@ -90,6 +90,14 @@ def test_options_come_from_files(tmp_path: Path) -> None:
         read_flags(["@nowhere"])
 
 
+def test_a_file_of_options_that_comes_with_the_package_is_found_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker's directory is not the repository."""
+    monkeypatch.chdir(tmp_path)
+    assert "--sdk_location=container" in read_flags(["@configs/dataflow/recommended.txt"])
+
+
 def test_the_options_for_dataflow_are_beams() -> None:
     """Every flag of the file that is shipped is one that Beam knows, and the later one wins."""
     file = Path(__file__).resolve().parents[2] / "configs" / "dataflow" / "recommended.txt"
@@ -97,3 +105,4 @@ def test_the_options_for_dataflow_are_beams() -> None:
     values = RunnerOptions("dataflow", 8, flags).pipeline_options().get_all_options()
     assert (values["num_workers"], values["sdk_location"], values["machine_type"]) == (8, "container", "e2-standard-4")
     assert values["use_public_ips"] is False
+    assert values["save_main_session"] is False  # workers have the package; `__main__` is the whole command line
