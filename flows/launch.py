@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ctllm.schemas.errors import StageError
-from ctllm.schemas.processes import death_signal_setter
+from ctllm.schemas.processes import death_signal_setter, describe_exit
 
 GRACE_SECONDS = 2.0  # a child that the runner has already signalled needs no second signal
 KILL_SECONDS = 25.0  # Prefect's runner kills the group after 30 s: be done before
@@ -72,7 +72,7 @@ def supervise(
         reader.join(timeout=DRAIN_SECONDS)
     if code != 0:
         tail = "\n".join(output.last_lines)
-        raise StageError(f"`{shlex.join(command)}` {_describe_exit(code)}; the whole log is {log}\n{tail}")
+        raise StageError(f"`{shlex.join(command)}` {describe_exit(code)}; the whole log is {log}\n{tail}")
 
 
 @dataclass
@@ -132,10 +132,3 @@ def _ended(child: subprocess.Popen[str], *, timeout: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    cause = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"was ended by {signal.Signals(-code).name}{cause}"

@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from ctllm.schemas.processes import session_members
+import pytest
+
+from ctllm.schemas.processes import describe_exit, session_members
 
 PARENT = """
 import subprocess, sys, time
@@ -48,6 +50,20 @@ def test_a_session_has_the_processes_that_run_in_it() -> None:
     while any(map(is_running, members)):
         time.sleep(0.02)
     assert session_members(leader.pid) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (0, "ended with exit code 0"),
+        (5, "ended with exit code 5"),
+        (-15, "was ended by SIGTERM"),
+        (-9, "was ended by SIGKILL (out of memory?)"),
+    ],
+)
+def test_an_end_is_told_by_its_cause(code: int, said: str) -> None:
+    """A signal by its name, and what usually sends SIGKILL."""
+    assert describe_exit(code) == said
 
 
 def is_running(pid: int) -> bool:
