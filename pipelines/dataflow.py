@@ -5,6 +5,7 @@ submitting another; a process that is killed leaves the job alone, one that is t
 """
 
 import hashlib
+import os
 import signal
 import threading
 import time
@@ -18,8 +19,10 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from ctllm.schemas.errors import MissingPartError, StageError
 from ctllm.schemas.files import exists, read_json, write_json
+from ctllm.schemas.scratch import remove_scratch
 
 POLL_SECONDS = 15.0
+HANGUP_SECONDS = 0.5  # chosen: signals to a group arrive within milliseconds
 MAX_FAILED_POLLS = 20  # chosen: 5 minutes without an answer are not the job's end
 SUCCEEDED = frozenset({"JOB_STATE_DONE"})
 FAILED = frozenset({"JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_UPDATED", "JOB_STATE_DRAINED"})
@@ -100,13 +103,13 @@ def run_remotely(
     if job is None or _status(client, job, wait).state in FAILED:
         job = submit_job()
         record.put(name, job)
-    try:
-        with _sigterm_raises():
+    with _told_to_stop():
+        try:
             state = _watch(job, client=client, report=report, wait=wait)
-    except (KeyboardInterrupt, SystemExit):
-        client.cancel(job)
-        record.put(name, None)
-        raise
+        except (KeyboardInterrupt, SystemExit):
+            client.cancel(job)
+            record.put(name, None)
+            raise
     record.put(name, None)
     if state in FAILED:
         stage = name.split(maxsplit=1)[0]
@@ -142,20 +145,43 @@ def _status(client: JobClient, job: JobReference, wait: Callable[[float], object
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM ends the block by SystemExit, as Ctrl-C does by KeyboardInterrupt; only the main thread is told."""
+def _told_to_stop() -> Iterator[None]:
+    """SIGTERM ends the block by SystemExit, as Ctrl-C does by KeyboardInterrupt; only the main thread is told.
+
+    SIGHUP ends the process and leaves the job: whoever started it has gone. Where both come, because a whole group was
+    told to stop and the starter was faster, SIGTERM counts. After it neither disturbs what the block has to tidy up.
+    Under `nohup` SIGHUP stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    told = threading.Event()
+
     def stop(*_: object) -> None:
+        told.set()
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + signal.SIGTERM)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    def leave() -> None:
+        if not told.wait(HANGUP_SECONDS):
+            remove_scratch()
+            os._exit(128 + signal.SIGHUP)
+
+    def hang_up(*_: object) -> None:  # not by waiting here: of two signals Python handles one after the other
+        threading.Thread(target=leave, daemon=True).start()
+
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else hang_up),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class DataflowClient:

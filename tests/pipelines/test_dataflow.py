@@ -127,14 +127,40 @@ def test_any_other_end_is_an_error_that_names_the_job(tmp_path: Path, state: str
     [(interrupted, KeyboardInterrupt), (lambda: os.kill(os.getpid(), signal.SIGTERM), SystemExit)],
 )
 def test_a_stop_cancels_the_job(tmp_path: Path, stop: Callable[[], None], raised: type[BaseException]) -> None:
-    """Ctrl-C, and the SIGTERM of an orchestrator; the handler of before is back afterwards."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Ctrl-C, and the SIGTERM of an orchestrator; the handlers of before are back afterwards."""
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
     service = ScriptedService(["RUNNING", stop, "RUNNING", "DONE"])
     with pytest.raises(raised):
         run(service, tmp_path / "jobs.json")
     assert service.cancelled == ["job-1"]
     assert JobRecord(str(tmp_path / "jobs.json")).jobs() == {}
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_second_signal_does_not_disturb_the_cancelling(tmp_path: Path) -> None:
+    """An orchestrator tells the group and then each process; a terminal that closes sends SIGHUP besides."""
+
+    class Impatient(ScriptedService):
+        def cancel(self, job: JobReference) -> None:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                os.kill(os.getpid(), number)
+            super().cancel(job)
+
+    service = Impatient(["RUNNING", lambda: os.kill(os.getpid(), signal.SIGTERM), "RUNNING", "DONE"])
+    with pytest.raises(SystemExit):
+        run(service, tmp_path / "jobs.json")
+    assert service.cancelled == ["job-1"]
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path: Path) -> None:
+    """What is ignored when the command begins stays ignored."""
+    seen: list[object] = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(ScriptedService([lambda: seen.append(signal.getsignal(signal.SIGHUP)), "DONE"]), tmp_path / "jobs.json")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert seen == [signal.SIG_IGN]
 
 
 def test_silence_of_the_service_is_not_the_end_of_the_job(tmp_path: Path) -> None:
