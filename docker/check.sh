@@ -35,11 +35,18 @@ chmod +x "$storage/beam/boot"
 harness=$(buildah from scratch)
 buildah add -q "$harness" "$storage/beam" /opt/apache/beam >/dev/null
 buildah commit -q "$harness" "docker.io/apache/beam_python${python}_sdk:$beam" >/dev/null
+
+mkdir "$storage/launcher"
+printf '#!/bin/sh\necho "stand-in of the template launcher"\n' >"$storage/launcher/python_template_launcher"
+chmod +x "$storage/launcher/python_template_launcher"
+launcher=$(buildah from scratch)
+buildah add -q "$launcher" "$storage/launcher" /opt/google/dataflow >/dev/null
+buildah commit -q "$launcher" "$(sed -n 's/^ARG LAUNCHER=//p' docker/Dockerfile)" >/dev/null
 buildah rm --all >/dev/null
 
 # the certificates of this machine, for networks that have their own
 certificates=(--volume /etc/ssl/certs:/etc/ssl/certs:ro --build-arg SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt)
-for target in app flow-run beam-worker; do
+for target in app flow-run beam-worker flex-template; do
     echo "docker-check: building $target"
     buildah bud --quiet --isolation chroot --layers --pull-never "${certificates[@]}" \
         ${TORCH_BACKEND:+--build-arg TORCH_BACKEND="$TORCH_BACKEND"} --target "$target" --tag "$target" --file docker/Dockerfile . >/dev/null
@@ -48,10 +55,13 @@ done
 app=$(buildah from --pull-never app)
 run=$(buildah from --pull-never flow-run)
 worker=$(buildah from --pull-never beam-worker)
+template=$(buildah from --pull-never flex-template)
 [ "$(buildah run --isolation chroot "$app" -- id -u)" = 10001 ] || { echo "docker-check: the app runs as root"; exit 1; }
 buildah run --isolation chroot "$app" -- ctllm doctor
 buildah run --isolation chroot "$app" -- ctllm setup # kernels: 0 compiled, for they are in the image
 buildah run --isolation chroot "$run" -- python -c "from prefect.flows import load_flow_from_entrypoint as load; print(load('ctllm.flows.stages.curate').name)"
 buildah run --isolation chroot "$worker" -- /opt/apache/beam/boot
 buildah run --isolation chroot "$worker" -- python -c "import ctllm.pipelines.curate, apache_beam; print('beam', apache_beam.__version__)"
+buildah run --isolation chroot "$template" -- /opt/google/dataflow/python_template_launcher
+buildah run --isolation chroot "$template" -- sh -c 'python "$FLEX_TEMPLATE_PYTHON_PY_FILE" --help' >/dev/null
 echo "docker-check: the images stand"

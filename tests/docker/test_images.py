@@ -1,6 +1,8 @@
 """Images and compose file, as far as they can be checked without an engine; `hadolint` runs in `make check`."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,19 @@ def test_workers_run_in_our_environment() -> None:
     """Beam's `boot` would else make one of its own, which sees what the system's Python has and not what ours has."""
     worker = DOCKERFILE.split("AS beam-worker")[1].split("FROM")[0]
     assert "ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1" in worker
+
+
+def test_the_template_is_launched_and_run_by_one_image(tmp_path: Path) -> None:
+    """Google's launcher, for our Python, starts our main program; the entry point stays the worker's."""
+    arguments = dict(re.findall(r"^ARG (\w+)=(.+)$", DOCKERFILE, re.MULTILINE))
+    assert f"/python{arguments['PYTHON_VERSION'].replace('.', '')}-template-launcher-base:" in arguments["LAUNCHER"]
+    (template,) = re.findall(r"^FROM beam-worker AS flex-template\n(.+)", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    assert "ENTRYPOINT" not in template
+    ((program, path),) = re.findall(r"echo '(.+)' > (\S+)$", template, re.MULTILINE)
+    assert f"ENV FLEX_TEMPLATE_PYTHON_PY_FILE={path}\n" in template
+    (tmp_path / "main.py").write_text(program, encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "main.py"), "--help"]
+    assert "--inputs" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_build_context_holds_what_the_image_installs() -> None:
