@@ -9,7 +9,8 @@ more document, a hot bucket in every band. Each step and size is a process of it
 its time, peak_mb its most memory, base_mb what it had before the work. Exponents are of the last two sizes.
 
 join        bands to verified pairs                   survivors   pairs to duplicates, in memory
-components  pairs to labels, by Beam rounds           unite       --edges random edges on as many nodes, union-find
+components  pairs to labels, by Beam rounds           unite       --edges random edges on as many nodes, union-find;
+by_lookups is its time by that of looking up both ends of every edge once, in a table as large: what memory itself takes
 """
 
 import argparse
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numba as nb
 import numpy as np
 import pyarrow as pa
 
@@ -148,10 +150,34 @@ def unite(_directory: Path, size: int, _options: argparse.Namespace) -> dict[str
     edges = np.empty((size, 2), np.int64)
     for start in range(0, size, 1 << 22):  # in pieces: the generator's own arrays would count
         edges[start : start + (1 << 22)] = rng.integers(0, size, (min(1 << 22, size - start), 2))
+    lookups = ends_seconds(edges, num_nodes=size)
     cpu = time.process_time()
     labels = components(edges, num_nodes=size)
     spent = time.process_time() - cpu
-    return {"unite_s": round(spent, 2), "ns_per_edge": round(spent / size * 1e9, 1), "largest_label": int(labels.max())}
+    return {
+        "unite_s": round(spent, 2),
+        "ns_per_edge": round(spent / size * 1e9, 1),
+        "lookups_ns_per_edge": round(lookups / size * 1e9, 1),
+        "by_lookups": round(spent / lookups, 1),
+        "largest_label": int(labels.max()),
+    }
+
+
+def ends_seconds(edges: np.ndarray, *, num_nodes: int) -> float:
+    """CPU time of reading an int32 of each edge's two nodes, once."""
+    table = np.arange(num_nodes, dtype=np.int32)
+    _sum_of_ends(edges[:1], table)
+    cpu = time.process_time()
+    _sum_of_ends(edges, table)
+    return time.process_time() - cpu
+
+
+@nb.njit(boundscheck=False, error_model="numpy")
+def _sum_of_ends(edges: np.ndarray, table: np.ndarray) -> np.int64:
+    found = 0
+    for i in range(edges.shape[0]):
+        found += table[np.uint64(edges[i, 0])] + table[np.uint64(edges[i, 1])]
+    return found
 
 
 def write_bands(directory: Path, size: int, *, cluster: int) -> None:
