@@ -1,7 +1,6 @@
 """HTML pages: a file is one document, its main text."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ctllm.pipelines.charset import decode
 from ctllm.pipelines.extract import extract_page
@@ -25,4 +24,4 @@ def parse_page(
     if decoded is None:
         return Failure(empty.offset, "broken_encoding", "no charset fits the page's bytes", data[:NUM_FIRST_BYTES])
     page = extract_page(decoded.text, extractor=config.extractor)
-    return replace(empty, text=page.text, title=page.title, charset=decoded.charset)
+    return empty._replace(text=page.text, title=page.title, charset=decoded.charset)

@@ -7,7 +7,6 @@ A key `a.b` is the key of that name, else `b` in the object `a`. Also read where
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -89,7 +88,7 @@ def code_language(path: str | None, name: str | None) -> str | None:
 def _parse_line(line: Line, id: str, config: SourceConfig) -> Record | Failure:
     row = _load(line.offset, line.data)
     parsed = row if isinstance(row, Failure) else parse_row(row, id=id, offset=line.offset, config=config)
-    return replace(parsed, first_bytes=line.data[:NUM_FIRST_BYTES]) if isinstance(parsed, Failure) else parsed
+    return parsed._replace(first_bytes=line.data[:NUM_FIRST_BYTES]) if isinstance(parsed, Failure) else parsed
 
 
 def _load(offset: int, data: bytes) -> Any:  # noqa: ANN401 - whatever JSON can hold, or a Failure

@@ -1,7 +1,7 @@
 """One split as Arrow batches of documents and failures: the only door through which text enters the pipeline."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ def _repaired(found: list[Found], texts: "pa.Array[Any]") -> tuple[list[Found], 
         record = found[places[row]]
         assert isinstance(record, Record)
         if record.code_language is None and (repaired := repair(texts[row].as_py())):
-            changed[places[row]] = replace(record, repair=repaired.steps)
+            changed[places[row]] = record._replace(repair=repaired.steps)
             pieces += [texts.slice(start, row - start), pa.array([repaired.text], pa.large_string())]
             start = row + 1
     return changed, pa.concat_arrays([*pieces, texts.slice(start)])

@@ -1,7 +1,6 @@
 """Directories of files that are one document each: source trees above all, with the texts and pages in them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ctllm.pipelines.code_language import language_of_path
 from ctllm.pipelines.sources.compression import read_whole
@@ -18,7 +17,7 @@ def read_tree(split: Split, *, config: SourceConfig) -> Iterator[Record | Failur
     """One record or failure per file of the split; the id is the path inside the directory."""
     for offset, relative in enumerate(split.files):
         path = join(split.url, relative)
-        yield replace(_read_file(path, Record(relative, offset, ""), config), path=path)
+        yield _read_file(path, Record(relative, offset, ""), config)._replace(path=path)
 
 
 def read_code(split: Split, *, config: SourceConfig) -> Iterator[Record | Failure]:
@@ -32,7 +31,7 @@ def _read_file(path: str, empty: Record, config: SourceConfig) -> Record | Failu
     except OSError as error:
         return Failure(empty.offset, "unreadable", f"{type(error).__name__}: {error.strerror}")
     if isinstance(data, Failure):
-        return replace(data, offset=empty.offset)
+        return data._replace(offset=empty.offset)
     if format_of_name(path) == "html":
         return parse_page(data, empty, config=config)
-    return parse_text(data, replace(empty, code_language=language_of_path(path)))
+    return parse_text(data, empty._replace(code_language=language_of_path(path)))

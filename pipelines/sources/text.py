@@ -1,7 +1,6 @@
 """Plain text and Markdown: a file is one document, or each of its lines, or each paragraph between blank lines."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ctllm.pipelines.charset import decode
 from ctllm.pipelines.sources.compression import read_head, read_whole
@@ -46,7 +45,7 @@ def parse_text(data: bytes, empty: Record, *, http_charset: str | None = None) -
     decoded = decode(data, http_charset=http_charset)
     if decoded is None:
         return Failure(empty.offset, "broken_encoding", "no charset fits the file's bytes", data[:NUM_FIRST_BYTES])
-    return replace(empty, text=decoded.text, charset=decoded.charset)
+    return empty._replace(text=decoded.text, charset=decoded.charset)
 
 
 def _paragraphs(split: Split, *, max_bytes: int) -> Iterator[Line | Failure]:

@@ -1,7 +1,6 @@
 """What the tests of the readers share."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,4 +28,4 @@ def read() -> Read:
 
 def _rows(block: RecordBlock) -> list[Record | Failure]:
     texts = block.texts.to_pylist()
-    return [replace(record, text=text) for record, text in zip(block.records, texts, strict=True)]
+    return [record._replace(text=text) for record, text in zip(block.records, texts, strict=True)]
