@@ -31,6 +31,7 @@ _ONE = np.uint64(1)
 _BLOCK_CHARS = 128  # that are ASCII or not together; of 32 and 64 more are, and looking costs more (2026-11)
 _BLOCK_BITS = np.uint64(_BLOCK_CHARS.bit_length() - 1)
 _NOT_ASCII = np.uint32(0x80)
+_ONE_BEYOND_NUL = np.uint32(1)
 _LETTER_BIT = np.uint32(CLASS_SHIFT + 1)  # of the classes that ASCII has, only LETTER has this bit …
 _SYMBOL_BIT = np.uint32(CLASS_SHIFT + 2)  # … and only SYMBOL this one
 
@@ -63,10 +64,25 @@ def _composed(
     characters concerned, each with the one before it, are enough: NFKC reaches no further.
     """
     starts, ends = _segments(_flagged_positions(codepoints, table, is_wide), offsets)
-    stretches = zip(starts.tolist(), ends.tolist(), strict=True)
-    folded = [unicodedata.normalize("NFKC", codepoints[a:b].tobytes().decode("utf-32-le")) for a, b in stretches]
-    folded_offsets = np.cumsum([0, *map(len, folded)], dtype=np.int64)
-    return starts, ends, np.frombuffer("".join(folded).encode("utf-32-le"), np.uint32), folded_offsets
+    # A NUL after each keeps them apart, so one call normalises them all.
+    together = unicodedata.normalize("NFKC", _separated(codepoints, starts, ends).tobytes().decode("utf-32-le"))
+    folded = np.frombuffer(together.encode("utf-32-le"), np.uint32)
+    is_end = folded == 0
+    folded_offsets = np.append(0, np.flatnonzero(is_end) - np.arange(len(starts)))
+    return starts, ends, folded[~is_end], folded_offsets
+
+
+@kernel
+def _separated(codepoints: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The code points of all stretches, with a NUL after each: uint32. NULs in them become U+0001, a separator too."""
+    found = np.zeros((ends - starts).sum() + starts.shape[0], np.uint32)
+    used = 0
+    for stretch in range(starts.shape[0]):
+        for place in range(starts[stretch], ends[stretch]):
+            found[used] = max(codepoints[place], _ONE_BEYOND_NUL)
+            used += 1
+        used += 1
+    return found
 
 
 def _segments(flagged: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,11 @@ _COMMENT = re.compile(
     r"\s*(?:#![^\n]*\n\s*)?(?:/\*.*?\*/|<!--.*?-->|\(\*.*?\*\)|[ \t]*(//|#|--|;|%|\")[^\n]*\n(?:[ \t]*\1[^\n]*\n)*)",
     re.DOTALL,
 )
-_OPENINGS = np.array([ord(each) for each in '/<(#-;%"'], np.uint32)  # that a comment begins with
+_MAY_OPEN = np.ones(
+    0x81, bool
+)  # a comment, by its first character; or white space before it, which may be beyond ASCII
+_MAY_OPEN[ord("!") : 0x80] = False
+_MAY_OPEN[[ord(each) for each in '/<(#-;%"']] = True
 _NOTICE = re.compile(r"copyright|licen[cs]e|\(c\)|©|版权|许可", re.IGNORECASE)
 
 
@@ -31,8 +35,7 @@ def licence_headers(texts: TextBatch, *, is_code: np.ndarray) -> TextBatch:
     sizes = np.zeros(len(texts), np.int64)
     rows = np.flatnonzero(is_code & (np.diff(texts.offsets) > 0))
     firsts = texts.codepoints[texts.offsets[rows]]
-    may_open = np.isin(firsts, _OPENINGS) | (firsts <= ord(" ")) | (firsts > 0x7F)  # or white space before it
-    for row in rows[may_open].tolist():
+    for row in rows[_MAY_OPEN[np.minimum(firsts, 0x80)]].tolist():
         sizes[row] = licence_header_end(texts.head(row, _HEAD_CHARS))
     rows = np.flatnonzero(sizes)
     pieces = [texts.codepoints[texts.offsets[row] : texts.offsets[row] + sizes[row]] for row in rows.tolist()]

@@ -12,6 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 _PARTS = re.compile(r"(?:(https?):)?//(?:[^/?#@]*@)?([^/?#:]*)(?::(\d*))?([^#]*)", re.IGNORECASE)
+_PLAIN = re.compile(r"https?:(//[a-z0-9.-]*[a-z0-9-]/[!-$&-~]*)")
+"""What most addresses are: no user, port, `%`, capitals in the host, no other characters. The group is the identity."""
+
 _DEFAULT_PORTS = {("http", "80"), ("https", "443"), ("", "80"), ("", "443")}
 _ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
@@ -30,7 +33,10 @@ def url_signatures(urls: "pa.Array[Any]") -> tuple[np.ndarray, np.ndarray]:
 
 def identity(url: str) -> bytes:
     """What is compared of a URL: `HTTP://Example.org:80/%7ea#b` → `//example.org/~a`. Anything else stays as it is."""
-    parts = _PARTS.fullmatch(url.strip().partition("#")[0])
+    page = url.strip().partition("#")[0]
+    if plain := _PLAIN.fullmatch(page):
+        return plain[1].encode("ascii")
+    parts = _PARTS.fullmatch(page)
     if parts is None:
         return url.strip().encode("utf-8", "surrogatepass")
     scheme, host, port, rest = (part or "" for part in parts.groups())

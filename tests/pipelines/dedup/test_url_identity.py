@@ -1,8 +1,13 @@
 """Which addresses are one."""
 
+import re
+
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ctllm.pipelines.dedup import url_identity as module
 from ctllm.pipelines.dedup.url_identity import identity, url_signatures
 
 PAGE = "http://example.org/news/1?id=2&page=3"
@@ -45,6 +50,15 @@ def test_chinese_path_is_one_however_it_is_encoded() -> None:
     spellings = {"https://example.org/词条/茶", "http://example.org/%E8%AF%8D%E6%9D%A1/%e8%8c%b6"}
     assert len({identity(each) for each in spellings}) == 1
     assert identity("http://example.org") == identity("http://example.org/")
+
+
+@given(st.from_regex(r"(https?:)?//[aB.-]{1,3}(:80?)?[a/?#%4@é ]{0,5}", fullmatch=True))
+def test_most_addresses_need_no_parsing(url: str) -> None:
+    """Those that are taken as they stand are what parsing makes of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PLAIN", re.compile("(?!)"))
+        parsed = identity(url)
+    assert identity(url) == parsed
 
 
 def test_signature_is_of_the_address_and_none_without_one() -> None:
