@@ -1,6 +1,6 @@
 """One split as Arrow batches of documents and failures: the only door through which text enters the pipeline."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,23 +198,20 @@ def _documents(
     languages: list[DocumentLanguage],
     snapshot: int,
 ) -> pa.RecordBatch:
-    known, described = _columns(records, Record._fields), _columns(languages, DocumentLanguage._fields)
     columns: dict[str, Any] = {
-        **known,
-        **described,
         "key": keys,
-        "source": pa.repeat(split.source, len(records)),
+        "source": [split.source] * len(records),
         "snapshot": np.full(len(records), snapshot, np.uint16),
-        "path": [path or split.url for path in known["path"]],
-        "lang_score": described["score"],
+        "path": [record.path or split.url for record in records],
+        "lane": [each.lane for each in languages],
+        "lang": [each.lang for each in languages],
+        "lang_score": [each.score for each in languages],
+        "script": [each.script for each in languages],
         "text": texts,
     }
+    for name in ("id", "url", "title", "date", "license", "charset", "repair"):
+        columns[name] = [getattr(record, name) for record in records]
     return _record_batch(columns, DOCUMENTS)
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], names: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
-    """The values of named tuples by name."""
-    return dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
 
 
 def _failures(failures: list[Failure], split: Split) -> pa.RecordBatch:
