@@ -200,7 +200,7 @@ def _documents(
 ) -> pa.RecordBatch:
     columns: dict[str, Any] = {
         "key": keys,
-        "source": [split.source] * len(records),
+        "source": pa.repeat(split.source, len(records)),
         "snapshot": np.full(len(records), snapshot, np.uint16),
         "path": [record.path or split.url for record in records],
         "lane": [each.lane for each in languages],
