@@ -1,8 +1,8 @@
 """A pool of Beam worker processes for portable runners: `python -m ctllm.pipelines.worker_pool --service_port=PORT`.
 
 Beam's own pool starts a Python for each worker of each job, which imports everything anew: 2 to 5 s of CPU. Here
-workers are forks of one process that has imported it and has no threads of Python, for a fork copies their locks but
-not the threads. All of them end with the pool, also when it is killed.
+workers are forks of one process that has imported it, and loaded what measuring needs, and has no threads of Python: a
+fork copies their locks but not the threads. All of them end with the pool, also when it is killed.
 """
 
 import argparse
@@ -20,10 +20,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grpc
+import pyarrow as pa
 from apache_beam.portability.api import beam_fn_api_pb2 as api
 from apache_beam.portability.api import beam_fn_api_pb2_grpc as services
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 
+from ctllm.pipelines.batch import TextBatch
+from ctllm.pipelines.dedup.fingerprint import Fingerprinter
+from ctllm.pipelines.signals.measure import Measurer
+from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.document import DOCUMENTS
 from ctllm.schemas.processes import death_signal_setter
 
 STAGES = ("ctllm.pipelines.curate", "ctllm.pipelines.tokenize")  # import whatever their jobs need
@@ -96,6 +102,15 @@ def _end(worker: BaseProcess) -> None:
     worker.join()
 
 
+def _warm_up() -> None:
+    """Measures a word of each lane: kernels and tables are a second that else each worker of each job would take."""
+    rows = [{"key": 0, "lane": lane, "lang_score": 1.0, "text": "字。\nword"} for lane in ("zh", "en", "code")]
+    documents = pa.RecordBatch.from_pylist(rows, schema=DOCUMENTS)
+    config = CurationConfig()
+    Measurer(config).measure(documents)
+    Fingerprinter(config).measure(documents, TextBatch.of(documents.column("text")))
+
+
 def main() -> None:
     """Serves until it is told to stop."""
     parser = argparse.ArgumentParser()
@@ -103,6 +118,7 @@ def main() -> None:
     port = parser.parse_args().service_port
     for stage in STAGES:
         importlib.import_module(stage)
+    _warm_up()
     gc.freeze()  # what is imported stays shared between the forks
     orders, forks_end = _FORK.Pipe()
     forks = _FORK.Process(target=_fork_workers, args=(forks_end, orders))
