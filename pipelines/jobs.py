@@ -4,10 +4,15 @@ import io
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.runners.portability.fn_api_runner import worker_handlers
+import grpc
+from apache_beam.options.pipeline_options import DirectOptions
+from apache_beam.portability.api import beam_fn_api_pb2
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
+from apache_beam.transforms.environments import ExternalEnvironment, python_sdk_capabilities
 
 from ctllm.pipelines.dataflow import DataflowClient, JobRecord, JobStatus, run_remotely, submit
 from ctllm.pipelines.options import RunnerOptions
@@ -42,10 +47,10 @@ def run_job(
             if options.runner == "dataflow":
                 _run_on_dataflow(stage, build, options=options, watch=watch, total=total, progress=progress)
                 return
-            _never_flush_by_clock()
+            _mend_local_runner()
             with (
                 _watched(stage, watch=watch, total=total, progress=progress),
-                beam.Pipeline(options=options.pipeline_options()) as pipeline,
+                _pipeline(options) as pipeline,
             ):
                 build(pipeline)
             give_back()  # its threads have ended, and the C library keeps what was theirs: 100 to 170 MB a stage
@@ -53,6 +58,17 @@ def run_job(
             raise
         except Exception as error:  # Beam re-raises worker errors as RuntimeError with the traceback in the text
             raise _plain_error(stage, error) from error
+
+
+def _pipeline(options: RunnerOptions) -> beam.Pipeline:
+    given = options.pipeline_options()
+    if options.runner != "processes":
+        return beam.Pipeline(options=given)
+    given.view_as(DirectOptions).direct_running_mode = None  # each of Beam's modes brings workers of its own
+    if options.worker_pool is None:
+        raise errors.ConfigError("--runner processes: no workers; `portable_services` starts them")
+    workers = ExternalEnvironment(options.worker_pool(), capabilities=python_sdk_capabilities())
+    return beam.Pipeline(FnApiRunner(default_environment=workers), options=given)
 
 
 def _run_on_dataflow(
@@ -96,14 +112,44 @@ def _plain_error(stage: str, error: Exception) -> errors.CtllmError:
     )
 
 
-def _never_flush_by_clock() -> None:
-    """Streams to and from Beam's local workers go off when they are full or end, and not every second as well.
+def _mend_local_runner() -> None:
+    """Two things of Beam 2.77's local runner that no option reaches.
 
-    For the latter Beam 2.77 has a thread that sends what was written and then clears the stream: what the worker
-    writes in between is lost. On a busy machine that was part of a split in two of six jobs (2026-11-26,
-    docs/experiments.md). No option reaches the limit.
+    Streams to and from workers go off when they are full or end, and not every second as well. For the latter a thread
+    sends what was written and then clears the stream: what the worker writes in between is lost. On a busy machine that
+    was part of a split in two of six jobs (2026-11-26, docs/experiments.md).
+
+    And a job whose worker is gone fails; as it is, the runner waits for its answer for ever.
     """
     worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
+    worker_handlers.ControlConnection = WatchedConnection
+
+
+class WatchedConnection(worker_handlers.ControlConnection):
+    """Of what a worker is asked, nothing waits for an answer when its stream has ended."""
+
+    def __init__(self) -> None:
+        self._has_ended = False
+        super().__init__()
+
+    def _read(self) -> None:
+        with suppress(grpc.RpcError):
+            super()._read()
+        self._has_ended = True
+        for instruction in list(self._futures_by_id):
+            self._fail(instruction)
+
+    def push(self, request: Any) -> Any:  # noqa: ANN401
+        future = super().push(request)
+        if future and self._has_ended:
+            self._fail(future.instruction_id)
+        return future
+
+    def _fail(self, instruction: str) -> None:
+        lost = errors.StageError("a worker process was killed, perhaps for want of memory; the same command continues")
+        error = f"{type(lost).__module__}.{type(lost).__name__}: {lost}"
+        if future := self._futures_by_id.pop(instruction, None):
+            future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=instruction, error=error))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Where Beam jobs run: the one table of differences between the runners.
 
 direct    this process, worker threads (the kernels release the GIL); never Beam's `DirectRunner`, which looks for Prism
+processes the same runner, `workers` are processes of `portable_services.py`: for many cores, whose threads wait for it
 portable  `workers` are processes; the job server comes in `beam_args`, the workers from `portable_services.py`
 flink     the same, and `workers` is the parallelism; without a master in `beam_args` one is started here too
 dataflow  `workers` is the number at the start; project, region, bucket and image come in `beam_args`
@@ -8,7 +9,7 @@ dataflow  `workers` is the number at the start; project, region, bucket and imag
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
@@ -19,7 +20,9 @@ from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.files import join, packaged
 
 _View = TypeVar("_View", bound=PipelineOptions)
-RunnerName = Literal["direct", "portable", "flink", "dataflow"]
+RunnerName = Literal["direct", "processes", "portable", "flink", "dataflow"]
+LOCAL_RUNNERS = ("direct", "processes")
+"""Beam's own local runner, which holds in memory what it groups."""
 
 
 def _usable_cores() -> int:
@@ -37,6 +40,9 @@ class RunnerOptions:
     """How dedup groups what it compares: in the runner's GroupByKey or in files, with the same result."""
     max_pairs_in_memory: int = 20_000_000
     """Of more verified pairs survivors are chosen component by component, with the same result: 0.4 KB each, 8 GB."""
+
+    worker_pool: Callable[[], str] | None = None
+    """Gives the address of the pool that `processes` takes its workers from, and waits until it is there."""
 
     record: str = ""
     """File that holds the jobs under way on a service, so that a later process finds them (`dataflow.py`)."""
@@ -57,7 +63,7 @@ class RunnerOptions:
         """How to group that much: by default in files where the local runner would hold too much in memory."""
         if self.shuffle != "auto":
             return self.shuffle
-        return "files" if self.runner == "direct" and payload_bytes > _MAX_GROUPED_BYTES else "gbk"
+        return "files" if self.runner in LOCAL_RUNNERS and payload_bytes > _MAX_GROUPED_BYTES else "gbk"
 
     def pipeline_options(self) -> PipelineOptions:
         """Beam's own options. Raises ConfigError when `beam_args` holds a flag that Beam does not know."""
@@ -119,6 +125,7 @@ NOTHING_TO_STAGE = (
 _PORTABLE = ("--sdk_worker_parallelism={workers}", *NOTHING_TO_STAGE)
 _FLAGS: dict[RunnerName, tuple[str, ...]] = {
     "direct": ("--runner=FnApiRunner", "--direct_running_mode=multi_threading", "--direct_num_workers={workers}"),
+    "processes": ("--runner=FnApiRunner", "--direct_num_workers={workers}"),
     "portable": ("--runner=PortableRunner", *_PORTABLE),
     "flink": ("--runner=FlinkRunner", "--parallelism={workers}", *_PORTABLE),
     "dataflow": ("--runner=DataflowRunner", "--num_workers={workers}", *NOTHING_TO_STAGE),

@@ -1,5 +1,6 @@
 """What a portable job needs on this machine: a job server and a pool of worker processes, for as long as jobs run.
 
+processes the pool
 portable  any job server, named by `--job_endpoint` (Spark's, Prism's, a Flink session's); the pool is started here
 flink     without a master: Beam's Flink job server with a cluster inside it, and the pool; `make flink` brings the jars
 
@@ -7,6 +8,7 @@ A pool is started unless `--environment_type` says where workers come from. Both
 killed; the workers of a pool end with it.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +49,10 @@ def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
 
     Raises MissingPartError when Java or its jars are not there, StageError when a service does not start.
     """
+    if options.runner == "processes":
+        with _service("worker pool", POOL_COMMAND) as address:  # which is waited for when the first job is there
+            yield replace(options, worker_pool=address)
+        return
     if options.runner not in ("portable", "flink") or _is_set(options, "flink_master"):
         yield options
         return
@@ -57,11 +63,11 @@ def portable_services(options: RunnerOptions) -> Iterator[RunnerOptions]:
     with ExitStack() as services:
         if not has_server:
             scratch = services.enter_context(scratch_directory("ctllm-flink-"))
-            address = services.enter_context(_service("Flink job server", _flink_command(scratch)))
-            more.append(f"--job_endpoint={address}")
+            server = services.enter_context(_service("Flink job server", _flink_command(scratch)))
+            more.append(f"--job_endpoint={server()}")
         if not has_workers:
-            address = services.enter_context(_service("worker pool", POOL_COMMAND))
-            more += ["--environment_type=EXTERNAL", f"--environment_config={address}"]
+            pool = services.enter_context(_service("worker pool", POOL_COMMAND))
+            more += ["--environment_type=EXTERNAL", f"--environment_config={pool()}"]
         yield replace(options, beam_args=(*options.beam_args, *more))
 
 
@@ -92,8 +98,11 @@ def _flink_command(scratch: str) -> list[str]:
 
 
 @contextmanager
-def _service(name: str, command: Sequence[str]) -> Iterator[str]:
-    """Runs `command` until the end: the address that it says it serves at; what else it says is shown when it fails."""
+def _service(name: str, command: Sequence[str]) -> Iterator[Callable[[], str]]:
+    """Runs `command` until the end. The function waits for the address that it says it serves at.
+
+    It raises StageError with what else the command says when it ends before.
+    """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
@@ -103,7 +112,7 @@ def _service(name: str, command: Sequence[str]) -> Iterator[str]:
             preexec_fn=death_signal_setter(),  # noqa: PLW1509 - async-signal-safe calls only, and it execs at once
         )
         try:
-            yield _address(name, process, log)
+            yield functools.cache(lambda: _address(name, process, log))
         finally:
             _stop(process)
 

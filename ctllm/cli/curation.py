@@ -20,7 +20,7 @@ RunDirectory = Annotated[
     str, typer.Argument(metavar="RUN", parser=located, help="run directory, the --out of a curate, or name@version")
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="a.b=value, overrides one key; may be repeated")]
-Runner = Annotated[str, typer.Option(help="direct | portable | flink | dataflow")]
+Runner = Annotated[str, typer.Option(help="direct | processes | portable | flink | dataflow")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")]
 Workers = Annotated[int | None, typer.Option(help="threads (direct) or processes (others); default: all cores")]
 ShuffleMode = Annotated[

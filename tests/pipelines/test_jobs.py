@@ -11,13 +11,15 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import apache_beam as beam
+import grpc
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker.data_plane import _GrpcDataChannel
 from apache_beam.transforms.environments import python_sdk_dependencies
 
-from ctllm.pipelines.jobs import run_job
+from ctllm.pipelines.jobs import WatchedConnection, run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.spread import Spread
 from ctllm.schemas.errors import InputError, StageError
@@ -134,3 +136,21 @@ def test_a_stopped_command_leaves_no_temporary_file(tmp_path: Path, number: sign
     process.send_signal(number)
     assert process.wait(timeout=60) == (130 if number == signal.SIGINT else -number)
     assert list(scratch.iterdir()) == []
+
+
+def broken() -> Iterator[object]:
+    """A stream whose sender was killed, as gRPC gives it; or it just ends."""
+    raise grpc.RpcError
+    yield
+
+
+@pytest.mark.parametrize("ended", [iter(()), broken()], ids=["ended", "broken"])
+def test_nothing_waits_for_a_worker_whose_stream_has_ended(ended: Iterator[object]) -> None:
+    """What it was asked before and what it is asked afterwards is answered with the same sentence."""
+    connection = WatchedConnection()
+    before = connection.push(beam_fn_api_pb2.InstructionRequest(instruction_id="1"))
+    connection.set_input(ended)
+    assert "a worker process was killed" in before.get(timeout=10).error
+    after = connection.push(beam_fn_api_pb2.InstructionRequest(instruction_id="2"))
+    assert after.get(timeout=10).error == before.get().error
+    connection.close()

@@ -54,7 +54,9 @@ def test_impossible_options_are_refused() -> None:
     """No worker, or a runner nobody has heard of, is a configuration error."""
     with pytest.raises(ConfigError, match="--workers 0"):
         RunnerOptions(workers=0)
-    with pytest.raises(ConfigError, match="--runner spark: unknown; one of direct, portable, flink, dataflow"):
+    with pytest.raises(
+        ConfigError, match="--runner spark: unknown; one of direct, processes, portable, flink, dataflow"
+    ):
         RunnerOptions("spark")  # type: ignore[arg-type]
 
 

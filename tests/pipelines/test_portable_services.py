@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 from shutil import which
 
+import apache_beam as beam
 import pytest
 
 from ctllm.pipelines import portable_services as module
+from ctllm.pipelines.jobs import run_job
 from ctllm.pipelines.options import RunnerOptions
 from ctllm.pipelines.portable_services import portable_services
 from ctllm.schemas.errors import ConfigError, MissingPartError, StageError
@@ -75,6 +77,17 @@ def test_flink_without_a_master_gets_server_and_workers_until_the_end(
         assert all(map(listens, addresses))
         assert options.pipeline_options().get_all_options()["sdk_worker_parallelism"] == "2"
     assert not any(map(listens, addresses))
+
+
+def test_processes_are_those_of_a_pool() -> None:
+    """The pool listens when it is asked for; without one a job says what is missing."""
+    with portable_services(RunnerOptions("processes", 2)) as options:
+        assert options.beam_args == ()
+        assert options.worker_pool is not None
+        assert listens(options.worker_pool())
+    assert not listens(options.worker_pool())
+    with pytest.raises(ConfigError, match="--runner processes: no workers"):
+        run_job("pairs", lambda pipeline: pipeline | beam.Create([1]), options=RunnerOptions("processes"))
 
 
 def test_a_job_server_of_the_users_gets_workers_only() -> None:

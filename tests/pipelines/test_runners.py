@@ -22,6 +22,7 @@ from ctllm.pipelines.tokenize import tokenize
 from ctllm.pipelines.worker_pool import WORKER_NAME
 from ctllm.schemas.config import read_config
 from ctllm.schemas.curation_config import CurationConfig
+from ctllm.schemas.errors import StageError
 from ctllm.schemas.processes import session_members
 from tests.pipelines.test_curate_corpus import digests
 from tests.pipelines.test_portable_services import java_that_serves_jobs, listens, write_jar
@@ -73,11 +74,18 @@ def prism() -> Iterator[str]:
     process.wait()
 
 
-@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
-def test_processes_write_the_bytes_of_threads(corpus: Path, plain: Path, tmp_path: Path, mode: str) -> None:
-    """Beam's local runner: without any thread, and with two worker processes."""
-    workers = 1 if mode == "in_memory" else 2
-    options = RunnerOptions(workers=workers, beam_args=(f"--direct_running_mode={mode}",))
+@pytest.mark.parametrize(
+    "options",
+    [
+        RunnerOptions(workers=1, beam_args=("--direct_running_mode=in_memory",)),
+        RunnerOptions(workers=2, beam_args=("--direct_running_mode=multi_processing",)),
+        RunnerOptions("processes", 2),
+    ],
+)
+def test_processes_write_the_bytes_of_threads(
+    corpus: Path, plain: Path, tmp_path: Path, options: RunnerOptions
+) -> None:
+    """Beam's local runner: without any thread, with two processes as it starts them, and with two of our pool."""
     assert run_curate(corpus, tmp_path / "run", options) == digests(plain)
 
 
@@ -101,7 +109,7 @@ def test_flink_writes_the_same_bytes_though_a_worker_is_killed(corpus: Path, pla
             f"no job server in {flink_jars()}, or no Java; run `make flink`"
         )
         pytest.skip(f"no job server in {flink_jars()}, or no Java; `make flink` fetches it")
-    first = started_on_flink(corpus, tmp_path / "run", environment=dict(os.environ))
+    first = started("flink", corpus, tmp_path / "run", environment=dict(os.environ))
     (worker,) = (pid for pid in session_members(first.pid) if is_worker(pid))
     os.kill(worker, signal.SIGKILL)
     assert first.wait() == 0, (tmp_path / "log").read_text(encoding="utf-8")
@@ -109,8 +117,11 @@ def test_flink_writes_the_same_bytes_though_a_worker_is_killed(corpus: Path, pla
     assert without_report(tmp_path / "run") == without_report(plain)
 
 
-def test_a_killed_portable_run_leaves_no_process_and_is_continued(corpus: Path, plain: Path, tmp_path: Path) -> None:
-    """`ctllm curate --runner flink` is killed half-way: server, pool and workers go; again, and the bytes are equal.
+@pytest.mark.parametrize("runner", ["processes", "flink"])
+def test_a_killed_run_leaves_no_process_and_is_continued(
+    corpus: Path, plain: Path, tmp_path: Path, runner: str
+) -> None:
+    """The command is killed half-way: server, pool and workers go; again, and the bytes are equal.
 
     In the place of Flink's jars stands Beam's own job server.
     """
@@ -121,20 +132,31 @@ def test_a_killed_portable_run_leaves_no_process_and_is_continued(corpus: Path, 
         MODEL_VARIABLE: str(find_language_model()),
     }
     write_jar(tmp_path / flink_jars().relative_to(Path.home()))
-    first = started_on_flink(corpus, tmp_path / "run", environment=environment)
-    assert len(session_members(first.pid)) >= 4  # command, server, pool, worker
+    first = started(runner, corpus, tmp_path / "run", environment=environment)
+    assert len(session_members(first.pid)) >= 4  # command, pool, the process that forks, worker
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     assert ended(first.pid)
     assert not (tmp_path / "run/curated").exists()
-    again = started_on_flink(corpus, tmp_path / "run", environment=environment)
+    again = started(runner, corpus, tmp_path / "run", environment=environment)
     assert again.wait() == 0, (tmp_path / "log").read_text(encoding="utf-8")
     assert without_report(tmp_path / "run") == without_report(plain)
 
 
-def started_on_flink(corpus: Path, run: Path, *, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """`ctllm curate --runner flink` in a session of its own that has written its first documents; its log is beside."""
-    inputs = ["--input", str(corpus), "--workers", "1", "--runner", "flink"]
+def test_a_lost_worker_process_ends_the_run(corpus: Path, plain: Path, tmp_path: Path) -> None:
+    """Killed, as by a system out of memory: one sentence instead of waiting for ever; the same command continues."""
+    first = started("processes", corpus, tmp_path / "run", environment=dict(os.environ))
+    (worker,) = (pid for pid in session_members(first.pid) if is_worker(pid))
+    os.kill(worker, signal.SIGKILL)
+    assert first.wait(timeout=60) == StageError.exit_code
+    assert "a worker process was killed" in (tmp_path / "log").read_text(encoding="utf-8")
+    assert ended(first.pid)
+    assert run_curate(corpus, tmp_path / "run", RunnerOptions(workers=1)) == digests(plain)
+
+
+def started(runner: str, corpus: Path, run: Path, *, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """`ctllm curate` in a session of its own that has written its first documents; its log is beside the run."""
+    inputs = ["--input", str(corpus), "--workers", "1", "--runner", runner]
     command = [sys.executable, "-m", "ctllm.cli.main", "curate", str(CONFIG), *inputs, "--out", str(run)]
     with (run.parent / "log").open("a") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
