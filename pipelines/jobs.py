@@ -139,7 +139,8 @@ class WatchedConnection(worker_handlers.ControlConnection):
         for instruction in list(self._futures_by_id):
             self._fail(instruction)
 
-    def push(self, request: Any) -> Any:  # noqa: ANN401
+    def push(self, request: Any) -> Any:  # noqa: ANN401 - Beam's own types
+        """Asks the worker; the future of its answer."""
         future = super().push(request)
         if future and self._has_ended:
             self._fail(future.instruction_id)

@@ -1,7 +1,7 @@
 """Where Beam jobs run: the one table of differences between the runners.
 
 direct    this process, worker threads (the kernels release the GIL); never Beam's `DirectRunner`, which looks for Prism
-processes the same runner, `workers` are processes of `portable_services.py`: for many cores, whose threads wait for it
+processes the same runner; `workers` are processes that `portable_services.py` starts: they share no GIL, for many cores
 portable  `workers` are processes; the job server comes in `beam_args`, the workers from `portable_services.py`
 flink     the same, and `workers` is the parallelism; without a master in `beam_args` one is started here too
 dataflow  `workers` is the number at the start; project, region, bucket and image come in `beam_args`
