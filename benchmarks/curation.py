@@ -4,8 +4,9 @@
 
 FILEs are JSON Lines with `text`, compressed or not, repeated until there are enough megabytes of text, with one
 character changed in every copy, so that copies are near duplicates and no exact ones. Megabytes are of UTF-8 text,
-seconds are CPU time of the whole process. `curate` is the command in a process of its own, with one worker and with
-two: their ratios are of wall time, start-up and all, and stage by stage; peak_rss_mb_N is the most memory with N.
+seconds are CPU time of the whole process. `curate` is the command in a process of its own, with one worker, with two
+threads (workers) and with two worker processes: ratios to the first are of wall time, start-up and all, and stage by
+stage; peak_rss_mb_N is the most memory with N threads.
 
 read     Parquet to documents: normalised, language and lane            signals  all signals of the documents
 sign     exact hash, bands and sketches                                 write    the documents as zstd Parquet
@@ -218,33 +219,39 @@ def measure_html(warc: str) -> dict[str, float]:
 
 
 def measure_curate(paths: Sequence[str], work: Path, *, size: int) -> dict[str, Any]:
-    """The whole command, start-up and all, with one worker and with two."""
+    """The whole command, start-up and all, with one worker, two and two processes."""
     _run_command(paths[:1], work / "run-warm", workers=2)  # compiles the kernels
     walls, usages, stages = [], [], []
-    for workers in (1, 2):
+    for workers, runner in ((1, "direct"), (2, "direct"), (2, "processes")):
         started = time.monotonic()
-        usages.append(_run_command(paths, out := work / f"run-{workers}", workers=workers))
+        usages.append(_run_command(paths, out := work / f"run-{runner}-{workers}", workers=workers, runner=runner))
         walls.append(time.monotonic() - started)
         stages.append(read_json(str(out / "manifest.json"))["stages"])
-    by_stage = {
-        name: round(stages[0][name]["seconds"] / stages[1][name]["seconds"], 2) for name in ("measure", "pairs")
-    }
+        shutil.rmtree(out)
+    speedups = {}
+    for name, wall, stage in zip(("workers", "processes"), walls[1:], stages[1:], strict=True):
+        speedups[f"two_{name}_speedup"] = round(walls[0] / wall, 2)
+        speedups[f"two_{name}_by_stage"] = {
+            each: round(stages[0][each]["seconds"] / stage[each]["seconds"], 2) for each in ("measure", "pairs")
+        }
     seconds = usages[0].ru_utime + usages[0].ru_stime
     return {
         "curate_mb_per_cpu_s": round(size / 1e6 / seconds, 1),
         "curate_mb_per_wall_s": round(size / 1e6 / walls[0], 1),
-        "two_workers_speedup": round(walls[0] / walls[1], 2),
-        "two_workers_by_stage": by_stage,
-    } | {f"curate_peak_rss_mb_{number}": round(usage.ru_maxrss / 1024) for number, usage in enumerate(usages, start=1)}
+        **speedups,
+        **{f"curate_peak_rss_mb_{number}": round(usages[number - 1].ru_maxrss / 1024) for number in (1, 2)},
+    }
 
 
-def _run_command(paths: Sequence[str], out: Path, *, workers: int) -> resource.struct_rusage:
+def _run_command(paths: Sequence[str], out: Path, *, workers: int, runner: str = "direct") -> resource.struct_rusage:
     """What `ctllm curate` used, in a process of its own."""
     shutil.rmtree(out, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("ctllm")), "curate", str(RECOMMENDED), f"--out={out}"]
     inputs = [f"--input={path}" for path in paths] + [f"--set=guard.{name}=1" for name in GUARDS]
     process = subprocess.Popen(  # not run(): wait4 gives what this one child used
-        [*command, f"--workers={workers}", *inputs], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, f"--workers={workers}", f"--runner={runner}", *inputs],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -35,7 +35,7 @@ restart-strategy.fixed-delay.attempts: 3
 restart-strategy.fixed-delay.delay: 1 s
 """  # a lost worker is replaced and its bundles are done again; by default the job fails
 POOL_COMMAND = (sys.executable, "-m", "ctllm.pipelines.worker_pool", "--service_port=0")
-ADDRESS = re.compile(r"^.*(?:JobService|worker pool) started on (localhost:\d+)$", re.MULTILINE)
+ADDRESS = re.compile(r"(?:JobService|worker pool) started on (localhost:\d+)$", re.MULTILINE)
 """What Beam's job server and our pool say. They pick the port, for one that was free a moment ago may be another's."""
 
 START_SECONDS = 120.0  # chosen: a cold Java on a busy machine took a tenth

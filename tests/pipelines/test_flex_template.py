@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +28,7 @@ from ctllm.schemas.config import read_config
 from ctllm.schemas.curation_config import CurationConfig
 from ctllm.schemas.errors import ConfigError
 from ctllm.schemas.processes import session_members
-from tests.pipelines.test_curate_corpus import digests
+from tests.pipelines.test_runners import without_report
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = json.loads((ROOT / "docker" / "flex-template.json").read_text(encoding="utf-8"))
@@ -210,17 +211,12 @@ def processes(leader: int, *, of: str) -> list[int]:
     return [pid for pid, path in lines.items() if path.exists() and of in path.read_text(encoding="utf-8")]
 
 
-def wait_for(condition: Any) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     """Returns as soon as it holds. Raises AssertionError after a minute."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def without_report(run: Path) -> dict[str, str]:
-    """Digests of a run's files without the page, which shows times."""
-    return {name: digest for name, digest in digests(run).items() if name != "report.html"}
 
 
 @pytest.mark.skipif(
